@@ -1,0 +1,1 @@
+"""Three deployables: intake, triage, notify. None imports another."""

@@ -1,0 +1,160 @@
+"""Celery over Redis or Valkey, with the settings that keep work from being lost, in one place.
+
+The broker is a wake-up, PostgreSQL is the truth: no result is kept, nothing is scheduled with an ETA, and only the
+relay publishes, with a deadline, so that a frozen broker can stop nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import redis
+from celery import Celery
+from kombu import Connection as BrokerConnection
+from kombu import Queue
+from kombu.exceptions import OperationalError
+
+from shared.events import NOTIFY_ROUTINE, NOTIFY_URGENT, QUEUES, TRIAGE, Ref, encode
+
+TASKS = {TRIAGE: "triage.assess", NOTIFY_URGENT: "notify.raise_alerts", NOTIFY_ROUTINE: "notify.raise_alerts"}
+"""Which task a message on a queue calls."""
+
+KEY_PREFIX = "sural:"
+TASK_SOFT_LIMIT_S, TASK_LIMIT_S, VISIBILITY_S = 20, 30, 120
+PUBLISH_TIMEOUT_S = 3
+
+
+def canary_queue(queue: str) -> str:
+    """The queue on which a worker of `queue` proves that it still consumes."""
+    return f"{queue}.canary"
+
+
+def make_celery(redis_url: str) -> Celery:
+    """A Celery application with safe defaults. Every process of every service uses this and nothing else."""
+    app = Celery("sural", broker=redis_url, set_as_current=False)
+    app.conf.update(
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            "visibility_timeout": VISIBILITY_S,
+            "unacked_restore_interval": 5,
+            "unacked_restore_throttle": 1,
+            "unacked_restore_limit": 500,
+            "socket_timeout": 10,
+            "socket_connect_timeout": 3,
+            "socket_keepalive": True,
+            "retry_on_timeout": True,
+            "health_check_interval": 5,
+            "global_keyprefix": KEY_PREFIX,
+            "client_name": "sural",
+        },
+        visibility_timeout=VISIBILITY_S,
+        result_backend=None,
+        task_ignore_result=True,
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        task_acks_on_failure=True,
+        task_acks_on_timeout=True,
+        worker_prefetch_multiplier=1,
+        worker_disable_prefetch=True,
+        worker_cancel_long_running_tasks_on_connection_loss=True,
+        task_soft_time_limit=TASK_SOFT_LIMIT_S,
+        task_time_limit=TASK_LIMIT_S,
+        worker_soft_shutdown_timeout=10,
+        worker_max_tasks_per_child=1000,
+        worker_max_memory_per_child=300_000,
+        task_serializer="json",
+        accept_content=["json"],
+        task_protocol=2,
+        worker_send_task_events=True,
+        task_send_sent_event=False,
+        worker_hijack_root_logger=False,
+        enable_utc=True,
+        timezone="UTC",
+        task_create_missing_queues=False,
+        task_queues=[Queue(name) for queue in QUEUES for name in (queue, canary_queue(queue))],
+    )
+    return app
+
+
+def run_worker(app: Celery, queue: str, *, log_level: str = "info") -> None:
+    """Consume a queue and its canary queue, one task at a time, until told to stop (SIGTERM: finish, then end)."""
+    app.worker_main(
+        [
+            "worker",
+            f"--queues={queue},{canary_queue(queue)}",
+            "--pool=prefork",
+            "--concurrency=1",
+            "--without-gossip",
+            "--without-mingle",
+            f"--hostname={queue}@%h",
+            f"--loglevel={log_level}",
+        ]
+    )
+
+
+class Publisher:
+    """Sends messages for the relay. Fails after about three seconds rather than hang on a frozen broker."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+        self._connection: BrokerConnection | None = None
+
+    def __call__(self, queue: str, refs: Sequence[Ref]) -> None:
+        """Send one message. Raises kombu's OperationalError when the broker did not take it."""
+        self.send(TASKS[queue], queue, encode(refs))
+
+    def send(self, task: str, queue: str, message: dict[str, Any]) -> None:
+        """Send any task of ours to a queue of ours."""
+        try:
+            if self._connection is None:
+                self._connection = self._connect()
+            with self._connection.Producer() as producer:
+                self._app.send_task(task, args=[message], queue=queue, producer=producer, retry=False)
+        except Exception:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Drop the connection; the next message makes a new one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.release()
+
+    def _connect(self) -> BrokerConnection:
+        options = dict(self._app.conf.broker_transport_options)
+        options.update(socket_timeout=PUBLISH_TIMEOUT_S, retry_on_timeout=False, health_check_interval=0)
+        return BrokerConnection(self._app.conf.broker_url, transport_options=options)
+
+
+BROKER_ERRORS: tuple[type[Exception], ...] = (OperationalError, redis.RedisError, OSError)
+"""What publishing raises when the broker is away, frozen or full."""
+
+
+def check_broker(redis_url: str) -> str | None:
+    """None when the broker answers and keeps what it is given; else one sentence saying what is wrong."""
+    client = redis.Redis.from_url(redis_url, socket_timeout=3, socket_connect_timeout=3)
+    try:
+        client.ping()
+        policy = client.config_get("maxmemory-policy").get("maxmemory-policy")
+    except redis.AuthenticationError:
+        return "The broker refused the password in SURAL_REDIS_URL."
+    except redis.ResponseError:
+        return None  # a managed server may forbid CONFIG; it answered, and that is what is asked here
+    except redis.RedisError:
+        return "The broker does not answer. Alerts go out a few seconds later. Start it, or correct SURAL_REDIS_URL."
+    finally:
+        client.close()
+    if policy != "noeviction":
+        return f"The broker may throw messages away (maxmemory-policy {policy}). Set maxmemory-policy noeviction."
+    return None
+
+
+def queue_lengths(redis_url: str) -> dict[str, int]:
+    """Messages waiting in each queue. Raises redis.RedisError when the broker is away."""
+    client = redis.Redis.from_url(redis_url, socket_timeout=3, socket_connect_timeout=3)
+    try:
+        return {queue: int(client.llen(KEY_PREFIX + queue)) for queue in QUEUES}
+    finally:
+        client.close()

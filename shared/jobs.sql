@@ -1,0 +1,54 @@
+-- Named queries of shared/jobs.py, run in the schema of whichever service uses them.
+
+-- name: add
+INSERT INTO job (tenant_id, kind, ref_id, ref_version, due_at)
+SELECT tenant, %(kind)s, ref, version, now() + make_interval(secs => %(delay_s)s)
+FROM unnest(%(tenants)s::uuid[], %(ids)s::text[], %(versions)s::integer[]) AS wanted (tenant, ref, version)
+ON CONFLICT DO NOTHING
+
+-- name: claim_fresh
+WITH due AS (
+    SELECT tenant_id, kind, ref_id, ref_version FROM job
+    WHERE kind = %(kind)s AND state = 'pending' AND attempts = 0
+      AND due_at <= now() - make_interval(secs => %(min_age_s)s)
+    ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
+UPDATE job SET state = 'running', attempts = job.attempts + 1, lease_token = gen_random_uuid(),
+               lease_until = now() + make_interval(secs => %(lease_s)s)
+FROM due WHERE (job.tenant_id, job.kind, job.ref_id, job.ref_version) = (due.tenant_id, due.kind, due.ref_id, due.ref_version)
+RETURNING job.tenant_id, job.ref_id, job.ref_version, job.lease_token, job.attempts
+
+-- name: claim_tried
+WITH due AS (
+    SELECT tenant_id, kind, ref_id, ref_version FROM job
+    WHERE kind = %(kind)s
+      AND ((state = 'pending' AND attempts > 0 AND due_at <= now() - make_interval(secs => %(min_age_s)s))
+        OR (state = 'running' AND lease_until < now()))
+    ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
+UPDATE job SET state = 'running', attempts = job.attempts + 1, lease_token = gen_random_uuid(),
+               lease_until = now() + make_interval(secs => %(lease_s)s)
+FROM due WHERE (job.tenant_id, job.kind, job.ref_id, job.ref_version) = (due.tenant_id, due.kind, due.ref_id, due.ref_version)
+RETURNING job.tenant_id, job.ref_id, job.ref_version, job.lease_token, job.attempts
+
+-- name: heartbeat
+UPDATE job SET lease_until = now() + make_interval(secs => %(lease_s)s)
+WHERE state = 'running' AND lease_token = ANY (%(tokens)s)
+
+-- name: finish
+UPDATE job SET state = %(state)s, finished_at = now(), lease_token = NULL, lease_until = NULL
+WHERE tenant_id = %(tenant_id)s AND kind = %(kind)s AND ref_id = %(ref_id)s AND ref_version = %(ref_version)s
+  AND state = 'running' AND lease_token = %(token)s
+
+-- name: retry
+UPDATE job SET state = 'pending', error = %(error)s, lease_token = NULL, lease_until = NULL,
+               attempts = attempts - (1 - %(counts)s), due_at = now() + make_interval(secs => %(delay_s)s)
+WHERE tenant_id = %(tenant_id)s AND kind = %(kind)s AND ref_id = %(ref_id)s AND ref_version = %(ref_version)s
+  AND state = 'running' AND lease_token = %(token)s
+
+-- name: measure
+SELECT kind, state, count(*) AS number, coalesce(extract(epoch FROM now() - min(due_at)), 0)::float8 AS oldest_s
+FROM job WHERE state <> 'done' GROUP BY kind, state
+
+-- name: prune
+DELETE FROM job WHERE state = 'done' AND finished_at < now() - interval '7 days'

@@ -1,0 +1,111 @@
+"""The outbox: what neighbours must be told, from a row written with the thing itself to a message on the broker.
+
+The broker is only a wake-up. A row is deleted when its message was accepted; a message lost after that is found by the
+neighbour's catch-up, a row published twice is stopped by the neighbour's job table.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from pathlib import Path
+
+import psycopg
+
+from shared.events import MAX_REFS, Ref
+from shared.postgres import DictConnection, load_queries
+
+QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
+CHANNEL_SUFFIX = "_outbox"
+DEBOUNCE_S = 0.003
+
+Publish = Callable[[str, Sequence[Ref]], None]
+"""Hands one message to the broker: queue and references. Raises when the broker did not take it."""
+
+
+def add(connection: DictConnection, queue: str, refs: Sequence[Ref]) -> None:
+    """Note, in the caller's transaction, that `queue` must hear of these references."""
+    connection.execute(
+        QUERIES["add"],
+        {
+            "queue": queue,
+            "tenants": [ref.tenant for ref in refs],
+            "ids": [ref.id for ref in refs],
+            "versions": [ref.version for ref in refs],
+        },
+    )
+
+
+def relay(connection: DictConnection, publish: Publish, *, limit: int = 1000) -> int:
+    """Publish unsent rows, oldest first, and delete them. Returns how many went out.
+
+    Rows that another relay holds are skipped. When `publish` raises, the transaction is undone and every row stays:
+    some messages may then go out twice, none is lost.
+    """
+    with connection.transaction():
+        rows = connection.execute(QUERIES["take"], {"limit": limit}).fetchall()
+        rows.sort(key=lambda row: (str(row["queue"]), int(row["id"])))
+        for queue, group in groupby(rows, key=lambda row: str(row["queue"])):
+            refs = [Ref(row["ref_id"], row["ref_version"], row["tenant_id"]) for row in group]
+            for start in range(0, len(refs), MAX_REFS):
+                publish(queue, refs[start : start + MAX_REFS])
+    return len(rows)
+
+
+def channel(schema: str) -> str:
+    """Name of the NOTIFY channel on which new rows of this schema's outbox are announced."""
+    return schema + CHANNEL_SUFFIX
+
+
+def announce(connection: DictConnection, schema: str) -> None:
+    """Wake the relay. Never inside the transaction that inserts: that would make all commits wait for each other."""
+    connection.execute("SELECT pg_notify(%s, '')", (channel(schema),))
+
+
+class Waker:
+    """Announces new outbox rows at most once every few milliseconds, from a thread with a connection of its own.
+
+    A failed announcement costs nothing but the relay's poll interval, so errors only drop the connection.
+    """
+
+    def __init__(self, connect: Callable[[], DictConnection], schema: str) -> None:
+        self._connect, self._schema = connect, schema
+        self._wanted, self._stopped = threading.Event(), threading.Event()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def wake(self) -> None:
+        """Ask for an announcement soon. Never blocks, never raises."""
+        self._wanted.set()
+        if self._thread is None:
+            with self._lock:
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._run, name="outbox-waker", daemon=True)
+                    self._thread.start()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._stopped.set()
+        self._wanted.set()
+
+    def _run(self) -> None:
+        connection: DictConnection | None = None
+        while not self._stopped.is_set():
+            self._wanted.wait()
+            self._stopped.wait(DEBOUNCE_S)
+            self._wanted.clear()
+            try:
+                if connection is None or connection.closed:
+                    connection = self._connect()
+                announce(connection, self._schema)
+            except psycopg.Error:
+                connection = None
+        if connection is not None:
+            connection.close()
+
+
+def wait_for_rows(connection: DictConnection, *, timeout_s: float) -> None:
+    """Return when new rows were announced on this connection (which listens), or after `timeout_s` at the latest."""
+    for _ in connection.notifies(timeout=timeout_s, stop_after=1):
+        pass

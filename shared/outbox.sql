@@ -1,0 +1,13 @@
+-- Named queries of shared/outbox.py, run in the schema of whichever service uses them.
+
+-- name: add
+INSERT INTO outbox (tenant_id, queue, ref_id, ref_version)
+SELECT tenant, %(queue)s, ref, version
+FROM unnest(%(tenants)s::uuid[], %(ids)s::text[], %(versions)s::integer[]) AS told (tenant, ref, version)
+
+-- name: take
+DELETE FROM outbox WHERE id IN (SELECT id FROM outbox ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+RETURNING id, tenant_id, queue, ref_id, ref_version
+
+-- name: measure
+SELECT count(*) AS number, coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS oldest_s FROM outbox

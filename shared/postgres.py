@@ -1,0 +1,187 @@
+"""PostgreSQL: connections with safe limits, named queries from .sql files, and the migration runner."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.rows import TupleRow, dict_row
+from psycopg_pool import ConnectionPool
+
+from shared.problems import Category, Problem, ProblemError
+
+Connection = psycopg.Connection[Any]
+DictConnection = psycopg.Connection[dict[str, Any]]
+Pool = ConnectionPool[psycopg.Connection[dict[str, Any]]]
+
+UNAVAILABLE_SQLSTATES = ("08", "53", "57P", "25006", "40001", "40P01", "55P03")
+"""Connection lost, out of resources (disk full too), shutting down, read-only standby, serialisation, deadlock,
+lock timeout: all mean "try again", none of them that the request was wrong."""
+
+MIGRATION_LOCK = 7_201_733_041
+SHARED_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def open_pool(url: str, *, schema: str, size: int = 8, name: str = "sural") -> Pool:
+    """A pool whose connections see one schema only and give up rather than hang.
+
+    Statements end after 5 s, lock waits after 2 s, idle transactions after 10 s. A connection is checked before it
+    is handed out, so a restarted server costs a retry, not an error. The caller closes the pool.
+    """
+    conninfo = limited_conninfo(url, schema=schema, name=name)
+    return ConnectionPool(
+        conninfo,
+        connection_class=psycopg.Connection[dict[str, Any]],
+        kwargs={"row_factory": dict_row, "autocommit": True},
+        min_size=1,
+        max_size=size,
+        timeout=3,
+        max_lifetime=1800,
+        reconnect_timeout=30,
+        check=ConnectionPool.check_connection,
+        open=True,
+        name=name,
+    )
+
+
+def connect(url: str, *, schema: str) -> DictConnection:
+    """One connection of its own, with the same limits as the pool's. Raises psycopg.OperationalError."""
+    return psycopg.connect(limited_conninfo(url, schema=schema, name="sural"), autocommit=True, row_factory=dict_row)
+
+
+def limited_conninfo(url: str, *, schema: str, name: str) -> str:
+    """Connection parameters that see one schema and cannot hang."""
+    return make_conninfo(
+        url,
+        application_name=f"{name}:{schema}",
+        connect_timeout=3,
+        keepalives_idle=10,
+        tcp_user_timeout=10_000,
+        options=(
+            f"-c search_path={schema} -c statement_timeout=5000 -c lock_timeout=2000 "
+            "-c idle_in_transaction_session_timeout=10000 -c timezone=UTC"
+        ),
+    )
+
+
+def unavailable(error: Exception) -> bool:
+    """True when the same work may succeed later (server away, disk full, lock not had in time)."""
+    if isinstance(error, psycopg.Error):
+        state = error.sqlstate or ""
+        return not state or state.startswith(UNAVAILABLE_SQLSTATES)
+    return error.__class__.__module__.startswith("psycopg_pool")
+
+
+def as_problem(error: Exception) -> ProblemError:
+    """A database error as the answer a client gets: 503 to try again, or our own fault. No values are repeated."""
+    if unavailable(error):
+        return ProblemError(
+            Problem(
+                Category.UNAVAILABLE,
+                "database-unavailable",
+                "The database cannot take this now; nothing was stored. Send the same request again.",
+                issue_code="transient",
+            )
+        )
+    return ProblemError(
+        Problem(
+            Category.FAULT,
+            "database-fault",
+            "The database refused a statement of ours.",
+            issue_code="exception",
+        )
+    )
+
+
+def load_queries(path: Path) -> Mapping[str, str]:
+    """Named queries of a .sql file: each starts with a line `-- name: the_name`. Text after it, to the next, is SQL."""
+    queries: dict[str, str] = {}
+    for part in re.split(r"^-- name: ", path.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
+        name, _, text = part.partition("\n")
+        queries[name.strip()] = text.strip()
+    return queries
+
+
+def database_now(connection: psycopg.Connection[Any]) -> Any:
+    """The database's clock, in UTC, to the millisecond: the only clock that decides when something is due."""
+    with connection.cursor(row_factory=psycopg.rows.tuple_row) as cursor:
+        row: TupleRow | None = cursor.execute("SELECT date_trunc('milliseconds', clock_timestamp())").fetchone()
+    assert row is not None
+    return row[0]
+
+
+def migrate_service(owner_url: str, *, service: str, service_url: str, folder: Path) -> list[str]:
+    """Bring one service's schema up to date and return the names of the migrations that ran.
+
+    Makes the schema and the login role of `service_url` where they are missing, runs the shared migrations and then
+    the service's own, each once, each in its own transaction, under an advisory lock. A migration whose text changed
+    after it ran is refused. Grants nothing on other schemas.
+    """
+    login = conninfo_to_dict(service_url)
+    role, password = str(login.get("user") or f"sural_{service}"), login.get("password")
+    ran: list[str] = []
+    with psycopg.connect(owner_url, autocommit=True, connect_timeout=5) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", (MIGRATION_LOCK,))
+        connection.execute("SET lock_timeout = '2s'")
+        prepare_schema(connection, service=service, role=role, password=str(password) if password else None)
+        done: dict[str, str] = dict(connection.execute("SELECT name, sha256 FROM migration").fetchall())
+        for name, text in migration_files(folder):
+            digest = hashlib.sha256(text.encode()).hexdigest()
+            if name in done:
+                if done[name] != digest:
+                    raise ProblemError(
+                        Problem(
+                            Category.FAULT,
+                            "migration-changed",
+                            f"Migration {service}/{name} was changed after it ran. Restore its text and add a new one.",
+                        )
+                    )
+                continue
+            with connection.transaction():
+                connection.execute(text.encode())
+                connection.execute("INSERT INTO migration (name, sha256) VALUES (%s, %s)", (name, digest))
+            ran.append(name)
+        grant_schema(connection, service=service, role=role)
+    return ran
+
+
+def migration_files(folder: Path) -> Iterable[tuple[str, str]]:
+    """The shared migrations first, then the service's own, each in the order of their numbers."""
+    for prefix, source in (("shared", SHARED_MIGRATIONS), ("own", folder)):
+        for path in sorted(source.glob("[0-9]*.sql")):
+            yield f"{prefix}/{path.name}", path.read_text(encoding="utf-8")
+
+
+def prepare_schema(connection: Connection, *, service: str, role: str, password: str | None) -> None:
+    """Schema, login role and migration table. The role's password is set to that of the service's own URL."""
+    name, login = sql.Identifier(service), sql.Identifier(role)
+    if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone():
+        connection.execute(sql.SQL("CREATE ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE").format(login))
+    if password is not None:
+        connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(login, sql.Literal(password)))
+    connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(name))
+    connection.execute(sql.SQL("SET search_path = {}").format(name))
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS migration ("
+        "name text PRIMARY KEY, sha256 text NOT NULL, ran_at timestamptz NOT NULL DEFAULT now())"
+    )
+
+
+def grant_schema(connection: Connection, *, service: str, role: str) -> None:
+    """The service may read and write rows of its own schema; it owns nothing and sees nothing else."""
+    name, login = sql.Identifier(service), sql.Identifier(role)
+    for statement in (
+        "REVOKE ALL ON SCHEMA public FROM PUBLIC",
+        "GRANT USAGE ON SCHEMA {schema} TO {role}",
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}",
+        "REVOKE INSERT, UPDATE, DELETE ON {schema}.migration FROM {role}",
+        "GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {role}",
+        "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} TO {role}",
+    ):
+        connection.execute(sql.SQL(statement).format(schema=name, role=login))

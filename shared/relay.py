@@ -1,0 +1,39 @@
+"""The relay's loop: publishes outbox rows as they appear, waits out a broker or a database that is away."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+import psycopg
+
+from shared import outbox
+from shared.broker import BROKER_ERRORS, Publisher
+from shared.postgres import DictConnection, connect
+
+POLL_S = 0.5
+BROKER_PAUSE_S = 1.0
+
+log = logging.getLogger(__name__)
+
+
+def run_relay(url: str, schema: str, publisher: Publisher, stop: threading.Event) -> None:
+    """Relay this schema's outbox until `stop` is set. Any number of relays may run side by side."""
+    connection: DictConnection | None = None
+    while not stop.is_set():
+        try:
+            if connection is None or connection.closed:
+                connection = connect(url, schema=schema)
+                connection.execute(f'LISTEN "{outbox.channel(schema)}"'.encode())
+            if outbox.relay(connection, publisher) == 0:
+                outbox.wait_for_rows(connection, timeout_s=POLL_S)
+        except BROKER_ERRORS as error:
+            log.warning("broker away", extra={"error": type(error).__name__})
+            stop.wait(BROKER_PAUSE_S)
+        except psycopg.Error as error:
+            log.warning("database away", extra={"error": type(error).__name__})
+            connection = None
+            stop.wait(POLL_S)
+    publisher.close()
+    if connection is not None:
+        connection.close()
