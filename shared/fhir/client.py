@@ -1,0 +1,130 @@
+"""Reading a neighbour's resources over FHIR: many at once, exact versions, and what changed lately."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import httpx
+
+from shared.events import Ref
+from shared.fhir.identity import instant
+
+PAGE = 100
+TIMEOUT_S = 5.0
+OVERLAP = timedelta(seconds=15)
+"""How far a catch-up looks back behind what it has seen: longer than any write of a neighbour can take to commit."""
+
+
+class NeighbourUnavailable(Exception):
+    """The neighbour did not answer as a FHIR server; the same question may be answered later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A resource that changed: its reference, its tag (urgency) if it has one, and when."""
+
+    ref: Ref
+    tags: frozenset[str]
+    last_updated: datetime
+
+
+class FhirClient:
+    """A neighbour's FHIR base. Thread-safe; decimals are read as Decimal."""
+
+    def __init__(self, url: str, *, token: str | None = None) -> None:
+        headers = {"Accept": "application/fhir+json"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        self._http = httpx.Client(
+            base_url=f"{url.rstrip('/')}/fhir/", headers=headers, timeout=TIMEOUT_S, trust_env=False
+        )
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._http.close()
+
+    def read_many(self, resource_type: str, refs: Sequence[Ref]) -> dict[Ref, dict[str, Any]]:
+        """The exact versions asked for; what the neighbour does not have is missing from the answer.
+
+        One search for all of them; a version that is not the current one costs one vread. Raises NeighbourUnavailable.
+        """
+        found: dict[Ref, dict[str, Any]] = {}
+        wanted = {ref.id: ref for ref in refs}
+        ids = sorted(wanted)
+        for start in range(0, len(ids), PAGE):
+            page = ids[start : start + PAGE]
+            bundle = self._get(resource_type, {"_id": ",".join(page), "_count": str(PAGE)})
+            for resource in _matches(bundle):
+                ref = wanted.get(str(resource.get("id")))
+                if ref is not None and resource.get("meta", {}).get("versionId") == str(ref.version):
+                    found[ref] = resource
+        for ref in refs:
+            if ref not in found:
+                old = self.vread(resource_type, ref)
+                if old is not None:
+                    found[ref] = old
+        return found
+
+    def vread(self, resource_type: str, ref: Ref) -> dict[str, Any] | None:
+        """One version, or None when the neighbour does not know it."""
+        return self._get_or_none(f"{resource_type}/{ref.id}/_history/{ref.version}", {})
+
+    def find(self, resource_type: str, parameters: dict[str, str]) -> list[dict[str, Any]]:
+        """The first page of a search."""
+        return list(_matches(self._get(resource_type, parameters)))
+
+    def changed_since(self, resource_type: str, since: datetime) -> Iterator[Changed]:
+        """Current versions that changed at or after `since` (less an overlap), oldest first, page by page."""
+        parameters = {
+            "_lastUpdated": f"ge{instant(since - OVERLAP)}",
+            "_elements": "id,meta",
+            "_count": "200",
+        }
+        path: str | None = resource_type
+        while path is not None:
+            bundle = self._get(path, parameters)
+            for resource in _matches(bundle):
+                meta = resource["meta"]
+                yield Changed(
+                    ref=Ref(resource["id"], int(meta["versionId"])),
+                    tags=frozenset(tag.get("code", "") for tag in meta.get("tag", [])),
+                    last_updated=datetime.fromisoformat(meta["lastUpdated"]),
+                )
+            path, parameters = _next_query(resource_type, bundle)
+
+    def _get(self, path: str, parameters: dict[str, str]) -> dict[str, Any]:
+        resource = self._get_or_none(path, parameters)
+        if resource is None:
+            raise NeighbourUnavailable(f"{self._http.base_url} does not serve {path.partition('/')[0]}")
+        return resource
+
+    def _get_or_none(self, path: str, parameters: dict[str, str]) -> dict[str, Any] | None:
+        try:
+            response = self._http.get(path, params=parameters)
+        except httpx.HTTPError as error:
+            raise NeighbourUnavailable(f"{self._http.base_url}: {type(error).__name__}") from None
+        if response.status_code in (404, 410):
+            return None
+        if response.status_code != 200:
+            raise NeighbourUnavailable(f"{self._http.base_url} answered {response.status_code}")
+        resource: dict[str, Any] = json.loads(response.content, parse_float=Decimal)
+        return resource
+
+
+def _matches(bundle: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for entry in bundle.get("entry", []):
+        if entry.get("search", {}).get("mode", "match") == "match":
+            yield entry["resource"]
+
+
+def _next_query(resource_type: str, bundle: dict[str, Any]) -> tuple[str | None, dict[str, str]]:
+    """The next page, asked of the same neighbour that we know: only the query of its link is used."""
+    for link in bundle.get("link", []):
+        if link.get("relation") == "next":
+            return resource_type, dict(httpx.URL(link["url"]).params.items())
+    return None, {}

@@ -1,0 +1,61 @@
+"""System URIs and value sets that more than one service writes or reads. No clinical thresholds."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+CANONICAL = "https://sural.example/fhir"
+"""Base of every canonical of ours. A reserved name: it identifies, it is never fetched."""
+
+SID_RESPONSE = f"{CANONICAL}/sid/qr"
+SID_TRIAGE_RUN = f"{CANONICAL}/sid/triage-run"
+SID_ASSESSMENT = f"{CANONICAL}/sid/risk-assessment"
+SID_FLAG = f"{CANONICAL}/sid/flag"
+
+CS_ISSUE = f"{CANONICAL}/CodeSystem/qr-issue"
+CS_METHOD = f"{CANONICAL}/CodeSystem/triage-method"
+CS_RED_FLAG = f"{CANONICAL}/CodeSystem/red-flag"
+CS_URGENCY = f"{CANONICAL}/CodeSystem/triage-disposition"
+CS_ANSWER = f"{CANONICAL}/CodeSystem/posterior-lower-limb-answer"
+
+EXT_LINK_ID = f"{CANONICAL}/StructureDefinition/issue-link-id"
+EXT_DISPOSITION = f"{CANONICAL}/StructureDefinition/triage-disposition"
+EXT_RED_FLAG = f"{CANONICAL}/StructureDefinition/red-flag-result"
+EXT_SCORE = f"{CANONICAL}/StructureDefinition/triage-score"
+EXT_NOT_FIRED = f"{CANONICAL}/StructureDefinition/red-flags-not-fired"
+EXT_BASIS_ITEM = f"{CANONICAL}/StructureDefinition/basis-item"
+EXT_DATA_QUALITY = f"{CANONICAL}/StructureDefinition/data-quality"
+EXT_CONTENT_SHA256 = f"{CANONICAL}/StructureDefinition/content-sha256"
+
+YES_NO_SYSTEM = "http://terminology.hl7.org/CodeSystem/v2-0532"
+YES, NO, NOT_SURE = "Y", "N", "ASKU"
+
+
+class Urgency(StrEnum):
+    """The five urgencies, most urgent first; also the disposition codes in a RiskAssessment."""
+
+    EMERGENCY = "emergency"
+    SAME_DAY = "same_day"
+    WITHIN_2_WEEKS = "within_2_weeks"
+    ROUTINE = "routine"
+    SELF_CARE = "self_care"
+
+    @property
+    def rank(self) -> int:
+        """0 is the most urgent."""
+        return list(Urgency).index(self)
+
+    @property
+    def alerts(self) -> bool:
+        """True when a clinician must be told: emergency and same_day."""
+        return self.rank <= Urgency.SAME_DAY.rank
+
+
+PRIORITY = {
+    Urgency.EMERGENCY: "stat",
+    Urgency.SAME_DAY: "urgent",
+    Urgency.WITHIN_2_WEEKS: "routine",
+    Urgency.ROUTINE: "routine",
+    Urgency.SELF_CARE: "routine",
+}
+"""Urgency (our triage result) to FHIR request-priority (what a Task carries)."""

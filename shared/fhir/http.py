@@ -1,0 +1,265 @@
+"""FHIR over HTTP: media types, bodies with a limit, errors as OperationOutcome, read and search as R4 asks."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import format_datetime
+from typing import Any, NoReturn
+from urllib.parse import urlencode
+from uuid import UUID
+
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from shared.fhir import identity, resources
+from shared.fhir.outcome import operation_outcome
+from shared.fhir.resources import Stored
+from shared.fhir.search import Search, next_page, parse_search
+from shared.postgres import Pool, as_problem
+from shared.problems import Category, Problem, ProblemError, Severity
+
+FHIR_JSON = "application/fhir+json; charset=utf-8"
+MAX_BODY = 1024 * 1024
+JSON_TYPES = ("application/fhir+json", "application/json", "text/json")
+
+log = logging.getLogger(__name__)
+
+Present = Callable[[Stored], bytes]
+
+
+class FhirResponse(Response):
+    """A FHIR JSON answer."""
+
+    media_type = FHIR_JSON
+
+    def render(self, content: Any) -> bytes:
+        """Bytes go out as they are, anything else as compact JSON."""
+        return content if isinstance(content, bytes) else orjson.dumps(content)
+
+
+async def read_body(request: Request) -> bytes:
+    """The request's body. Raises ProblemError: not FHIR JSON (415), compressed (415), or over 1 MiB (413)."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in JSON_TYPES:
+        refuse(
+            Category.UNSUPPORTED,
+            "content-type",
+            f"Content-Type {media_type[:60] or '(none)'} found. Send application/fhir+json.",
+        )
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        refuse(
+            Category.UNSUPPORTED,
+            "content-encoding",
+            "Compressed bodies are not accepted. Send it uncompressed.",
+        )
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > MAX_BODY:
+        _too_large()
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > MAX_BODY:
+            _too_large()
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _too_large() -> NoReturn:
+    refuse(
+        Category.TOO_LARGE,
+        "body-too-large",
+        "The body is larger than 1 MiB (1048576 bytes). Send one QuestionnaireResponse, without attachments.",
+        issue_code="too-long",
+    )
+
+
+def refuse(
+    category: Category,
+    code: str,
+    message: str,
+    *,
+    issue_code: str = "not-supported",
+    status: int | None = None,
+) -> NoReturn:
+    """Stop with one problem."""
+    raise ProblemError(Problem(category, code, message, issue_code=issue_code, status=status))
+
+
+def outcome_response(
+    problems: Sequence[Problem], status: int, headers: dict[str, str] | None = None, *, reference: str = ""
+) -> FhirResponse:
+    """An OperationOutcome. `reference` (an error number for the log) goes into diagnostics."""
+    outcome = operation_outcome(problems)
+    if reference:
+        outcome["issue"][0]["diagnostics"] = f"reference {reference}"
+    extra = dict(headers or {})
+    if status in (429, 503):
+        extra.setdefault("Retry-After", "2")
+    return FhirResponse(outcome, status_code=status, headers=extra)
+
+
+HTTP_PROBLEMS = {
+    404: (Category.NOT_FOUND, "not-found", "not-found", "Nothing is here. See /fhir/metadata for what is."),
+    405: (
+        Category.UNSUPPORTED,
+        "method",
+        "not-supported",
+        "This method is not offered here. See /fhir/metadata.",
+    ),
+}
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Every error leaves as an OperationOutcome; the framework's own bodies cannot be reached."""
+
+    def problem_error(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, ProblemError)
+        return outcome_response(error.problems, error.http_status)
+
+    def http_error(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        category, code, issue_code, message = HTTP_PROBLEMS.get(
+            error.status_code,
+            (Category.INCORRECT, "http", "invalid", "The request cannot be understood as HTTP."),
+        )
+        problem = Problem(category, code, message, issue_code=issue_code)
+        return outcome_response([problem], error.status_code, dict(error.headers or {}))
+
+    def invalid_request(_request: Request, _error: Exception) -> Response:
+        problem = Problem(Category.INCORRECT, "request", "A part of the address or a header cannot be read.")
+        return outcome_response([problem], 400)
+
+    def fault(_request: Request, error: Exception) -> Response:
+        if error.__class__.__module__.startswith(("psycopg",)):
+            stopped = as_problem(error)
+            if stopped.http_status == 503:
+                log.warning("database unavailable", extra={"error": type(error).__name__})
+                return outcome_response(stopped.problems, 503)
+        reference = secrets.token_hex(6)
+        log.error(
+            "unexpected error", extra={"reference": reference, "error": type(error).__name__}, exc_info=error
+        )
+        problem = Problem(
+            Category.FAULT,
+            "unexpected",
+            "Something went wrong on our side. Send the same request again; if it stays, report the reference.",
+            issue_code="exception",
+            severity=Severity.FATAL,
+        )
+        return outcome_response([problem], 500, reference=reference)
+
+    app.add_exception_handler(ProblemError, problem_error)
+    app.add_exception_handler(HTTPException, http_error)
+    app.add_exception_handler(RequestValidationError, invalid_request)
+    app.add_exception_handler(Exception, fault)
+
+
+def version_headers(stored: Stored, *, location: str | None = None) -> dict[str, str]:
+    """ETag and Last-Modified of a version, and its Location when it is new."""
+    headers = {
+        "ETag": f'W/"{stored.version_id}"',
+        "Last-Modified": http_date(stored.last_updated),
+    }
+    if location is not None:
+        headers["Location"] = location
+    return headers
+
+
+def http_date(moment: datetime) -> str:
+    """An HTTP date (RFC 9110)."""
+    return format_datetime(moment, usegmt=True)
+
+
+def quoted_version(header: str | None) -> int | None:
+    """The version in an If-Match or If-None-Match header, or None when it holds none of ours."""
+    text = (header or "").strip().removeprefix("W/").strip('"')
+    return int(text) if text.isdigit() else None
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceApi:
+    """Read, vread and search of the resource types that a service owns."""
+
+    pool: Pool
+    public_url: str
+    tenant: UUID
+    present: Present
+
+    @property
+    def base(self) -> str:
+        """The FHIR base as clients see it."""
+        return f"{self.public_url.rstrip('/')}/fhir"
+
+    def read(self, request: Request, resource_type: str, resource_id: str) -> Response:
+        """The current version, 304 when the client has it already, 404 when there is none."""
+        with self.pool.connection() as connection:
+            stored = resources.read(connection, self.tenant, resource_type, resource_id)
+        if stored is None:
+            _not_found(resource_type, resource_id)
+        if quoted_version(request.headers.get("if-none-match")) == stored.version_id:
+            return Response(status_code=304, headers=version_headers(stored))
+        return FhirResponse(self.present(stored), headers=version_headers(stored))
+
+    def vread(self, resource_type: str, resource_id: str, version_id: str) -> Response:
+        """One version."""
+        stored = None
+        if version_id.isdigit() and len(version_id) < 10:
+            with self.pool.connection() as connection:
+                stored = resources.vread(connection, self.tenant, resource_type, resource_id, int(version_id))
+        if stored is None:
+            _not_found(resource_type, f"{resource_id}/_history/{version_id}")
+        return FhirResponse(self.present(stored), headers=version_headers(stored))
+
+    def search(self, request: Request, resource_type: str, allowed: frozenset[str]) -> Response:
+        """A searchset Bundle with self and next links."""
+        strict = "handling=strict" in request.headers.get("prefer", "").replace(" ", "")
+        search = parse_search(
+            resource_type, request.query_params.multi_items(), allowed=allowed, strict=strict
+        )
+        return self.answer_search(search)
+
+    def answer_search(self, search: Search) -> Response:
+        """The page of a search that is parsed already."""
+        with self.pool.connection() as connection:
+            found, more = resources.find(connection, self.tenant, search)
+        return FhirResponse(self.bundle(search, found, more))
+
+    def bundle(self, search: Search, found: Sequence[Stored], more: bool) -> bytes:
+        """The Bundle's text, with each resource's own bytes inside."""
+        address = f"{self.base}/{search.resource_type}"
+        links = [{"relation": "self", "url": _link(address, search.used)}]
+        if more and found:
+            mark = next_page(found[-1].last_updated, found[-1].id)
+            links.append({"relation": "next", "url": _link(address, (*search.used, ("_page", mark)))})
+        entries = [self._entry(search, stored) for stored in found]
+        if search.ignored:
+            outcome = orjson.dumps(operation_outcome(search.ignored))
+            entries.append(b'{"resource":' + outcome + b',"search":{"mode":"outcome"}}')
+        head = orjson.dumps({"resourceType": "Bundle", "type": "searchset", "link": links})
+        return head[:-1] + (b',"entry":[' + b",".join(entries) + b"]" if entries else b"") + b"}"
+
+    def _entry(self, search: Search, stored: Stored) -> bytes:
+        full = self.present(stored)
+        body = full if search.elements is None else identity.subset(stored, search.elements, full)
+        url = orjson.dumps(f"{self.base}/{stored.type}/{stored.id}")
+        return b'{"fullUrl":' + url + b',"resource":' + body + b',"search":{"mode":"match"}}'
+
+
+def _link(address: str, pairs: Sequence[tuple[str, str]]) -> str:
+    return f"{address}?{urlencode(pairs)}" if pairs else address
+
+
+def _not_found(resource_type: str, resource_id: str) -> NoReturn:
+    refuse(
+        Category.NOT_FOUND,
+        "not-found",
+        f"{resource_type}/{resource_id[:80]} is not known here.",
+        issue_code="not-found",
+    )
