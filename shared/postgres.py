@@ -73,8 +73,9 @@ def limited_conninfo(url: str, *, schema: str, name: str) -> str:
 def unavailable(error: Exception) -> bool:
     """True when the same work may succeed later (server away, disk full, lock not had in time)."""
     if isinstance(error, psycopg.Error):
-        state = error.sqlstate or ""
-        return not state or state.startswith(UNAVAILABLE_SQLSTATES)
+        if error.sqlstate is None:
+            return isinstance(error, psycopg.OperationalError)
+        return error.sqlstate.startswith(UNAVAILABLE_SQLSTATES)
     return error.__class__.__module__.startswith("psycopg_pool")
 
 

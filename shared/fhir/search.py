@@ -79,6 +79,8 @@ def parse_search(
             ignored.append(_unknown(name, resource_type, allowed))
             continue
         try:
+            if "\x00" in value:
+                raise ValueError("the value holds a NUL character; take it out")
             search = _apply(search, name, value)
             if name not in ("_page", "_format"):
                 used.append((name, value))

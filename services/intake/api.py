@@ -1,0 +1,142 @@
+"""FHIR routes of intake: QuestionnaireResponse, Questionnaire, and the CapabilityStatement of the whole base."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from services.intake.catalogue import Catalogue
+from services.intake.receive import Received, receive
+from services.intake.store import Published
+from shared.fhir import identity
+from shared.fhir.capability import ResourceCapability
+from shared.fhir.codes import SID_RESPONSE
+from shared.fhir.http import (
+    FhirResponse,
+    ResourceApi,
+    outcome_response,
+    read_body,
+    refuse,
+    version_headers,
+)
+from shared.fhir.search import Search, parse_search
+from shared.problems import Category, Problem, Severity
+
+RESPONSE = ResourceCapability(
+    "QuestionnaireResponse",
+    ("create", "read", "vread", "search-type"),
+    search=frozenset({"subject", "patient", "status"}),
+    conditional_create=True,
+)
+QUESTIONNAIRE = ResourceCapability(
+    "Questionnaire", ("read", "vread", "search-type"), search=frozenset({"url", "version", "status"})
+)
+CAPABILITIES = (RESPONSE, QUESTIONNAIRE)
+
+
+def routes(api: ResourceApi, catalogue: Catalogue, *, stored: Callable[[], None]) -> APIRouter:
+    """The routes. `stored` is called after each new response, to wake the relay."""
+    router = APIRouter(prefix="/fhir")
+
+    @router.post("/QuestionnaireResponse")
+    def create_questionnaire_response(request: Request, body: bytes = Depends(read_body)) -> Response:
+        received = receive(
+            body,
+            pool=api.pool,
+            catalogue=catalogue,
+            tenant=api.tenant,
+            only_if_new=if_none_exist(request.headers.get("if-none-exist")),
+        )
+        if received.created:
+            stored()
+        return created_response(api, received, request.headers.get("prefer", ""))
+
+    @router.get("/QuestionnaireResponse")
+    def search_responses(request: Request) -> Response:
+        return api.search(request, RESPONSE.type, RESPONSE.search)
+
+    @router.get("/QuestionnaireResponse/{resource_id}")
+    def read_response(request: Request, resource_id: str) -> Response:
+        return api.read(request, RESPONSE.type, resource_id)
+
+    @router.get("/QuestionnaireResponse/{resource_id}/_history/{version_id}")
+    def vread_response(resource_id: str, version_id: str) -> Response:
+        return api.vread(RESPONSE.type, resource_id, version_id)
+
+    @router.get("/Questionnaire")
+    def search_questionnaires(request: Request) -> Response:
+        pairs = request.query_params.multi_items()
+        canonical = [(name, value) for name, value in pairs if name in ("url", "version")]
+        others = [pair for pair in pairs if pair not in canonical]
+        ids = tuple(entry.id for entry in catalogue.entries() if _answers(entry, canonical))
+        strict = "handling=strict" in request.headers.get("prefer", "").replace(" ", "")
+        search: Search = parse_search(QUESTIONNAIRE.type, others, allowed={"status"}, strict=strict)
+        return api.answer_search(search.narrowed(ids, used=canonical))
+
+    @router.get("/Questionnaire/{resource_id}")
+    def read_questionnaire(request: Request, resource_id: str) -> Response:
+        return api.read(request, QUESTIONNAIRE.type, resource_id)
+
+    @router.get("/Questionnaire/{resource_id}/_history/{version_id}")
+    def vread_questionnaire(resource_id: str, version_id: str) -> Response:
+        return api.vread(QUESTIONNAIRE.type, resource_id, version_id)
+
+    return router
+
+
+def _answers(entry: Published, canonical: list[tuple[str, str]]) -> bool:
+    """url may hold `url|version`, as in R4 search of canonicals."""
+    wanted = [(name, value.partition("|")) for name, value in canonical]
+    return all(
+        (entry.url == value[0] and value[2] in ("", entry.version)) if name == "url" else entry.version == value[0]
+        for name, value in wanted
+    )
+
+
+def if_none_exist(header: str | None) -> tuple[str, str] | None:
+    """(system, value) of an If-None-Exist header. Only `identifier=system|value` is understood."""
+    if header is None:
+        return None
+    pairs = parse_qsl(header.removeprefix("?"), keep_blank_values=True)
+    if len(pairs) != 1 or pairs[0][0] != "identifier" or not pairs[0][1].rpartition("|")[2]:
+        refuse(
+            Category.INCORRECT,
+            "if-none-exist",
+            "If-None-Exist cannot be read. Send exactly: identifier=system|value.",
+            issue_code="invalid",
+        )
+    system, _, value = pairs[0][1].rpartition("|")
+    return system, value
+
+
+def created_response(api: ResourceApi, received: Received, prefer: str) -> Response:
+    """201 (or 200 for what was there) with Location, ETag, Last-Modified, and the body that Prefer asks for."""
+    stored = received.stored
+    location = f"{api.base}/{stored.type}/{stored.id}/_history/{stored.version_id}"
+    headers = version_headers(stored, location=location)
+    status = 201 if received.created else 200
+    if "return=minimal" in prefer:
+        return Response(status_code=status, headers=headers)
+    if "return=representation" in prefer:
+        return FhirResponse(identity.as_received(stored), status_code=status, headers=headers)
+    what = "Stored as" if received.created else "Known as"
+    told = [
+        Problem(
+            Category.INCORRECT,
+            "stored",
+            f"{what} QuestionnaireResponse/{stored.id}, version {stored.version_id}.",
+            severity=Severity.INFORMATION,
+            issue_code="informational",
+        ),
+        Problem(
+            Category.INCORRECT,
+            "assessment",
+            f"Its assessment: {api.base}/RiskAssessment?identifier={SID_RESPONSE}|{stored.id}",
+            severity=Severity.INFORMATION,
+            issue_code="informational",
+        ),
+    ]
+    return outcome_response([*told, *received.warnings], status, headers)

@@ -1,0 +1,344 @@
+"""What an EHR system sees when it posts a questionnaire."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import pytest
+
+from services.intake.app import create_app
+from services.intake.settings import IntakeSettings
+from shared.fhir.codes import EXT_CONTENT_SHA256, EXT_LINK_ID
+from shared.fhir.structure import check_structure
+from tests.builders import SENDER, a_response, answer_of
+from tests.conftest import Database
+from tests.serving import client_of
+
+POST = "/fhir/QuestionnaireResponse"
+FHIR = {"Content-Type": "application/fhir+json"}
+
+
+@pytest.fixture
+def ehr(database: Database) -> Iterator[httpx.Client]:
+    """An EHR system's HTTP client."""
+    settings = IntakeSettings(intake_database_url=database.intake_url)  # type: ignore[arg-type]
+    with client_of(create_app(settings)) as client:
+        yield client
+
+
+def post(ehr: httpx.Client, response: dict[str, Any] | bytes, **headers: str) -> httpx.Response:
+    body = response if isinstance(response, bytes) else json.dumps(response).encode()
+    extra = {name.replace("_", "-"): value for name, value in headers.items()}
+    return ehr.post(POST, content=body, headers=FHIR | extra)
+
+
+def codes(answer: httpx.Response) -> list[str]:
+    outcome = answer.json()
+    assert outcome["resourceType"] == "OperationOutcome"
+    assert check_structure(outcome, resource_type="OperationOutcome") == []
+    return [issue["details"]["coding"][0]["code"] for issue in outcome["issue"]]
+
+
+def stored(ehr: httpx.Client) -> int:
+    return len(ehr.get(POST).json().get("entry", []))
+
+
+def test_a_valid_response_is_created_with_location_version_and_time(ehr: httpx.Client) -> None:
+    answer = post(ehr, a_response())
+
+    assert answer.status_code == 201
+    assert answer.headers["etag"] == 'W/"1"'
+    assert answer.headers["location"].endswith("/_history/1")
+    assert "GMT" in answer.headers["last-modified"]
+    assert answer.headers["content-type"] == "application/fhir+json; charset=utf-8"
+    assert codes(answer) == ["stored", "assessment"]
+
+
+def test_what_was_sent_comes_back_byte_for_byte_with_id_and_meta(ehr: httpx.Client) -> None:
+    response = a_response({"respondent": "clinician", "calf_circumference_diff_cm": 3})
+    sent = json.dumps(response).encode().replace(b'"valueDecimal": 3.0', b'"valueDecimal": 3.00')
+    assert b"3.00" in sent
+
+    location = post(ehr, sent).headers["location"]
+    read = ehr.get(httpx.URL(location).path)
+
+    assert read.content.endswith(sent[1:])
+    resource = json.loads(read.content, parse_float=Decimal)
+    assert resource["meta"]["versionId"] == "1"
+    [digest] = [e for e in resource["meta"]["extension"] if e["url"] == EXT_CONTENT_SHA256]
+    assert digest["valueString"] == hashlib.sha256(sent).hexdigest()
+
+
+def test_the_response_is_found_by_identifier_id_patient_and_time(ehr: httpx.Client) -> None:
+    post(ehr, a_response(identifier="form-31", patient="p-31"))
+    post(ehr, a_response(identifier="form-32", patient="p-32"))
+    [entry] = ehr.get(POST, params={"identifier": f"{SENDER}|form-31"}).json()["entry"]
+    found = entry["resource"]["id"]
+
+    for parameters in (
+        {"_id": f"{found},unknown"},
+        {"patient": "p-31"},
+        {"identifier": "form-31"},
+        {"identifier": f"{SENDER}|form-31", "_lastUpdated": "ge2026-01-01"},
+    ):
+        bundle = ehr.get(POST, params=parameters).json()
+        assert [e["resource"]["id"] for e in bundle["entry"]] == [found], parameters
+    assert "entry" not in ehr.get(POST, params={"_lastUpdated": "lt2026-01-01"}).json()
+
+
+def test_pages_follow_one_another_while_new_responses_arrive(ehr: httpx.Client) -> None:
+    first = [httpx.URL(post(ehr, a_response()).headers["location"]).path.split("/")[3] for _ in range(5)]
+
+    seen: list[str] = []
+    url: str | None = f"{POST}?_count=2"
+    while url:
+        bundle = ehr.get(url).json()
+        seen += [entry["resource"]["id"] for entry in bundle["entry"]]
+        links = {link["relation"]: link["url"] for link in bundle["link"]}
+        url = httpx.URL(links["next"]).raw_path.decode() if "next" in links else None
+        if len(seen) == 2:
+            post(ehr, a_response())
+
+    assert seen[:5] == first
+    assert len(seen) == len(set(seen)) == 6
+
+
+def test_the_same_form_sent_twice_is_stored_once(ehr: httpx.Client) -> None:
+    response = a_response(identifier="form-7")
+    first = post(ehr, response)
+
+    again = post(ehr, dict(reversed(response.items())))
+
+    assert again.status_code == 200
+    assert again.headers["location"] == first.headers["location"]
+    assert "duplicate" in codes(again)
+    assert stored(ehr) == 1
+
+
+def test_the_same_identifier_with_other_answers_is_a_conflict(ehr: httpx.Client) -> None:
+    post(ehr, a_response(identifier="form-7", patient="p"))
+
+    other = post(ehr, a_response({"chest_pain": "Y"}, identifier="form-7", patient="p"))
+
+    assert other.status_code == 409
+    assert codes(other) == ["identifier-reused"]
+    assert stored(ehr) == 1
+
+
+def test_fifty_equal_posts_at_once_make_one_resource(ehr: httpx.Client) -> None:
+    response = a_response(identifier="form-50")
+    header = f"identifier={SENDER}|form-50"
+
+    with ThreadPoolExecutor(10) as senders:
+        answers = list(senders.map(lambda _: post(ehr, response, If_None_Exist=header), range(50)))
+
+    assert sorted(answer.status_code for answer in answers) == [200] * 49 + [201]
+    assert len({answer.headers["location"] for answer in answers}) == 1
+    assert stored(ehr) == 1
+
+
+def test_if_none_exist_must_name_the_identifier_of_the_response(ehr: httpx.Client) -> None:
+    for header in ("identifier=other|1", "status=completed", "identifier="):
+        answer = post(ehr, a_response(), If_None_Exist=header)
+        assert (answer.status_code, codes(answer)) == (400, ["if-none-exist"])
+    assert stored(ehr) == 0
+
+
+def test_a_sender_may_ask_for_no_body_or_for_the_resource(ehr: httpx.Client) -> None:
+    assert post(ehr, a_response(), Prefer="return=minimal").content == b""
+    assert post(ehr, a_response(), Prefer="return=representation").json()["meta"]["versionId"] == "1"
+
+
+def test_an_unchanged_resource_is_not_sent_again(ehr: httpx.Client) -> None:
+    path = httpx.URL(post(ehr, a_response()).headers["location"]).path.partition("/_history")[0]
+
+    assert ehr.get(path, headers={"If-None-Match": 'W/"1"'}).status_code == 304
+    assert ehr.get(path, headers={"If-None-Match": 'W/"2"'}).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["fhir_read", "fhir_vread"])
+def test_what_does_not_exist_is_not_found(ehr: httpx.Client, name: str) -> None:
+    suffix = "/_history/1" if name == "fhir_vread" else ""
+
+    answer = ehr.get(f"{POST}/none{suffix}")
+
+    assert (answer.status_code, codes(answer)) == (404, ["not-found"])
+
+
+def wrong_item(link_id: str, answer: dict[str, Any]) -> dict[str, Any]:
+    response = a_response()
+    answer_of(response, link_id)["answer"] = [answer]
+    return response
+
+
+UNPROCESSABLE = {
+    "no questionnaire": ({**a_response(), "questionnaire": None}, "questionnaire-missing"),
+    "unknown questionnaire": ({**a_response(), "questionnaire": "https://x.example/Q|1"}, "questionnaire-unknown"),
+    "no patient": ({**a_response(), "subject": None}, "subject-missing"),
+    "an option that is not offered": (
+        wrong_item("location", {"valueCoding": {"system": "https://x.example", "code": "elbow"}}),
+        None,
+    ),
+    "a number out of range": (wrong_item("age_years", {"valueInteger": 400}), None),
+    "an answer of the wrong type": (wrong_item("chest_pain", {"valueBoolean": True}), None),
+    "a required question left out": (a_response(leave_out={"chest_pain"}), "required"),
+}
+
+
+@pytest.mark.parametrize("case", UNPROCESSABLE, ids=str)
+def test_a_response_that_does_not_answer_its_questionnaire_is_refused_and_not_stored(
+    ehr: httpx.Client, case: str
+) -> None:
+    response, code = UNPROCESSABLE[case]
+
+    answer = post(ehr, {name: value for name, value in response.items() if value is not None})
+
+    assert answer.status_code == 422
+    assert code is None or code in codes(answer)
+    assert all(issue.get("expression") for issue in answer.json()["issue"])
+    assert stored(ehr) == 0
+
+
+def test_every_problem_is_reported_at_once_with_its_question(ehr: httpx.Client) -> None:
+    response = a_response(leave_out={"chest_pain", "coughing_blood"})
+    answer_of(response, "severity_0_10")["answer"] = [{"valueInteger": 11}]
+
+    answer = post(ehr, response)
+
+    link_ids = [
+        extension["valueString"]
+        for issue in answer.json()["issue"]
+        for extension in issue.get("extension", [])
+        if extension["url"] == EXT_LINK_ID
+    ]
+    assert {"chest_pain", "coughing_blood", "severity_0_10"} <= set(link_ids)
+
+
+UNREADABLE: dict[str, tuple[bytes, int]] = {
+    "not JSON": (b"MSH|^~\\&|", 400),
+    "an empty body": (b"", 400),
+    "a list": (b"[]", 400),
+    "another type": (b'{"resourceType":"Observation","status":"final"}', 400),
+    "a member twice": (b'{"resourceType":"QuestionnaireResponse","status":"completed","status":"amended"}', 400),
+    "NaN": (b'{"resourceType":"QuestionnaireResponse","status":NaN}', 400),
+    "invalid UTF-8": (b'{"resourceType":"QuestionnaireResponse","status":"\xff\xfe"}', 400),
+    "a status that does not exist": (json.dumps({**a_response(), "status": "banana"}).encode(), 400),
+    "100,000 nested lists": (b'{"item":' + b"[" * 100_000 + b"]" * 100_000 + b"}", 413),
+    "ten megabytes": (b'{"resourceType":"' + b"x" * 10_000_000 + b'"}', 413),
+}
+
+
+@pytest.mark.parametrize("case", UNREADABLE, ids=str)
+def test_hostile_input_is_refused_in_under_a_second_and_nothing_is_stored(ehr: httpx.Client, case: str) -> None:
+    body, status = UNREADABLE[case]
+
+    answer = post(ehr, body)
+
+    assert answer.status_code in ({status, 400} if status == 413 and case.startswith("100") else {status})
+    assert answer.elapsed.total_seconds() < 1
+    assert codes(answer)
+    assert stored(ehr) == 0
+
+
+def test_a_body_without_declared_length_is_cut_off_at_the_limit(ehr: httpx.Client) -> None:
+    def endless() -> Iterator[bytes]:
+        for _ in range(200):
+            yield b" " * 65_536
+
+    answer = ehr.post(POST, content=endless(), headers=FHIR)
+
+    assert (answer.status_code, codes(answer)) == (413, ["body-too-large"])
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({"Content-Type": "text/plain"}, "content-type"),
+        ({"Content-Type": "application/fhir+xml"}, "content-type"),
+        ({**FHIR, "Content-Encoding": "gzip"}, "content-encoding"),
+    ],
+)
+def test_only_plain_fhir_json_is_accepted(ehr: httpx.Client, headers: dict[str, str], code: str) -> None:
+    answer = ehr.post(POST, content=b"{}", headers=headers)
+
+    assert (answer.status_code, codes(answer)) == (415, [code])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/", 404),
+        ("GET", "/fhir/Patient/1", 404),
+        ("DELETE", "/fhir/QuestionnaireResponse/1", 405),
+        ("PUT", "/fhir/Questionnaire/posterior-lower-limb", 405),
+        ("GET", "/fhir/QuestionnaireResponse?_count=many", 400),
+        ("GET", "/fhir/QuestionnaireResponse?_id=%00", 400),
+    ],
+)
+def test_every_answer_to_a_wrong_address_is_fhir(ehr: httpx.Client, method: str, path: str, status: int) -> None:
+    answer = ehr.request(method, path)
+
+    assert answer.status_code == status
+    assert answer.headers["content-type"].startswith("application/fhir+json")
+    assert answer.json()["resourceType"] in ("OperationOutcome", "Bundle")
+
+
+def test_a_version_is_chosen_and_named_when_the_sender_names_none(ehr: httpx.Client) -> None:
+    response = a_response()
+    response["questionnaire"] = response["questionnaire"].partition("|")[0]
+
+    answer = post(ehr, response)
+
+    assert answer.status_code == 201
+    assert "questionnaire-version-chosen" in codes(answer)
+
+
+def test_the_emergency_questions_may_be_sent_alone(ehr: httpx.Client) -> None:
+    answer = post(ehr, a_response({"chest_pain": "Y"}, status="in-progress", only={"chest_pain"}))
+
+    assert answer.status_code == 201
+    assert {issue["severity"] for issue in answer.json()["issue"]} <= {"information", "warning"}
+
+
+def test_the_questionnaire_is_served_by_url_version_and_id(ehr: httpx.Client) -> None:
+    url = "https://sural.example/fhir/Questionnaire/posterior-lower-limb"
+    for parameters in ({"url": url}, {"url": f"{url}|1.0.0"}, {"url": url, "version": "1.0.0", "status": "active"}):
+        [entry] = ehr.get("/fhir/Questionnaire", params=parameters).json()["entry"]
+        assert entry["resource"]["version"] == "1.0.0"
+    assert "entry" not in ehr.get("/fhir/Questionnaire", params={"url": url, "version": "9.9"}).json()
+    assert ehr.get(f"/fhir/Questionnaire/{entry['resource']['id']}").json()["url"] == url
+
+
+def test_the_capability_statement_is_valid_and_names_what_is_offered(ehr: httpx.Client) -> None:
+    statement = ehr.get("/fhir/metadata").json()
+
+    assert check_structure(statement, resource_type="CapabilityStatement") == []
+    assert statement["fhirVersion"] == "4.0.1"
+    [response] = [r for r in statement["rest"][0]["resource"] if r["type"] == "QuestionnaireResponse"]
+    assert {i["code"] for i in response["interaction"]} == {"create", "read", "vread", "search-type"}
+
+
+def test_a_request_id_is_kept_and_a_missing_one_is_made(ehr: httpx.Client) -> None:
+    assert ehr.get("/livez", headers={"X-Request-Id": "ehr-77"}).headers["x-request-id"] == "ehr-77"
+    assert len(ehr.get("/livez").headers["x-request-id"]) == 36
+
+
+def test_a_failure_in_the_middle_of_storing_leaves_nothing_behind(ehr: httpx.Client, database: Database) -> None:
+    import psycopg
+
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        owner.execute("ALTER TABLE intake.outbox RENAME TO gone")
+    broken = post(ehr, a_response(identifier="form-1"))
+    assert broken.status_code == 500
+    assert codes(broken) == ["unexpected"]
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        owner.execute("ALTER TABLE intake.gone RENAME TO outbox")
+
+    assert stored(ehr) == 0
+    assert post(ehr, a_response(identifier="form-1")).status_code == 201

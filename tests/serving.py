@@ -1,0 +1,36 @@
+"""A service on a real socket, for tests that speak HTTP as an EHR system does."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import uvicorn
+from starlette.types import ASGIApp
+
+from tests.waiting import eventually
+
+
+@contextmanager
+def served(app: ASGIApp) -> Iterator[str]:
+    """Serve `app` on a free loopback port; gives its base URL."""
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, name="test-server")
+    thread.start()
+    try:
+        eventually(lambda: server.started or not thread.is_alive(), within_s=20)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(timeout=15)
+
+
+@contextmanager
+def client_of(app: ASGIApp) -> Iterator[httpx.Client]:
+    """An HTTP client whose base is the served app."""
+    with served(app) as url, httpx.Client(base_url=url, timeout=20, trust_env=False) as client:
+        yield client

@@ -1,0 +1,151 @@
+"""Work is done once per referenced version, whoever dies on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from shared import jobs
+from shared.events import Ref
+from shared.postgres import DictConnection, Pool, connect, open_pool
+from tests.conftest import Database
+
+KIND = "assess"
+REF = Ref("response-7", 1)
+
+
+@pytest.fixture
+def pool(database: Database) -> Iterator[Pool]:
+    with open_pool(database.triage_url, schema="triage") as pool:
+        yield pool
+
+
+@pytest.fixture
+def connection(database: Database) -> Iterator[DictConnection]:
+    with connect(database.triage_url, schema="triage") as connection:
+        yield connection
+
+
+def end_leases(connection: DictConnection) -> None:
+    """As if the worker had died long ago."""
+    connection.execute("UPDATE job SET lease_until = now() - interval '1 second' WHERE state = 'running'")
+
+
+def test_a_reference_that_is_heard_of_twice_is_one_job(connection: DictConnection) -> None:
+    assert jobs.add(connection, KIND, [REF, Ref("response-8", 1)]) == 2
+    assert jobs.add(connection, KIND, [REF]) == 0
+
+    assert len(jobs.claim(connection, KIND)) == 2
+
+
+def test_a_newer_version_of_the_same_response_is_a_job_of_its_own(connection: DictConnection) -> None:
+    jobs.add(connection, KIND, [REF, Ref(REF.id, 2)])
+
+    assert {claim.ref.version for claim in jobs.claim(connection, KIND)} == {1, 2}
+
+
+def test_a_claimed_job_is_not_given_to_a_second_worker(connection: DictConnection) -> None:
+    jobs.add(connection, KIND, [REF])
+
+    assert len(jobs.claim(connection, KIND)) == 1
+    assert jobs.claim(connection, KIND) == []
+
+
+def test_twenty_workers_at_once_share_the_jobs_without_overlap(connection: DictConnection, pool: Pool) -> None:
+    refs = [Ref(f"response-{number}", 1) for number in range(97)]
+    jobs.add(connection, KIND, refs)
+
+    def take(_worker: int) -> list[jobs.Claim]:
+        with pool.connection() as own:
+            return jobs.claim(own, KIND, limit=5)
+
+    with ThreadPoolExecutor(20) as workers:
+        taken = [claim.ref for claims in workers.map(take, range(20)) for claim in claims]
+
+    assert len(taken) == len(set(taken)) == 97
+
+
+def test_a_job_of_a_dead_worker_is_claimed_again_and_the_crash_is_counted(connection: DictConnection) -> None:
+    jobs.add(connection, KIND, [REF])
+    jobs.claim(connection, KIND)
+    end_leases(connection)
+
+    [again] = jobs.claim(connection, KIND)
+
+    assert again.attempts == 2
+    assert not again.exhausted
+
+
+def test_a_job_that_kills_its_worker_three_times_is_set_aside(connection: DictConnection) -> None:
+    jobs.add(connection, KIND, [REF])
+    for _ in range(3):
+        jobs.claim(connection, KIND)
+        end_leases(connection)
+
+    [last] = jobs.claim(connection, KIND)
+
+    assert last.exhausted
+
+
+def test_a_job_that_failed_before_is_claimed_alone_so_that_it_harms_no_other(connection: DictConnection) -> None:
+    jobs.add(connection, KIND, [REF])
+    jobs.claim(connection, KIND)
+    end_leases(connection)
+    jobs.add(connection, KIND, [Ref("response-8", 1), Ref("response-9", 1)])
+
+    assert [claim.ref for claim in jobs.claim(connection, KIND)] == [REF]
+    assert len(jobs.claim(connection, KIND)) == 2
+
+
+def test_a_worker_that_lost_its_lease_can_no_longer_finish(connection: DictConnection) -> None:
+    jobs.add(connection, KIND, [REF])
+    [lost] = jobs.claim(connection, KIND)
+    end_leases(connection)
+    [taken_over] = jobs.claim(connection, KIND)
+
+    assert not jobs.finish(connection, lost)
+    assert jobs.finish(connection, taken_over)
+    assert not jobs.finish(connection, taken_over)
+
+
+def test_a_neighbour_that_is_away_does_not_count_against_the_job(connection: DictConnection) -> None:
+    jobs.add(connection, KIND, [REF])
+    for _ in range(5):
+        [claim] = jobs.claim(connection, KIND)
+        jobs.retry(connection, claim, error="NeighbourUnavailable", delay_s=0, counts=False)
+
+    [claim] = jobs.claim(connection, KIND)
+
+    assert claim.attempts == 1
+
+
+def test_a_retried_job_waits_until_it_is_due(connection: DictConnection) -> None:
+    jobs.add(connection, KIND, [REF])
+    [claim] = jobs.claim(connection, KIND)
+    jobs.retry(connection, claim, error="RuntimeError", delay_s=60)
+
+    assert jobs.claim(connection, KIND) == []
+
+
+def test_young_work_is_left_to_the_workers_by_the_sweep(connection: DictConnection) -> None:
+    jobs.add(connection, KIND, [REF])
+
+    assert jobs.claim(connection, KIND, min_age_s=30) == []
+    assert len(jobs.claim(connection, KIND)) == 1
+
+
+def test_draining_works_off_everything_that_is_due(connection: DictConnection, pool: Pool) -> None:
+    jobs.add(connection, KIND, [Ref(f"response-{number}", 1) for number in range(120)])
+    seen: list[str] = []
+
+    def work(claims: object) -> None:
+        assert isinstance(claims, list)
+        for claim in claims:
+            seen.append(claim.ref.id)
+            with pool.connection() as own:
+                jobs.finish(own, claim)
+
+    assert jobs.drain(pool, KIND, work) == 120
+    assert len(set(seen)) == 120
