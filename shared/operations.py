@@ -95,7 +95,7 @@ def install_operations(
         return JSONResponse(body, status_code=503 if problems else 200)
 
     @app.get("/metrics", include_in_schema=False)
-    def metrics() -> Response:
+    def metrics_text() -> Response:
         return Response(generate_latest(http.registry), media_type=CONTENT_TYPE_LATEST)
 
 

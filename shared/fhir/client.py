@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -16,12 +16,18 @@ from shared.fhir.identity import instant
 
 PAGE = 100
 TIMEOUT_S = 5.0
+AWAY = frozenset({401, 403, 429, 502, 503, 504})
+"""Answers that say nothing about the question: the neighbour, or what stands before it, is not ready for us."""
 OVERLAP = timedelta(seconds=15)
 """How far a catch-up looks back behind what it has seen: longer than any write of a neighbour can take to commit."""
 
 
 class NeighbourUnavailable(Exception):
     """The neighbour did not answer as a FHIR server; the same question may be answered later."""
+
+
+class NeighbourFault(NeighbourUnavailable):
+    """The neighbour is there, but what it answered to this question is a mistake; asking again may not help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,12 @@ class FhirClient:
         self._http = httpx.Client(
             base_url=f"{url.rstrip('/')}/fhir/", headers=headers, timeout=TIMEOUT_S, trust_env=False
         )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Give the connections back."""
@@ -111,8 +123,12 @@ class FhirClient:
         if response.status_code in (404, 410):
             return None
         if response.status_code != 200:
-            raise NeighbourUnavailable(f"{self._http.base_url} answered {response.status_code}")
-        resource: dict[str, Any] = json.loads(response.content, parse_float=Decimal)
+            kind = NeighbourUnavailable if response.status_code in AWAY else NeighbourFault
+            raise kind(f"{self._http.base_url} answered {response.status_code}")
+        try:
+            resource: dict[str, Any] = json.loads(response.content, parse_float=Decimal)
+        except ValueError:
+            raise NeighbourFault(f"{self._http.base_url} answered with something that is no JSON") from None
         return resource
 
 

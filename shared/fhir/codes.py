@@ -11,6 +11,7 @@ SID_RESPONSE = f"{CANONICAL}/sid/qr"
 SID_TRIAGE_RUN = f"{CANONICAL}/sid/triage-run"
 SID_ASSESSMENT = f"{CANONICAL}/sid/risk-assessment"
 SID_FLAG = f"{CANONICAL}/sid/flag"
+SID_ALERT = f"{CANONICAL}/sid/alert"
 
 CS_ISSUE = f"{CANONICAL}/CodeSystem/qr-issue"
 CS_METHOD = f"{CANONICAL}/CodeSystem/triage-method"
