@@ -1,0 +1,42 @@
+"""FHIR routes of triage: RiskAssessment, DetectedIssue, Provenance, Device. All of them are read only."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from shared.fhir.capability import ResourceCapability
+from shared.fhir.http import ResourceApi
+
+_READ = ("read", "vread", "search-type")
+_OF_A_PATIENT = frozenset({"subject", "patient"})
+
+CAPABILITIES = (
+    ResourceCapability("RiskAssessment", _READ, search=_OF_A_PATIENT | {"_tag"}),
+    ResourceCapability("DetectedIssue", _READ, search=_OF_A_PATIENT),
+    ResourceCapability("Provenance", _READ, search=_OF_A_PATIENT),
+    ResourceCapability("Device", _READ),
+)
+
+
+def routes(api: ResourceApi) -> APIRouter:
+    """Search, read and vread of each type that triage owns."""
+    router = APIRouter(prefix="/fhir")
+    for capability in CAPABILITIES:
+        _add(router, api, capability)
+    return router
+
+
+def _add(router: APIRouter, api: ResourceApi, capability: ResourceCapability) -> None:
+    def search(request: Request) -> Response:
+        return api.search(request, capability.type, capability.search)
+
+    def read(request: Request, resource_id: str) -> Response:
+        return api.read(request, capability.type, resource_id)
+
+    def vread(resource_id: str, version_id: str) -> Response:
+        return api.vread(capability.type, resource_id, version_id)
+
+    router.add_api_route(f"/{capability.type}", search, methods=["GET"])
+    router.add_api_route(f"/{capability.type}/{{resource_id}}", read, methods=["GET"])
+    router.add_api_route(f"/{capability.type}/{{resource_id}}/_history/{{version_id}}", vread, methods=["GET"])

@@ -1,0 +1,58 @@
+"""What triage does beside its workers: telling notify, catching up with intake, and doing what nobody did."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from services.triage import store
+from services.triage.assess_response import open_assessor
+from services.triage.catch_up import KIND, catch_up
+from services.triage.settings import TriageSettings
+from shared import jobs
+from shared.broker import Publisher, make_celery
+from shared.canary import send_canaries
+from shared.events import TRIAGE
+from shared.fhir.client import FhirClient
+from shared.loops import run_every
+from shared.postgres import open_pool
+from shared.relay import run_relay
+
+SCHEMA = "triage"
+CATCH_UP_S, SWEEP_S, PRUNE_S = 2.0, 1.0, 3600.0
+WORKER_GRACE_S = 1.5
+"""Due work younger than this is left to the workers."""
+
+Loop = tuple[str, Callable[[threading.Event], None]]
+
+
+def loops(settings: TriageSettings) -> list[Loop]:
+    """Named loops; each runs until its event is set. Together they are the path that needs no broker."""
+    url = settings.triage_database_url.get_secret_value()
+    app = make_celery(settings.redis_url.get_secret_value())
+    pool = open_pool(url, schema=SCHEMA, size=4, name="background")
+    token = settings.service_token.get_secret_value() if settings.service_token else None
+    client = FhirClient(settings.intake_url, token=token)
+    assessor = open_assessor(settings, pool)
+
+    def look_at_intake() -> None:
+        if new := catch_up(pool, client):
+            with pool.connection() as connection:
+                store.count_repair(connection, "response_without_message", new)
+
+    def sweep() -> None:
+        if taken := jobs.drain(pool, KIND, assessor.work, min_age_s=WORKER_GRACE_S):
+            with pool.connection() as connection:
+                store.count_repair(connection, "job_without_worker", taken)
+
+    def prune() -> None:
+        with pool.connection() as connection:
+            connection.execute(jobs.QUERIES["prune"])
+
+    return [
+        ("triage-relay", lambda stop: run_relay(url, SCHEMA, Publisher(app), stop)),
+        ("triage-canary", lambda stop: send_canaries(Publisher(app), [TRIAGE], stop)),
+        ("triage-catch-up", lambda stop: run_every("triage-catch-up", CATCH_UP_S, look_at_intake, stop)),
+        ("triage-sweep", lambda stop: run_every("triage-sweep", SWEEP_S, sweep, stop)),
+        ("triage-prune", lambda stop: run_every("triage-prune", PRUNE_S, prune, stop)),
+    ]

@@ -1,0 +1,128 @@
+"""What an evaluation stands on, when it ran and under which ids: arguments of every resource that we emit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Final, TypeAlias
+from uuid import UUID, uuid5
+
+from shared.fhir.identity import instant
+
+Resource: TypeAlias = dict[str, Any]
+"""A FHIR resource, or a part of one, as plain JSON values."""
+
+NAMESPACE: Final = UUID("3d2f3c5e-7c0b-5a3f-9b1e-5a7e1d1c0a41")
+"""Namespace of every UUIDv5 here. Never change it: it would change the ids of stored resources."""
+
+SHA256_SYSTEM: Final = "https://sural.example/fhir/sid/sha-256"
+"""Identifier system of a content hash in hexadecimal."""
+
+DEVICE_ID: Final = str(uuid5(NAMESPACE, "device/triage-engine"))
+DEVICE_NAME: Final = "Sural triage engine"
+
+
+class Status(StrEnum):
+    """The codes of observation-status that we give."""
+
+    PRELIMINARY = "preliminary"  # page 1 alone
+    FINAL = "final"
+    AMENDED = "amended"  # the response was amended
+    CORRECTED = "corrected"  # the engine or pack was at fault
+    CANCELLED = "cancelled"
+    ENTERED_IN_ERROR = "entered-in-error"
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """The version of a QuestionnaireResponse that was assessed. `sha256`: of its bytes as received (hex), or empty."""
+
+    response_id: str
+    response_version: int
+    sha256: str
+    subject: Mapping[str, Any]
+    encounter: Mapping[str, Any] | None = None
+    based_on: Mapping[str, Any] | None = None
+    authored: str | None = None
+
+    @classmethod
+    def of(cls, response: Mapping[str, Any], *, version: int, sha256: str) -> Basis:
+        """Read from the response itself. A missing subject becomes one that says so."""
+        orders: Sequence[Mapping[str, Any]] = response.get("basedOn") or ()
+        return cls(
+            response_id=response["id"],
+            response_version=version,
+            sha256=sha256,
+            subject=response.get("subject") or {"display": "not stated"},
+            encounter=response.get("encounter"),
+            based_on=orders[0] if orders else None,
+            authored=response.get("authored"),
+        )
+
+    @property
+    def reference(self) -> str:
+        """The response in exactly this version."""
+        return f"QuestionnaireResponse/{self.response_id}/_history/{self.response_version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One evaluation: which version of which RiskAssessment it makes, when (aware), with what status."""
+
+    assessment_id: str
+    version: int
+    at: datetime
+    status: Status = Status.FINAL
+
+    @property
+    def reference(self) -> str:
+        """The RiskAssessment in exactly this version."""
+        return f"RiskAssessment/{self.assessment_id}/_history/{self.version}"
+
+    @property
+    def instant(self) -> str:
+        """When it ran, as a FHIR instant."""
+        return instant(self.at)
+
+    @property
+    def meta(self) -> Resource:
+        """Meta of every resource of this run."""
+        return {"versionId": str(self.version), "lastUpdated": self.instant}
+
+
+def assessment_id(tenant: UUID, response_id: str, pack_name: str) -> str:
+    """The one RiskAssessment of a response and a pack; where there is no pack, `pack_name` is "none"."""
+    return str(uuid5(NAMESPACE, f"{tenant}/{response_id}/{pack_name}"))
+
+
+def issue_id(assessment: str, flag_id: str) -> str:
+    """The one DetectedIssue of a red flag in an assessment."""
+    return str(uuid5(NAMESPACE, f"{assessment}/{flag_id}"))
+
+
+def provenance_id(run: Run) -> str:
+    """The one Provenance of a version of an assessment."""
+    return str(uuid5(NAMESPACE, f"{run.assessment_id}/{run.version}/provenance"))
+
+
+def performer() -> Resource:
+    """Reference to the engine as a Device."""
+    return {"reference": f"Device/{DEVICE_ID}", "display": DEVICE_NAME}
+
+
+def number(points: Decimal) -> int | float:
+    """A score's points as JSON. Points are whole or halves, which binary floating point holds exactly."""
+    return int(points) if points == points.to_integral_value() else float(points)
+
+
+def extension(url: str, *parts: tuple[str, str, Any]) -> Resource:
+    """A complex extension of (name, FHIR type, value); a value of None is left out, a tuple is repeated."""
+    inner = []
+    for name, kind, value in parts:
+        values = value if isinstance(value, tuple) else () if value is None else (value,)
+        for one in values:
+            inner.append(one if kind == "extension" else {"url": name, f"value{kind}": one})
+    return {"url": url, "extension": inner}

@@ -1,0 +1,71 @@
+"""`evaluate`: findings in, assessment out. The order is the order of safety.
+
+1. Contradictions are found, and all their readings are made possible.
+2. Every red-flag line is evaluated, independently of everything that follows.
+3. Floors are added. The urgency is the most urgent of all fired flags, floors and the default: a maximum, so
+that
+   nothing evaluated later can lower what was found earlier.
+
+Page 1 alone (`Scope.PAGE_1`): only the answers to page-1 items count; all other facts are *not reached*,
+which is neither yes nor no nor the "unknown" that ``x~`` turns into yes. A line can fire only through page-1
+answers, no floor is applied and no score computed. When no flag fires there is no urgency yet (None), which
+is not "routine".
+"""
+
+from __future__ import annotations
+
+from services.triage.engine.deciding import Deciding
+from services.triage.engine.model import Findings, Urgency, most_urgent
+from services.triage.engine.pack import Pack
+from services.triage.engine.red_flags import FlagResults, evaluate_flags
+from services.triage.engine.results import AppliedFloor, Assessment, FloorKind, Quality, Scope, unique
+from services.triage.engine.safety import active_contradictions, applied_floors, data_quality
+from services.triage.engine.state import State
+
+
+def evaluate(pack: Pack, findings: Findings, *, scope: Scope | str = Scope.FULL) -> Assessment:
+    """Assess one response. Deterministic, and the order of the findings does not matter.
+
+    Facts that the pack does not know are ignored; facts without a finding are unknown. Raises ValueError for
+    a finding whose value is of the wrong kind (a fault of the mapping, never of the patient).
+    """
+    scope = Scope(scope)
+    state = State(pack, findings, scope)
+    contradictions = active_contradictions(state)
+    quality = data_quality(state, contradictions)
+    state.consider(contradictions)
+    deciding = Deciding(state)
+    flags = evaluate_flags(state, deciding)
+    floors = applied_floors(state, quality, deciding) if scope is Scope.FULL else ()
+    rule_floors = tuple(floor for floor in floors if floor.kind is not FloorKind.SCREEN)
+    return Assessment(
+        pack=pack.head,
+        scope=scope,
+        findings=findings,
+        urgency=_urgency(pack, scope, flags, floors),
+        clinical_urgency=_urgency(pack, scope, flags, rule_floors),
+        fired=flags.fired,
+        undecided=flags.undecided,
+        not_fired=flags.not_fired,
+        not_reached=flags.not_reached,
+        scores=tuple(state.scores[score.id] for score in pack.content.scores if score.id in state.scores),
+        floors=floors,
+        quality=quality,
+        raises=_raised(pack, flags, floors, quality),
+    )
+
+
+def _urgency(pack: Pack, scope: Scope, flags: FlagResults, floors: tuple[AppliedFloor, ...]) -> Urgency | None:
+    found = [*(result.urgency for result in flags.fired), *(floor.urgency for floor in floors)]
+    if scope is Scope.PAGE_1:
+        return most_urgent(*found)
+    rules = pack.content.safety
+    return most_urgent(*found, rules.default if flags.all_clear else rules.default_undecided)
+
+
+def _raised(pack: Pack, flags: FlagResults, floors: tuple[AppliedFloor, ...], quality: Quality) -> tuple[str, ...]:
+    names = [name for result in flags.fired for name in result.raises]
+    names += [name for one in quality.contradictions for name in one.raises]
+    names += pack.content.safety.conflict_raises if quality.conflicting else ()
+    names += [name for floor in floors for name in floor.raises]
+    return unique(names)

@@ -1,0 +1,376 @@
+"""The nouns of triage: what is known about a patient, and what a pack says about it.
+
+Results of an evaluation are in `results.py`. Nothing here knows FHIR or any clinical fact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from enum import Enum, StrEnum
+from types import MappingProxyType
+from typing import TypeAlias
+
+from services.triage.engine.criteria import Criterion
+
+
+class Urgency(StrEnum):
+    """How soon a human must act, most urgent first."""
+
+    EMERGENCY = "emergency"
+    SAME_DAY = "same_day"
+    WITHIN_2_WEEKS = "within_2_weeks"
+    ROUTINE = "routine"
+    SELF_CARE = "self_care"
+
+    @property
+    def rank(self) -> int:
+        """0 is the most urgent."""
+        return _RANK[self]
+
+
+_RANK = {urgency: rank for rank, urgency in enumerate(Urgency)}
+
+
+def most_urgent(*urgencies: Urgency | None) -> Urgency | None:
+    """The most urgent of those given; None only when there is none."""
+    given = [urgency for urgency in urgencies if urgency is not None]
+    return min(given, key=_RANK.__getitem__) if given else None
+
+
+# --- what is known -------------------------------------------------------------------------------
+
+
+class Presence(Enum):
+    """The value of a yes/no fact. UNKNOWN is never ABSENT."""
+
+    PRESENT = "present"
+    ABSENT = "absent"
+    UNKNOWN = "unknown"
+
+
+class Missing(Enum):
+    """Why a choice, quantity or text has no value.
+
+    UNKNOWN: unanswered, "not sure", declined, not examined, out of range, or hidden behind an unanswered
+    question; every comparison with it is unknown.
+    NOT_APPLICABLE: a gate was answered in a way that rules the item out; every comparison is false.
+    """
+
+    UNKNOWN = "unknown"
+    NOT_APPLICABLE = "not_applicable"
+
+
+MORE_UNKNOWN = "?"
+"""In a set of chosen codes: "and perhaps others" (one of the repeats was "not sure").
+A code that is not in such a set is unknown, not absent."""
+
+Value: TypeAlias = Presence | frozenset[str] | Decimal | str | Missing
+"""presence fact: Presence; choice: the chosen codes; quantity: Decimal in the fact's unit; text: str."""
+
+
+class Visibility(StrEnum):
+    """Whether the person could answer the question (decides what counts as an unanswered safety item)."""
+
+    SHOWN = "shown"
+    HIDDEN_NO = "hidden_no"  # ruled out by a gate that was answered
+    HIDDEN_UNKNOWN = "hidden_unknown"  # its gate is unanswered or "not sure": counted through the gate only
+
+
+class FindingProblem(StrEnum):
+    """Why an answer that was given could not be used as it stands."""
+
+    OUT_OF_RANGE = "out_of_range"
+    WRONG_UNIT = "wrong_unit"
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One fact about this patient, and where it comes from.
+
+    `alternatives`: filled only when the same question was answered in different ways; then every one of
+    these values is considered, and `value` is UNKNOWN (Presence or Missing). `question` and `answer` are the
+    words that a reader of the assessment sees; `link_ids` are the Questionnaire items they come from.
+    """
+
+    value: Value
+    link_ids: tuple[str, ...] = ()
+    question: str = ""
+    answer: str = ""
+    visibility: Visibility = Visibility.SHOWN
+    alternatives: tuple[Value, ...] = ()
+    problem: FindingProblem | None = None
+
+    @property
+    def is_unknown(self) -> bool:
+        """True when the fact has no known value (conflicting answers are known to conflict: False)."""
+        return not self.alternatives and (self.value is Presence.UNKNOWN or self.value is Missing.UNKNOWN)
+
+
+class Respondent(StrEnum):
+    """Who answered. Only a clinician's answer completes an examination item of a score."""
+
+    PATIENT = "patient"
+    PROXY = "proxy"  # parent or carer
+    CLINICIAN = "clinician"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """All findings of one response by fact name. A fact that is not in `by_name` is unknown."""
+
+    by_name: Mapping[str, Finding]
+    respondent: Respondent = Respondent.UNKNOWN
+
+    def get(self, name: str) -> Finding:
+        """The finding; an unanswered one when the response says nothing about it."""
+        return self.by_name.get(name, UNANSWERED)
+
+
+UNANSWERED = Finding(Missing.UNKNOWN)
+
+# --- what a pack says ----------------------------------------------------------------------------
+
+
+class FactKind(StrEnum):
+    """What sort of value a fact has, and so which operators a criterion may use on it."""
+
+    PRESENCE = "presence"
+    CHOICE = "choice"
+    QUANTITY = "quantity"
+    TEXT = "text"
+
+
+class Screen(StrEnum):
+    """How an unanswered item counts in the incomplete-safety-screen rule (SR-04)."""
+
+    PAGE_1 = "page_1"
+    REQUIRED = "required"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class FactDefinition:
+    """A fact that is read from an answer.
+
+    `negated`: the wording is positive ("Can you walk 4 steps?"), the fact is its opposite; unknown stays
+    unknown.
+    `minimum`, `maximum` are inclusive, in `unit`; a value outside is unknown and is reported.
+    `clinician`: an examination item, exempt from the screen rule.
+    """
+
+    name: str
+    link_id: str
+    kind: FactKind
+    label: str
+    negated: bool = False
+    codes: frozenset[str] = frozenset()
+    unit: str | None = None
+    minimum: Decimal | None = None
+    maximum: Decimal | None = None
+    screen: Screen = Screen.NONE
+    clinician: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DerivedFact:
+    """A yes/no fact computed from others. `unknown_is_no`: two-valued, an explicit clinical decision."""
+
+    name: str
+    when: Criterion
+    label: str
+    unknown_is_no: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TextMatch:
+    """Yes when free text holds one of the words, else no. It may only raise: absence of a word says nothing.
+
+    In criteria it is written ``text_match(fact)``; `name` is that spelling.
+    """
+
+    name: str
+    fact: str
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FlagLine:
+    """One criterion of a red flag. `urgency` None: asks for a clinician's review, sets no urgency."""
+
+    id: str
+    urgency: Urgency | None
+    when: Criterion
+    raises: tuple[str, ...]
+    text: str
+    clinician_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A red flag: the danger it guards against, and its lines. The most urgent line that fires counts."""
+
+    id: str
+    guards: str
+    rationale: str
+    evidence: tuple[str, ...]
+    lines: tuple[FlagLine, ...]
+
+    @property
+    def confidential(self) -> bool:
+        """True when what it guards against must not be named where a patient or carer may read (SR-17)."""
+        return any(line.clinician_only for line in self.lines)
+
+
+class AnsweredBy(StrEnum):
+    """Whose answer settles a score item (see `scores.py`)."""
+
+    PATIENT = "patient"
+    PROXY = "proxy"  # a patient's answer is only a hint; a clinician's settles it
+    CLINICIAN = "clinician"  # any other answer is ignored
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreItem:
+    """Points for one criterion. Two findings that count once are one item: ``a | b``."""
+
+    id: str
+    when: Criterion
+    points: Decimal
+    answered_by: AnsweredBy
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreClass:
+    """A class of a score: inclusive bounds, None is open."""
+
+    code: str
+    at_least: Decimal | None
+    at_most: Decimal | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """A patient for whom a published score says nothing: reported, and no class is given."""
+
+    when: Criterion
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreDefinition:
+    """A published score, computed as an interval over what is unknown.
+
+    `known_points_fact` names the quantity that criteria may use (``wells_known_points>=2``).
+    `not_computed_when` yes: no points at all, and comparisons with that quantity are false.
+    """
+
+    id: str
+    title: str
+    known_points_fact: str
+    items: tuple[ScoreItem, ...]
+    classes: tuple[ScoreClass, ...]
+    evidence: tuple[str, ...]
+    not_computed_when: Criterion | None = None
+    exclusions: tuple[Exclusion, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """Answers that cannot both be right. Every reading is considered and the more urgent one wins (SR-05)."""
+
+    id: str
+    when: Criterion
+    readings: tuple[Mapping[str, Value], ...]
+    guards_emergency: bool
+    text: str
+    raises: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """A least urgency that holds whenever its criterion does."""
+
+    id: str
+    when: Criterion
+    urgency: Urgency
+    text: str
+    raises: tuple[str, ...] = ()
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenRule:
+    """SR-04. `raised_floor` holds from `raised_at` unknown required items on, when `raised_when` is yes."""
+
+    page_1_floor: Urgency
+    page_1_text: str
+    required_floor: Urgency
+    required_text: str
+    raised_floor: Urgency
+    raised_at: int
+    raised_when: Criterion
+    raised_text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SafetyRules:
+    """What holds over all flags. `conflict_*` is for one question that was answered in two ways."""
+
+    screen: ScreenRule
+    contradictions: tuple[Contradiction, ...]
+    contradiction_floor: Urgency
+    conflict_text: str
+    conflict_raises: tuple[str, ...]
+    floors: tuple[Floor, ...]
+    default: Urgency
+    default_undecided: Urgency
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One source, as checked on a day."""
+
+    key: str
+    citation: str
+    url: str | None
+    checked: date | None
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class PackHead:
+    """Which pack this is: what is stamped on every assessment. `sha256` covers every file of the folder."""
+
+    name: str
+    version: str
+    canonical: str
+    title: str
+    status: str
+    language: str
+    questionnaires: tuple[str, ...]
+    sha256: str
+    note: str
+    approved_on: date | None = None
+    reviewed_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Everything that a pack folder says, checked and in file order."""
+
+    head: PackHead
+    facts: tuple[FactDefinition, ...]
+    text_matches: tuple[TextMatch, ...]
+    derived: tuple[DerivedFact, ...]
+    flags: tuple[Flag, ...]
+    scores: tuple[ScoreDefinition, ...]
+    safety: SafetyRules
+    texts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    evidence: Mapping[str, Evidence] = field(default_factory=lambda: MappingProxyType({}))

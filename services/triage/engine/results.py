@@ -1,0 +1,184 @@
+"""What an evaluation says: verdicts with the facts that decided them, scores, floors, data quality."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from services.triage.engine.model import (
+    Contradiction,
+    Findings,
+    Flag,
+    FlagLine,
+    PackHead,
+    ScoreClass,
+    ScoreDefinition,
+    Urgency,
+)
+
+
+class Scope(StrEnum):
+    """FULL: a finished response. PAGE_1: the emergency items of a response that is still in progress."""
+
+    FULL = "full"
+    PAGE_1 = "page_1"
+
+
+class Verdict(StrEnum):
+    """What became of a flag or a line. UNDECIDED is reported, never dropped."""
+
+    FIRED = "fired"
+    UNDECIDED = "undecided"
+    NOT_FIRED = "not_fired"
+    NOT_REACHED = "not_reached"  # page 1 alone: depends on questions that come later
+
+
+@dataclass(frozen=True, slots=True)
+class LineVerdict:
+    """A line that fired or is undecided.
+
+    `facts`: base facts in questionnaire order; those that made it fire, or those whose unknown value keeps it
+    open.
+    `examination_only`: undecided through clinician facts alone.
+    """
+
+    line: FlagLine
+    verdict: Verdict
+    facts: tuple[str, ...]
+    examination_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FlagResult:
+    """A flag that fired or is undecided. `lines` holds its fired and undecided lines, in pack order."""
+
+    flag: Flag
+    verdict: Verdict
+    urgency: Urgency | None
+    raises: tuple[str, ...]
+    lines: tuple[LineVerdict, ...]
+
+    @property
+    def fired(self) -> tuple[LineVerdict, ...]:
+        """The lines that fired."""
+        return tuple(line for line in self.lines if line.verdict is Verdict.FIRED)
+
+    @property
+    def open(self) -> tuple[LineVerdict, ...]:
+        """The undecided lines that would make the flag more urgent than it is."""
+        return tuple(
+            line
+            for line in self.lines
+            if line.verdict is Verdict.UNDECIDED
+            and line.line.urgency is not None
+            and (self.urgency is None or line.line.urgency.rank < self.urgency.rank)
+        )
+
+    @property
+    def examination_only(self) -> bool:
+        """True when the flag is undecided only because nobody has examined the patient."""
+        return self.verdict is Verdict.UNDECIDED and all(line.examination_only for line in self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreResult:
+    """A score as an interval (`scores.py`). All points are None when it is not computed for this patient.
+
+    `score_class` None: indeterminate, or not to be used because of `exclusions` (text keys).
+    """
+
+    definition: ScoreDefinition
+    minimum: Decimal | None
+    maximum: Decimal | None
+    known_points: Decimal | None
+    score_class: ScoreClass | None
+    unknown_items: tuple[str, ...]
+    exclusions: tuple[str, ...]
+
+
+class FloorKind(StrEnum):
+    """Where a floor comes from. SCREEN floors can be reported apart (`Assessment.clinical_urgency`)."""
+
+    RULE = "rule"
+    SCREEN = "screen"
+    CONTRADICTION = "contradiction"
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedFloor:
+    """A floor that holds. `facts`: what decided it, or the items that are unknown."""
+
+    id: str
+    kind: FloorKind
+    urgency: Urgency
+    text: str
+    facts: tuple[str, ...]
+    raises: tuple[str, ...] = ()
+    evidence: tuple[str, ...] = ()
+
+
+class DataQuality(StrEnum):
+    """What is wrong with the answers."""
+
+    CONTRADICTORY = "contradictory"
+    UNUSABLE = "unusable-answers"
+    INCOMPLETE = "screen-incomplete"
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Answers that could not be taken as they stand, by fact name; empty tuples mean nothing is wrong."""
+
+    contradictions: tuple[Contradiction, ...] = ()
+    conflicting: tuple[str, ...] = ()
+    unusable: tuple[str, ...] = ()
+    page_1_unknown: tuple[str, ...] = ()
+    required_unknown: tuple[str, ...] = ()
+
+    @property
+    def codes(self) -> tuple[DataQuality, ...]:
+        """What is wrong, worst first."""
+        found = (
+            (DataQuality.CONTRADICTORY, self.contradictions or self.conflicting),
+            (DataQuality.UNUSABLE, self.unusable),
+            (DataQuality.INCOMPLETE, self.page_1_unknown or self.required_unknown),
+        )
+        return tuple(code for code, items in found if items)
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """The result of `evaluate`. Same pack and findings, same assessment, field by field.
+
+    `urgency` is None only for page 1 alone when no flag fired: then nothing is known yet.
+    `clinical_urgency` leaves out the floors of an incomplete safety screen (SR-04), for records that never
+    asked.
+    `fired` is ordered most urgent first, `undecided` and `not_fired` (line ids) in pack order.
+    `not_reached` counts the lines that page 1 alone cannot decide.
+    """
+
+    pack: PackHead
+    scope: Scope
+    findings: Findings
+    urgency: Urgency | None
+    clinical_urgency: Urgency | None
+    fired: tuple[FlagResult, ...]
+    undecided: tuple[FlagResult, ...]
+    not_fired: tuple[str, ...]
+    not_reached: int
+    scores: tuple[ScoreResult, ...]
+    floors: tuple[AppliedFloor, ...]
+    quality: Quality
+    raises: tuple[str, ...]
+
+    @property
+    def needs_review(self) -> bool:
+        """True when a line fired that asks a clinician to read the response."""
+        return any(line.line.urgency is None for result in self.fired for line in result.fired)
+
+
+def unique(names: Sequence[str]) -> tuple[str, ...]:
+    """The names without repeats, in order of first appearance."""
+    return tuple(dict.fromkeys(names))

@@ -1,0 +1,151 @@
+"""The values of one evaluation: findings in the pack's slots, then everything computed from them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Any
+
+from services.triage.engine.compile import NOT_REACHED_VALUE
+from services.triage.engine.model import (
+    UNANSWERED,
+    Contradiction,
+    FactDefinition,
+    FactKind,
+    Findings,
+    Missing,
+    Presence,
+    Screen,
+    TextMatch,
+    Value,
+)
+from services.triage.engine.pack import CompiledDerived, Pack
+from services.triage.engine.results import Scope, ScoreResult
+from services.triage.engine.scores import compute
+from services.triage.engine.truth import NO, NOT_REACHED, UNKNOWN, UNKNOWN_IS_NO, YES
+
+_TYPES: dict[FactKind, type] = {
+    FactKind.CHOICE: frozenset,
+    FactKind.QUANTITY: Decimal,
+    FactKind.TEXT: str,
+}
+_APOSTROPHES = str.maketrans({"‘": "'", "’": "'", "`": "'", "´": "'"})
+
+
+class State:
+    """Values of all facts of one evaluation. Made, computed and read inside one call of `evaluate`.
+
+    `conflicting`: facts whose question was answered in several ways; `unusable`: facts with a problem.
+    """
+
+    __slots__ = ("conflicting", "findings", "pack", "scope", "scores", "unusable", "values")
+
+    def __init__(self, pack: Pack, findings: Findings, scope: Scope) -> None:
+        """Raises ValueError when a finding has a value that its fact cannot have."""
+        self.pack = pack
+        self.findings = findings
+        self.scope = scope
+        self.scores: dict[str, ScoreResult] = {}
+        self.conflicting: list[str] = []
+        self.unusable: list[str] = []
+        self.values: list[Any] = [None] * len(pack.slots)
+        self._read()
+        for match in pack.content.text_matches:
+            self.values[pack.slots[match.name]] = matched(match, self.values[pack.slots[match.fact]])
+        self.compute()
+
+    def _read(self) -> None:
+        """Put the findings into the slots of their facts (base facts have the first slots, in order)."""
+        values, given, page_1_alone = self.values, self.findings.by_name, self.scope is Scope.PAGE_1
+        for slot, fact in enumerate(self.pack.content.facts):
+            yes_no = fact.kind is FactKind.PRESENCE
+            if page_1_alone and fact.screen is not Screen.PAGE_1:
+                values[slot] = NOT_REACHED if yes_no else (NOT_REACHED_VALUE,)
+                continue
+            finding = given.get(fact.name, UNANSWERED)
+            if finding.problem is not None:
+                self.unusable.append(fact.name)
+            if finding.alternatives:
+                self.conflicting.append(fact.name)
+                values[slot] = _possible(fact, finding.alternatives)
+            elif yes_no:
+                values[slot] = _presence(fact, finding.value)
+            else:
+                values[slot] = (_other(fact, finding.value),)
+
+    def compute(self) -> None:
+        """(Re)compute derived facts and scores from the base facts."""
+        values, respondent, reached = self.values, self.findings.respondent, self.scope is Scope.FULL
+        for step in self.pack.steps:
+            if isinstance(step, CompiledDerived):
+                truths = step.test(values)
+                values[step.slot] = UNKNOWN_IS_NO[truths] if step.definition.unknown_is_no else truths
+            elif reached:
+                result = compute(step, values, respondent)
+                self.scores[step.definition.id] = result
+                points = result.known_points
+                values[step.slot] = (Missing.NOT_APPLICABLE if points is None else points,)
+            else:
+                values[step.slot] = (NOT_REACHED_VALUE,)
+
+    def consider(self, contradictions: Iterable[Contradiction]) -> None:
+        """Add every reading of these contradictions to what is possible, and compute again."""
+        readings = [reading for contradiction in contradictions for reading in contradiction.readings]
+        for reading in readings:
+            for name, value in reading.items():
+                self._add(self.pack.facts[name], value)
+        if readings:
+            self.compute()
+
+    def _add(self, fact: FactDefinition, value: Value) -> None:
+        if self.scope is Scope.PAGE_1 and fact.screen is not Screen.PAGE_1:
+            return
+        slot = self.pack.slots[fact.name]
+        if fact.kind is FactKind.PRESENCE:
+            self.values[slot] |= _presence(fact, value)
+        else:
+            self.values[slot] = (*self.values[slot], _other(fact, value))
+
+
+def _possible(fact: FactDefinition, possible: tuple[Value, ...]) -> int | tuple[Value, ...]:
+    """What the slot of a fact holds: a set of truths, or the values themselves."""
+    if fact.kind is not FactKind.PRESENCE:
+        return tuple([_other(fact, value) for value in possible])
+    truths = 0
+    for value in possible:
+        truths |= _presence(fact, value)
+    return truths
+
+
+def _presence(fact: FactDefinition, value: Value) -> int:
+    if value is Presence.ABSENT or value is Missing.NOT_APPLICABLE:
+        return NO
+    if value is Presence.PRESENT:
+        return YES
+    if value is Presence.UNKNOWN or value is Missing.UNKNOWN:
+        return UNKNOWN
+    raise ValueError(f"fact {fact.name!r} is yes, no or unknown; its finding is not")
+
+
+def _other(fact: FactDefinition, value: Value) -> Value:
+    if value is Presence.UNKNOWN or value == frozenset():
+        return Missing.UNKNOWN
+    if not isinstance(value, Missing) and not isinstance(value, _TYPES[fact.kind]):
+        raise ValueError(f"fact {fact.name!r} is a {fact.kind}; its finding has another kind of value")
+    return value
+
+
+def matched(match: TextMatch, texts: Sequence[object]) -> int:
+    """YES when one of the texts holds one of the words, else NO: a text may raise, never reassure."""
+    if NOT_REACHED_VALUE in texts:
+        return NOT_REACHED
+    plain = [f" {_plain(text)} " for text in texts if isinstance(text, str)]
+    return YES if any(f" {_plain(word)} " in text for word in match.words for text in plain) else NO
+
+
+def _plain(text: str) -> str:
+    """Lower case, straight apostrophes, and single spaces in place of all other punctuation."""
+    straight = unicodedata.normalize("NFKC", text).translate(_APOSTROPHES).casefold()
+    return " ".join(re.findall(r"[\w']+", straight))

@@ -1,0 +1,125 @@
+"""Reads a pack folder, checks every reference in it, and freezes it.
+
+All that is wrong is said at once (`PackError`), by file and by id, in words for the clinicians who write
+packs. A folder that loads cannot fail later: every fact, code, text and piece of evidence that it names
+exists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from services.triage.engine.model import Content, Evidence, PackHead
+from services.triage.engine.pack import Pack, build_pack
+from services.triage.knowledge.assemble import Assembler
+from services.triage.knowledge.files import PackError, folder_sha256, read_table
+from services.triage.knowledge.safety_schema import SafetyRulesFile
+from services.triage.knowledge.schema import (
+    EvidenceFile,
+    FactsFile,
+    PackFile,
+    RedFlagsFile,
+    ReleasedFile,
+    ScoresFile,
+    TextsFile,
+)
+from services.triage.knowledge.texts import check_texts
+
+PACKS = Path(__file__).parent / "packs"
+"""Where the packs of this programme are: ``packs/<name>/<version>/``."""
+
+RELEASED = "RELEASED.toml"
+"""In the folder of all packs: the hash of every released pack."""
+
+
+def load_pack(folder: Path) -> Pack:
+    """Read, check and compile the pack in this folder. Raises PackError with everything that is wrong."""
+    pack_file = read_table(folder / "pack.toml", PackFile)
+    texts = read_table(folder / f"texts.{pack_file.language}.toml", TextsFile).text
+    sources = read_table(folder / "evidence.toml", EvidenceFile)
+    evidence = {one.key: Evidence(**one.model_dump()) for one in sources.evidence}
+    assembler = Assembler(
+        read_table(folder / "facts.toml", FactsFile), read_table(folder / "scores.toml", ScoresFile), evidence
+    )
+    flags = assembler.flags(read_table(folder / "red_flags.toml", RedFlagsFile))
+    safety = assembler.safety(read_table(folder / "safety_rules.toml", SafetyRulesFile))
+    problems = [*assembler.problems, *check_texts(texts, assembler.named_texts, pack_file.never_say)]
+    if len(evidence) < len(sources.evidence):
+        problems.append("evidence.toml: a key occurs twice")
+    if problems:
+        raise PackError(problems)
+    content = Content(
+        head=_head(pack_file, folder_sha256(folder)),
+        facts=assembler.facts,
+        text_matches=assembler.text_matches,
+        derived=assembler.derived,
+        flags=flags,
+        scores=assembler.scores,
+        safety=safety,
+        texts=MappingProxyType(texts),
+        evidence=MappingProxyType(evidence),
+    )
+    try:
+        return build_pack(content)
+    except ValueError as error:
+        raise PackError([str(error)]) from error
+
+
+def load_packs(packs: Path = PACKS) -> Mapping[str, Pack]:
+    """Every usable pack by the Questionnaire canonical (``url|version``) that it is for.
+
+    Of several packs for one Questionnaire the newest that is not retired is used. Raises PackError when one
+    cannot be loaded, when a folder is not named after its pack, or when a released pack was edited.
+    """
+    problems = edited_releases(packs)
+    found: dict[str, Pack] = {}
+    for path in sorted(packs.glob("*/*/pack.toml"), key=lambda path: _version(path.parent.name)):
+        pack = load_pack(path.parent)
+        head = pack.head
+        if (path.parent.parent.name, path.parent.name) != (head.name, head.version):
+            problems.append(f"{path.parent}: must be {head.name}/{head.version}, as pack.toml says")
+        if head.status != "retired":
+            found.update(dict.fromkeys(head.questionnaires, pack))
+    if problems:
+        raise PackError(problems)
+    return MappingProxyType(found)
+
+
+def edited_releases(packs: Path = PACKS) -> list[str]:
+    """Released packs whose files are no longer those that were released; empty when all is well."""
+    if not (packs / RELEASED).is_file():
+        return []
+    released = read_table(packs / RELEASED, ReleasedFile).released
+    return [
+        f"{name}: released packs never change; make a new version instead"
+        for name, sha256 in sorted(released.items())
+        if folder_sha256(packs / name) != sha256
+    ]
+
+
+def _head(file: PackFile, sha256: str) -> PackHead:
+    return PackHead(
+        name=file.name,
+        version=file.version,
+        canonical=file.canonical,
+        title=file.title,
+        status=file.status,
+        language=file.language,
+        questionnaires=tuple(file.questionnaires),
+        sha256=sha256,
+        note=file.note,
+        approved_on=file.approved_on,
+        reviewed_on=file.reviewed_on,
+    )
+
+
+def _version(folder: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in folder.split(".") if part.isdigit())
+
+
+def load_not_assessable_texts() -> Mapping[str, str]:
+    """The sentences for a response that no pack could assess."""
+    texts = read_table(Path(__file__).parent / "not_assessable.en.toml", TextsFile).text
+    return MappingProxyType(texts)

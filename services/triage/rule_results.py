@@ -1,0 +1,137 @@
+"""The machine-readable half of a RiskAssessment: every rule's result, its answers and its sources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+
+from services.triage.basis import Resource, extension, number
+from services.triage.engine.model import Urgency
+from services.triage.engine.pack import Pack
+from services.triage.engine.results import Assessment, FlagResult, ScoreResult, Verdict
+from services.triage.explanation import answer_words
+from shared.fhir.codes import (
+    CANONICAL,
+    CS_URGENCY,
+    EXT_DATA_QUALITY,
+    EXT_DISPOSITION,
+    EXT_NOT_FIRED,
+    EXT_RED_FLAG,
+    EXT_SCORE,
+)
+
+EXT_FLOOR = f"{CANONICAL}/StructureDefinition/triage-floor"
+
+
+def rule_results(pack: Pack, assessment: Assessment) -> list[Resource]:
+    """All extensions of the RiskAssessment, in a fixed order."""
+    results = [] if assessment.urgency is None else [disposition(assessment.urgency)]
+    results += [_flag(pack, assessment, result) for result in (*assessment.fired, *assessment.undecided)]
+    if assessment.not_fired:
+        results.append({"url": EXT_NOT_FIRED, "valueString": " ".join(assessment.not_fired)})
+    results += [_score(pack, score) for score in assessment.scores]
+    results += _floors(pack, assessment)
+    results.append(_data_quality(pack, assessment))
+    return results
+
+
+def disposition(urgency: Urgency) -> Resource:
+    """The coded urgency."""
+    return {"url": EXT_DISPOSITION, "valueCoding": {"system": CS_URGENCY, "code": urgency.value}}
+
+
+def _flag(pack: Pack, assessment: Assessment, result: FlagResult) -> Resource:
+    fired = result.verdict is Verdict.FIRED
+    deciding = result.fired if fired else result.lines
+    facts = dict.fromkeys(name for line in deciding for name in line.facts)
+    return extension(
+        EXT_RED_FLAG,
+        ("flag", "Code", result.flag.id),
+        ("result", "Code", result.verdict.value),
+        ("urgency", "Code", None if result.urgency is None else result.urgency.value),
+        ("line", "Code", tuple(line.line.id for line in deciding)),
+        ("openLine", "Code", tuple(line.line.id for line in result.open) if fired else None),
+        ("raises", "Code", result.raises),
+        ("guards", "String", result.flag.guards),
+        ("citation", "String", citations(pack, result.flag.evidence)),
+        ("examinationOnly", "Boolean", True if result.examination_only else None),
+        ("clinicianOnly", "Boolean", True if result.flag.confidential else None),
+        ("notAssessed", "String", _link_ids(pack, () if fired else facts)),
+        ("answer", "extension", tuple(_answers(pack, assessment, facts)) if fired else None),
+    )
+
+
+def _answers(pack: Pack, assessment: Assessment, facts: Iterable[str]) -> Iterator[Resource]:
+    for name in facts:
+        finding = assessment.findings.get(name)
+        fact = pack.facts[name]
+        yield extension(
+            "answer",
+            ("linkId", "String", finding.link_ids or (fact.link_id,)),
+            ("question", "String", finding.question or fact.label),
+            ("answer", "String", answer_words(finding) or None),
+            ("fact", "Code", name),
+            ("unknown", "Boolean", True if finding.is_unknown else None),
+        )
+
+
+def _score(pack: Pack, score: ScoreResult) -> Resource:
+    return extension(
+        EXT_SCORE,
+        ("score", "Code", score.definition.id),
+        ("title", "String", score.definition.title),
+        ("computed", "Boolean", score.minimum is not None),
+        ("minimum", "Decimal", _points(score.minimum)),
+        ("maximum", "Decimal", _points(score.maximum)),
+        ("known", "Decimal", _points(score.known_points)),
+        ("class", "Code", _class(score)),
+        ("unknownItem", "Code", score.unknown_items),
+        ("exclusion", "String", tuple(pack.text(text) for text in score.exclusions)),
+        ("citation", "String", citations(pack, score.definition.evidence)),
+    )
+
+
+def _class(score: ScoreResult) -> str | None:
+    if score.minimum is None:
+        return None
+    return "indeterminate" if score.score_class is None else score.score_class.code
+
+
+def _floors(pack: Pack, assessment: Assessment) -> Iterator[Resource]:
+    for floor in assessment.floors:
+        yield extension(
+            EXT_FLOOR,
+            ("rule", "Code", floor.id),
+            ("kind", "Code", floor.kind.value),
+            ("urgency", "Code", floor.urgency.value),
+            ("raises", "Code", floor.raises),
+            ("citation", "String", citations(pack, floor.evidence)),
+            ("linkId", "String", tuple(dict.fromkeys(pack.facts[name].link_id for name in floor.facts))),
+        )
+
+
+def _data_quality(pack: Pack, assessment: Assessment) -> Resource:
+    quality = assessment.quality
+    codes = tuple(code.value for code in quality.codes) or ("complete",)
+    return extension(
+        EXT_DATA_QUALITY,
+        ("code", "Code", codes),
+        ("contradiction", "Code", tuple(one.id for one in quality.contradictions)),
+        ("twoAnswers", "String", _link_ids(pack, quality.conflicting)),
+        ("notUsed", "String", _link_ids(pack, quality.unusable)),
+        ("notAnsweredPage1", "String", _link_ids(pack, quality.page_1_unknown)),
+        ("notAnswered", "String", _link_ids(pack, quality.required_unknown)),
+    )
+
+
+def citations(pack: Pack, keys: Iterable[str]) -> tuple[str, ...]:
+    """The sources behind these evidence keys, as they are cited."""
+    return tuple(pack.content.evidence[key].citation for key in keys)
+
+
+def _link_ids(pack: Pack, names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(pack.facts[name].link_id for name in names))
+
+
+def _points(points: Decimal | None) -> int | float | None:
+    return None if points is None else number(points)

@@ -1,0 +1,144 @@
+"""Triage's queries. Nothing else of the service touches the database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from services.triage.basis import Run, Status
+from services.triage.risk_assessment import withdrawn
+from shared import outbox
+from shared.events import NOTIFY_ROUTINE, NOTIFY_URGENT, Ref
+from shared.fhir import resources
+from shared.fhir.codes import SID_RESPONSE, Urgency
+from shared.fhir.resources import NewVersion
+from shared.fhir.search import MAX_COUNT, Search, Token
+from shared.postgres import DictConnection, load_queries
+
+QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The assessment that is current for a response and pack."""
+
+    version_id: int
+    response_version: int
+    pack_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One evaluation, ready to be stored: `resources` holds the RiskAssessment first, then all that go with it."""
+
+    assessment_id: str
+    version_id: int
+    response: Ref
+    pack: str
+    pack_version: str
+    pack_sha256: str
+    urgency: Urgency | None
+    assessed_at: datetime
+    resources: Sequence[Mapping[str, Any]]
+
+
+def current(connection: DictConnection, tenant: UUID, assessment_ids: Sequence[str]) -> dict[str, Held]:
+    """The current assessments among these ids."""
+    rows = connection.execute(QUERIES["current"], {"tenant": tenant, "ids": list(assessment_ids)}).fetchall()
+    return {row["id"]: Held(row["version_id"], row["response_version"], row["pack_version"]) for row in rows}
+
+
+def commit(connection: DictConnection, outcome: Outcome) -> bool:
+    """Write an evaluation in the caller's transaction: assessment, resources, outbox row.
+
+    False, and nothing is written, when a newer (or the same) version of the response was evaluated in the meantime.
+    """
+    tenant = outcome.response.tenant
+    run = {
+        "tenant": tenant,
+        "response_id": outcome.response.id,
+        "response_version": outcome.response.version,
+        "pack": outcome.pack,
+        "pack_version": outcome.pack_version,
+    }
+    superseded = connection.execute(
+        QUERIES["supersede"],
+        run
+        | {
+            "id": outcome.assessment_id,
+            "pack_sha256": outcome.pack_sha256,
+            "version_id": outcome.version_id,
+            "urgency": outcome.urgency,
+            "assessed_at": outcome.assessed_at,
+        },
+    )
+    if superseded.rowcount == 0:
+        return False
+    connection.execute(QUERIES["note_run"], run)
+    _cancel_stale_issues(connection, outcome)
+    resources.save(connection, tenant, [_new_version(resource, outcome) for resource in outcome.resources])
+    if outcome.urgency is not None and outcome.urgency.alerts:
+        queue = NOTIFY_URGENT if outcome.urgency is Urgency.EMERGENCY else NOTIFY_ROUTINE
+        outbox.add(connection, queue, [Ref(outcome.assessment_id, outcome.version_id, tenant)])
+    return True
+
+
+def _cancel_stale_issues(connection: DictConnection, outcome: Outcome) -> None:
+    """A flag that the newer version of the response no longer fires has its DetectedIssue cancelled, not forgotten."""
+    tenant, response = outcome.response.tenant, outcome.response.id
+    if outcome.version_id == 1:
+        return
+    search = Search("DetectedIssue", identifiers=(Token(SID_RESPONSE, (response,)),), count=MAX_COUNT)
+    fired = {resource["id"] for resource in outcome.resources}
+    found = [orjson.loads(issue.body) for issue in resources.find(connection, tenant, search)[0]]
+    stale = [issue for issue in found if issue["id"] not in fired and issue["status"] != Status.CANCELLED]
+    run = Run(outcome.assessment_id, outcome.version_id, outcome.assessed_at, Status.CANCELLED)
+    cancelled = [withdrawn(issue, run=run) for issue in stale]
+    resources.save(connection, tenant, [_new_version(resource, outcome) for resource in cancelled])
+
+
+def _new_version(resource: Mapping[str, Any], outcome: Outcome) -> NewVersion:
+    """How a resource of this evaluation is stored. All of them are found by the response's id and by the patient."""
+    given = resource.get("identifier", [])
+    own = [(i.get("system", ""), i["value"]) for i in (given if isinstance(given, list) else [given]) if "value" in i]
+    return NewVersion(
+        type=resource["resourceType"],
+        id=resource["id"],
+        version_id=int(resource["meta"]["versionId"]),
+        last_updated=outcome.assessed_at,
+        body=orjson.dumps(resource),
+        status=resource.get("status"),
+        subject=subject_key(outcome.resources[0].get("subject", {})),
+        tag=outcome.urgency if resource["resourceType"] == "RiskAssessment" else None,
+        identifiers=sorted({*own, (SID_RESPONSE, outcome.response.id)}),
+    )
+
+
+def subject_key(subject: Mapping[str, Any]) -> str | None:
+    """What stands for the patient in searches and alerts: the reference, else `system|value`."""
+    if "reference" in subject:
+        return str(subject["reference"])
+    identifier = subject.get("identifier", {})
+    return f"{identifier.get('system', '')}|{identifier['value']}" if "value" in identifier else None
+
+
+def read_cursor(connection: DictConnection, source: str) -> datetime | None:
+    """How far this source was read, in its own clock; None when never."""
+    row = connection.execute(QUERIES["cursor"], {"source": source}).fetchone()
+    return row["last_updated"] if row else None
+
+
+def move_cursor(connection: DictConnection, source: str, last_updated: datetime) -> None:
+    """Note how far this source was read. Never moves back."""
+    connection.execute(QUERIES["move_cursor"], {"source": source, "last_updated": last_updated})
+
+
+def count_repair(connection: DictConnection, kind: str, number: int) -> None:
+    """Count what the reconciler put right."""
+    connection.execute(QUERIES["count_repair"], {"kind": kind, "number": number})

@@ -1,0 +1,40 @@
+"""Celery task of triage: a message wakes it, the job table says what there is to do."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from celery import Celery
+
+from services.triage.assess_response import Assessor, open_assessor
+from services.triage.catch_up import KIND
+from services.triage.settings import TriageSettings
+from shared import jobs
+from shared.broker import TASKS, make_celery
+from shared.canary import install_canary
+from shared.events import TRIAGE, decode
+from shared.postgres import Pool, open_pool
+
+
+def make_worker(settings: TriageSettings) -> Celery:
+    """The Celery application of triage. Connections are opened in the process that runs the task, at first use."""
+    app = make_celery(settings.redis_url.get_secret_value())
+
+    @cache
+    def pool() -> Pool:
+        return open_pool(settings.triage_database_url.get_secret_value(), schema="triage", size=3)
+
+    @cache
+    def assessor() -> Assessor:
+        return open_assessor(settings, pool())
+
+    @app.task(name=TASKS[TRIAGE])
+    def assess(message: Any) -> None:
+        """Note what the message names, then work off everything that is due."""
+        with pool().connection() as connection:
+            jobs.add(connection, KIND, decode(message))
+        jobs.drain(pool(), KIND, assessor().work)
+
+    install_canary(app, pool, TRIAGE)
+    return app

@@ -1,0 +1,328 @@
+"""From an accepted response to its one current RiskAssessment, whatever is repeated, reordered or broken."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+
+from services.intake.app import create_app as create_intake
+from services.intake.settings import IntakeSettings
+from services.triage.app import create_app as create_triage
+from services.triage.assess_response import Assessor, open_assessor
+from services.triage.catch_up import KIND, catch_up
+from services.triage.settings import TriageSettings
+from shared import jobs
+from shared.events import Ref
+from shared.fhir.client import FhirClient, NeighbourUnavailable
+from shared.fhir.codes import EXT_DISPOSITION, SID_RESPONSE
+from shared.fhir.r4 import validate_with_fhir_resources
+from shared.fhir.structure import check_structure
+from shared.postgres import Pool, open_pool
+from tests.builders import a_response
+from tests.conftest import Database
+from tests.serving import client_of, served
+
+
+@dataclass
+class Line:
+    """Intake and triage on real sockets and one database; the worker is called by the test."""
+
+    ehr: httpx.Client
+    triage: httpx.Client
+    pool: Pool
+    assessor: Assessor
+
+    def post(self, response: dict[str, Any]) -> str:
+        """Post a response; returns its id."""
+        answer = self.ehr.post(
+            "/fhir/QuestionnaireResponse",
+            content=json.dumps(response),
+            headers={"Content-Type": "application/fhir+json"},
+        )
+        assert answer.status_code == 201, answer.text
+        return answer.headers["location"].split("/QuestionnaireResponse/")[1].split("/")[0]
+
+    def deliver(self, *response_ids: str, version: int = 1) -> None:
+        """A message with these references reaches the worker."""
+        with self.pool.connection() as connection:
+            jobs.add(connection, KIND, [Ref(response_id, version) for response_id in response_ids])
+        jobs.drain(self.pool, KIND, self.assessor.work)
+
+    def found(self, resource_type: str, response_id: str) -> list[dict[str, Any]]:
+        """What an integrator finds by the id of the response."""
+        bundle = self.triage.get(
+            f"/fhir/{resource_type}", params={"identifier": f"{SID_RESPONSE}|{response_id}"}
+        ).json()
+        return [entry["resource"] for entry in bundle.get("entry", [])]
+
+    def assessed(self, answers: dict[str, object], **more: Any) -> dict[str, Any]:
+        """The RiskAssessment of a response with these answers."""
+        response_id = self.post(a_response(answers, **more))
+        self.deliver(response_id)
+        [assessment] = self.found("RiskAssessment", response_id)
+        return assessment
+
+    def outbox(self) -> list[tuple[str, int]]:
+        with self.pool.connection() as connection:
+            rows = connection.execute("SELECT queue, ref_version FROM outbox ORDER BY id").fetchall()
+        return [(row["queue"], row["ref_version"]) for row in rows]
+
+
+@pytest.fixture
+def line(database: Database) -> Iterator[Line]:
+    intake = create_intake(IntakeSettings(intake_database_url=database.intake_url))  # type: ignore[arg-type]
+    with served(intake) as url, open_pool(database.triage_url, schema="triage") as pool:
+        settings = TriageSettings(triage_database_url=database.triage_url, intake_url=url)  # type: ignore[arg-type]
+        with (
+            client_of(create_triage(settings)) as triage,
+            httpx.Client(base_url=url, timeout=20, trust_env=False) as ehr,
+        ):
+            assessor = open_assessor(settings, pool)
+            with assessor.client:
+                yield Line(ehr, triage, pool, assessor)
+
+
+def urgency(assessment: dict[str, Any]) -> str | None:
+    for extension in assessment["extension"]:
+        if extension["url"] == EXT_DISPOSITION:
+            return str(extension["valueCoding"]["code"])
+    return None
+
+
+def test_chest_pain_with_leg_pain_is_an_emergency_that_notify_hears_of(line: Line) -> None:
+    assessment = line.assessed({"chest_pain": "Y"})
+
+    assert urgency(assessment) == "emergency"
+    assert assessment["status"] == "final"
+    assert line.outbox() == [("notify.urgent", 1)]
+
+
+def test_a_mild_calf_ache_is_routine_and_nobody_is_alerted(line: Line) -> None:
+    assert urgency(line.assessed({})) == "routine"
+    assert line.outbox() == []
+
+
+def test_the_assessment_stands_on_the_exact_version_and_names_pack_and_device(line: Line) -> None:
+    response_id = line.post(a_response({"chest_pain": "Y"}))
+    line.deliver(response_id)
+    [assessment] = line.found("RiskAssessment", response_id)
+
+    assert assessment["basis"] == [{"reference": f"QuestionnaireResponse/{response_id}/_history/1"}]
+    [method] = assessment["method"]["coding"]
+    assert (method["code"], method["version"]) == ("posterior-lower-limb", "1.0.0")
+    device = line.triage.get(f"/fhir/{assessment['performer']['reference']}").json()
+    assert device["resourceType"] == "Device"
+
+
+def test_each_red_flag_is_a_detected_issue_and_the_provenance_names_the_bytes_received(line: Line) -> None:
+    response = a_response({"chest_pain": "Y", "foot_cold_pale_blue": "Y"})
+    response_id = line.post(response)
+    line.deliver(response_id)
+
+    issues = line.found("DetectedIssue", response_id)
+    [provenance] = line.found("Provenance", response_id)
+
+    assert {"RFX-01", "RFX-02"} <= {issue["code"]["coding"][0]["code"] for issue in issues}
+    received = line.ehr.get(f"/fhir/QuestionnaireResponse/{response_id}").json()["meta"]["extension"][0]
+    assert received["valueString"] in json.dumps(provenance)
+
+
+def test_all_resources_that_triage_emits_are_valid_r4(line: Line) -> None:
+    response_id = line.post(a_response({"chest_pain": "Y", "saddle_numbness": "ASKU"}))
+    line.deliver(response_id)
+
+    for resource_type in ("RiskAssessment", "DetectedIssue", "Provenance"):
+        for resource in line.found(resource_type, response_id):
+            assert check_structure(resource, resource_type=resource_type) == []
+            assert validate_with_fhir_resources(resource) == []
+
+
+def test_resources_are_found_by_patient_too(line: Line) -> None:
+    line.deliver(line.post(a_response({"chest_pain": "Y"}, patient="p-77")))
+
+    for resource_type in ("RiskAssessment", "DetectedIssue", "Provenance"):
+        bundle = line.triage.get(f"/fhir/{resource_type}", params={"subject": "Patient/p-77"}).json()
+        assert len(bundle["entry"]) >= 1, resource_type
+
+
+def test_a_message_that_comes_five_times_changes_nothing(line: Line) -> None:
+    response_id = line.post(a_response({"chest_pain": "Y"}))
+    for _ in range(5):
+        line.deliver(response_id)
+
+    [assessment] = line.found("RiskAssessment", response_id)
+    assert assessment["meta"]["versionId"] == "1"
+    assert line.outbox() == [("notify.urgent", 1)]
+
+
+def test_ten_workers_at_once_make_one_assessment_of_each_response(line: Line) -> None:
+    ids = [line.post(a_response({"chest_pain": "Y"})) for _ in range(12)]
+
+    with ThreadPoolExecutor(10) as workers:
+        list(workers.map(lambda _: line.deliver(*ids), range(10)))
+
+    for response_id in ids:
+        assert len(line.found("RiskAssessment", response_id)) == 1
+    assert len(line.outbox()) == 12
+
+
+def test_a_response_whose_message_was_lost_is_found_by_asking_intake(line: Line) -> None:
+    response_id = line.post(a_response({"chest_pain": "Y"}))
+    client = line.assessor.client
+
+    assert catch_up(line.pool, client) == 1
+    assert catch_up(line.pool, client) == 0
+    jobs.drain(line.pool, KIND, line.assessor.work)
+
+    assert len(line.found("RiskAssessment", response_id)) == 1
+
+
+def test_a_worker_that_died_before_its_commit_leaves_the_work_to_the_next(line: Line) -> None:
+    response_id = line.post(a_response({"chest_pain": "Y"}))
+    with line.pool.connection() as connection:
+        jobs.add(connection, KIND, [Ref(response_id, 1)])
+        [lost] = jobs.claim(connection, KIND)
+        connection.execute("UPDATE job SET lease_until = now() - interval '1 second'")
+
+    line.deliver()
+    line.assessor.work([lost])
+
+    [assessment] = line.found("RiskAssessment", response_id)
+    assert assessment["meta"]["versionId"] == "1"
+    assert line.outbox() == [("notify.urgent", 1)]
+
+
+def test_a_response_that_kills_its_worker_again_and_again_is_given_to_a_human(line: Line) -> None:
+    response_id = line.post(a_response({}))
+    with line.pool.connection() as connection:
+        jobs.add(connection, KIND, [Ref(response_id, 1)])
+        for _ in range(jobs.MAX_ATTEMPTS):
+            jobs.claim(connection, KIND)
+            connection.execute("UPDATE job SET lease_until = now() - interval '1 second'")
+
+    line.deliver()
+
+    [assessment] = line.found("RiskAssessment", response_id)
+    assert urgency(assessment) == "same_day"
+    assert "a clinician must read the answers today" in assessment["mitigation"]
+    assert line.outbox() == [("notify.routine", 1)]
+
+
+def test_a_rule_that_fails_postpones_the_job_and_is_never_silent(line: Line) -> None:
+    response_id = line.post(a_response({"chest_pain": "Y"}))
+    broken = replace(line.assessor, texts={}, packs={"broken": None})
+    with line.pool.connection() as connection:
+        jobs.add(connection, KIND, [Ref(response_id, 1)])
+        broken.work(jobs.claim(connection, KIND))
+        row = connection.execute("SELECT state, error FROM job").fetchone()
+
+    assert row == {"state": "pending", "error": "KeyError"}
+
+
+def test_a_questionnaire_without_a_pack_is_not_assessable_and_needs_a_human_today(line: Line) -> None:
+    response_id = line.post(a_response({}))
+    without_packs = replace(line.assessor, packs={})
+    with line.pool.connection() as connection:
+        jobs.add(connection, KIND, [Ref(response_id, 1)])
+    jobs.drain(line.pool, KIND, without_packs.work)
+
+    [assessment] = line.found("RiskAssessment", response_id)
+    assert urgency(assessment) == "same_day"
+    assert check_structure(assessment, resource_type="RiskAssessment") == []
+    assert line.outbox() == [("notify.routine", 1)]
+
+
+def test_the_emergency_questions_alone_give_a_preliminary_emergency(line: Line) -> None:
+    assessment = line.assessed({"chest_pain": "Y"}, status="in-progress", only={"chest_pain"})
+
+    assert (assessment["status"], urgency(assessment)) == ("preliminary", "emergency")
+    assert line.outbox() == [("notify.urgent", 1)]
+
+
+def test_the_emergency_questions_alone_without_an_emergency_alert_nobody(line: Line) -> None:
+    assessment = line.assessed({"chest_pain": "N"}, status="in-progress", only={"chest_pain"})
+
+    assert (assessment["status"], urgency(assessment)) == ("preliminary", None)
+    assert line.outbox() == []
+
+
+def test_while_intake_is_away_the_work_waits_and_is_not_counted_as_a_failure(line: Line) -> None:
+    response_id = line.post(a_response({}))
+    with FhirClient("http://127.0.0.1:9") as nobody, line.pool.connection() as connection:
+        jobs.add(connection, KIND, [Ref(response_id, 1)])
+        replace(line.assessor, client=nobody).work(jobs.claim(connection, KIND))
+        row = connection.execute("SELECT state, attempts FROM job").fetchone()
+        with pytest.raises(NeighbourUnavailable):
+            catch_up(line.pool, nobody)
+
+    assert row == {"state": "pending", "attempts": 0}
+
+
+class OtherIntake:
+    """A neighbour that serves versions of one response, as another FHIR server would."""
+
+    def __init__(self) -> None:
+        self.versions: dict[int, dict[str, Any]] = {}
+        self.app = FastAPI()
+        self.app.add_api_route("/fhir/QuestionnaireResponse", self.search)
+        self.app.add_api_route("/fhir/QuestionnaireResponse/{_id}/_history/{version}", self.vread)
+
+    def keep(self, version: int, answers: dict[str, object], status: str) -> None:
+        response = a_response(answers, status=status, patient="p-1", identifier="form-1")
+        self.versions[version] = {**response, "id": "r-1", "meta": {"versionId": str(version)}}
+
+    def search(self) -> dict[str, Any]:
+        newest = self.versions[max(self.versions)]
+        return {"resourceType": "Bundle", "entry": [{"resource": newest}]}
+
+    def vread(self, _id: str, version: int, _request: Request) -> Response:
+        return Response(json.dumps(self.versions[version]), media_type="application/fhir+json")
+
+
+@pytest.fixture
+def amended(line: Line) -> Iterator[tuple[Line, OtherIntake]]:
+    other = OtherIntake()
+    with served(other.app) as url, FhirClient(url) as client:
+        yield replace(line, assessor=replace(line.assessor, client=client)), other
+
+
+def test_a_newer_version_of_the_response_makes_a_new_version_of_its_assessment(
+    amended: tuple[Line, OtherIntake],
+) -> None:
+    line, other = amended
+    other.keep(1, {"chest_pain": "Y"}, "completed")
+    other.keep(2, {"chest_pain": "N"}, "amended")
+
+    line.deliver("r-1", version=1)
+    line.deliver("r-1", version=2)
+
+    [assessment] = line.found("RiskAssessment", "r-1")
+    assert (assessment["status"], assessment["meta"]["versionId"]) == ("amended", "2")
+    assert urgency(assessment) == "routine"
+    earlier = line.triage.get(f"/fhir/RiskAssessment/{assessment['id']}/_history/1").json()
+    assert urgency(earlier) == "emergency"
+    assert {issue["status"] for issue in line.found("DetectedIssue", "r-1")} == {"cancelled"}
+
+
+def test_a_late_run_for_an_older_version_writes_nothing_and_alerts_nobody(
+    amended: tuple[Line, OtherIntake],
+) -> None:
+    line, other = amended
+    other.keep(1, {"chest_pain": "Y"}, "completed")
+    other.keep(2, {"chest_pain": "N"}, "amended")
+
+    line.deliver("r-1", version=2)
+    line.deliver("r-1", version=1)
+
+    [assessment] = line.found("RiskAssessment", "r-1")
+    assert assessment["basis"] == [{"reference": "QuestionnaireResponse/r-1/_history/2"}]
+    assert line.outbox() == []
