@@ -1,0 +1,435 @@
+"""The Questionnaire, the knowledge pack and the examples agree: no question unread, no fact without a question."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import services.intake.questionnaires
+from services.intake.conformance import check_conformance
+from services.triage.engine.assess import evaluate
+from services.triage.engine.criteria import All, AnyOf, Compare, Criterion, Not, OrUnknown, names_in
+from services.triage.engine.model import FactKind, Missing, Presence, Screen
+from services.triage.engine.pack import Pack
+from services.triage.engine.results import Scope
+from services.triage.engine.state import State
+from services.triage.engine.truth import NO as ABSENT
+from services.triage.engine.truth import UNKNOWN, YES
+from services.triage.findings import read_findings
+from services.triage.knowledge.loader import PACKS, load_pack
+from shared.fhir.answer_values import Coding
+from shared.fhir.codes import NO, NOT_SURE
+from shared.fhir.codes import YES as Y
+from shared.fhir.parse import parse_resource
+from shared.fhir.questionnaire import QuestionItem, QuestionnaireIndex
+from shared.fhir.structure import check_structure
+from shared.problems import Severity
+from tests.forms import answered, response
+
+QUESTIONNAIRE = Path(services.intake.questionnaires.__file__).parent / "posterior-lower-limb-1.0.0.json"
+EXAMPLES = Path(__file__).parent.parent / "examples"
+Json = dict[str, Any]
+
+POSITIVELY_WORDED = {
+    "can_walk_4_steps": "cannot_walk_4_steps_answer",
+    "could_walk_right_after": "cannot_walk_right_after",
+    "can_single_heel_raise": "cannot_single_heel_raise",
+    "can_push_off": "cannot_push_off",
+    "can_bend_knee_90": "cannot_flex_knee_90",
+    "can_straighten_knee": "knee_locked",
+    "can_lift_straight_leg": "cannot_straight_leg_raise",
+    "can_lift_foot": "foot_drop",
+    "child_walks_alone": "not_walking_yet",
+    "patient_can_answer": "respondent_cannot_answer",
+}
+DESCRIBES_ONLY = {"mechanism", "location_other"}
+"""Required, and used by flags, but no safety question: left out of the incomplete-screen rule."""
+
+
+@cache
+def index() -> QuestionnaireIndex:
+    return QuestionnaireIndex.build(parse_resource(QUESTIONNAIRE.read_bytes(), resource_type="Questionnaire").resource)
+
+
+@cache
+def pack() -> Pack:
+    return load_pack(PACKS / "posterior-lower-limb" / "1.0.0")
+
+
+def questions() -> Iterator[QuestionItem]:
+    return (item for item in index().items.values() if item.is_question)
+
+
+def codes(item: QuestionItem) -> set[str]:
+    return {option.value.code or "" for option in item.options if isinstance(option.value, Coding)}
+
+
+def kind(item: QuestionItem) -> FactKind:
+    if item.type == "choice":
+        return FactKind.PRESENCE if codes(item) == {Y, NO, NOT_SURE} else FactKind.CHOICE
+    return FactKind.TEXT if item.type == "text" else FactKind.QUANTITY
+
+
+def criteria() -> Iterator[Criterion]:
+    content = pack().content
+    yield from (line.when for flag in content.flags for line in flag.lines)
+    yield from (derived.when for derived in content.derived)
+    yield from (item.when for score in content.scores for item in score.items)
+    yield from (contradiction.when for contradiction in content.safety.contradictions)
+    yield from (floor.when for floor in content.safety.floors)
+
+
+def comparisons(criterion: Criterion) -> Iterator[Compare]:
+    match criterion:
+        case Compare():
+            yield criterion
+        case Not(part) | OrUnknown(part):
+            yield from comparisons(part)
+        case All(parts) | AnyOf(parts):
+            for part in parts:
+                yield from comparisons(part)
+
+
+def form(answers: Json) -> Json:
+    """A response that holds these answers, each in its group, in the order of the Questionnaire."""
+    return response(*_fill((index().items[root] for root in index().roots), answers))
+
+
+def _fill(items: Iterator[QuestionItem], answers: Json) -> Iterator[Json]:
+    for item in items:
+        if item.link_id in answers:
+            given = answers[item.link_id]
+            yield answered(item.link_id, *(given if isinstance(given, list) else [given]))
+        elif inner := list(_fill((index().items[child] for child in item.children), answers)):
+            yield {"linkId": item.link_id, "item": inner}
+
+
+def truth(name: str, **answers: Any) -> int:
+    """What a fact is, given these answers: YES, ABSENT or UNKNOWN."""
+    state = State(pack(), read_findings(index(), form(answers), pack().content.facts), Scope.FULL)
+    value = state.values[pack().slots[name]]
+    assert isinstance(value, int)
+    return value
+
+
+def finding(name: str, **answers: Any) -> Any:
+    return read_findings(index(), form(answers), pack().content.facts).get(name).value
+
+
+def test_the_pack_is_for_this_version_of_the_questionnaire() -> None:
+    assert pack().head.questionnaires == (index().canonical,)
+
+
+def test_every_fact_is_read_from_a_question_of_a_fitting_type() -> None:
+    wrong = [
+        fact.name
+        for fact in pack().content.facts
+        if fact.link_id not in index().items or kind(index().items[fact.link_id]) is not fact.kind
+    ]
+
+    assert wrong == []
+
+
+def test_every_question_is_read_by_a_fact() -> None:
+    assert {item.link_id for item in questions()} == {fact.link_id for fact in pack().content.facts}
+
+
+def test_the_codes_of_a_choice_are_the_options_of_its_question() -> None:
+    for fact in pack().content.facts:
+        if fact.kind is FactKind.CHOICE:
+            assert fact.codes == codes(index().items[fact.link_id]) - {NOT_SURE}, fact.name
+
+
+def test_every_code_in_a_criterion_is_an_option_of_its_question() -> None:
+    used = [(one.name, one.literal) for when in criteria() for one in comparisons(when) if isinstance(one.literal, str)]
+
+    assert used
+    assert [pair for pair in used if pair[1] not in codes(index().items[pack().facts[pair[0]].link_id])] == []
+
+
+def test_every_name_in_a_red_flag_leads_to_a_question() -> None:
+    lines = [line for flag in pack().content.flags for line in flag.lines]
+    known = {*pack().facts, *pack().computed, *pack().text_matches}
+
+    assert {name for line in lines for name in names_in(line.when)} <= known
+    assert all(pack().base_facts[name] for line in lines for name in names_in(line.when) if name in pack().base_facts)
+
+
+def test_bounds_and_units_are_those_of_the_question() -> None:
+    for fact in pack().content.facts:
+        if fact.kind is FactKind.QUANTITY:
+            item = index().items[fact.link_id]
+            assert item.unit is not None
+            assert (fact.minimum, fact.maximum, fact.unit) == (item.min_value, item.max_value, item.unit.code), (
+                fact.name
+            )
+
+
+def test_the_facts_of_page_1_are_the_required_questions_of_page_1_and_nothing_else() -> None:
+    page_1 = {item.link_id for item in questions() if "page-1" in item.path} - {"respondent", "sex_at_birth"}
+    patient_facts = [fact for fact in pack().content.facts if not fact.clinician]
+
+    assert {fact.link_id for fact in patient_facts if fact.screen is Screen.PAGE_1} == page_1
+    assert all(index().items[link_id].required for link_id in page_1)
+
+
+def test_examination_counts_on_page_1_only_where_it_adds_to_an_answer_of_page_1() -> None:
+    examined = {fact.name for fact in pack().content.facts if fact.clinician and fact.screen is not Screen.NONE}
+    page_1 = ("fever_or_chills", "feels_very_unwell", "foot_cold_pale_blue", "saddle_numbness")
+
+    assert examined == {name for fact in page_1 for name in pack().base_facts[fact] if pack().facts[name].clinician}
+
+
+def test_every_other_required_question_that_a_flag_uses_is_in_the_incomplete_screen_rule() -> None:
+    used: set[str] = set()
+    for flag in pack().content.flags:
+        for line in flag.lines:
+            for name in names_in(line.when):
+                used |= {name, *pack().base_facts.get(name, frozenset())}
+    expected = {
+        fact.link_id
+        for fact in pack().content.facts
+        if fact.name in used and index().items[fact.link_id].required and not fact.clinician
+    }
+    page_1 = {item.link_id for item in questions() if "page-1" in item.path}
+
+    screened = {fact.link_id for fact in pack().content.facts if fact.screen is Screen.REQUIRED}
+    assert screened == expected - page_1 - DESCRIBES_ONLY
+
+
+def test_examination_facts_are_the_questions_of_the_clinicians_group() -> None:
+    examined = {item.link_id for item in questions() if "clinician" in item.path}
+
+    assert {fact.link_id for fact in pack().content.facts if fact.clinician} == examined
+
+
+def test_only_the_positively_worded_questions_are_turned_round() -> None:
+    turned = {fact.link_id: fact.name for fact in pack().content.facts if fact.negated}
+
+    assert turned == POSITIVELY_WORDED
+
+
+@pytest.mark.parametrize(("link_id", "fact"), POSITIVELY_WORDED.items())
+def test_can_do_it_means_no_problem_and_cannot_means_the_problem_is_there(link_id: str, fact: str) -> None:
+    assert finding(fact, **{link_id: Y}) is Presence.ABSENT
+    assert finding(fact, **{link_id: NO}) is Presence.PRESENT
+    assert finding(fact, **{link_id: NOT_SURE}) is Presence.UNKNOWN
+
+
+KNEE_ONLY = {"location": "front_of_knee", "location_other": ["none"], "trauma": NO, "onset": "gradual"}
+
+
+def test_a_heel_raise_that_was_never_asked_for_is_no_problem_and_no_proof_of_weight_bearing() -> None:
+    assert finding("cannot_single_heel_raise", **KNEE_ONLY) is Presence.ABSENT
+    assert truth("cannot_walk_4_steps", **KNEE_ONLY, can_walk_4_steps=NOT_SURE) == UNKNOWN
+
+
+def test_examination_that_was_not_done_is_unknown_also_when_a_patient_answers() -> None:
+    assert finding("thompson_positive", respondent="self") is Presence.UNKNOWN
+    assert finding("pedal_pulses", respondent="self") is Missing.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("name", "answers", "expected"),
+    [
+        ("sudden", {"onset": "sudden"}, YES),
+        ("sudden", {"onset": "over_hours"}, ABSENT),
+        ("sudden", {"onset": NOT_SURE}, UNKNOWN),
+        ("new_or_worse", {"duration_days": 42, "pain_trend": "same"}, YES),
+        ("new_or_worse", {"duration_days": 43, "pain_trend": "same"}, ABSENT),
+        ("new_or_worse", {"duration_days": 43, "pain_trend": "worse"}, YES),
+        ("new_or_worse", {"pain_trend": "same"}, UNKNOWN),
+        ("within_14_or_worse", {"duration_days": 14, "pain_trend": "better"}, YES),
+        ("injury_recent", {"duration_days": 15}, ABSENT),
+        ("injury_recent", {}, UNKNOWN),
+        ("numb_tingling", {"numbness": NO, "tingling": Y}, YES),
+        ("numb_tingling", {"numbness": NO, "tingling": NOT_SURE}, UNKNOWN),
+        ("redness_or_warmth", {"redness": Y}, YES),
+        ("pain_wakes_at_night", {"rest_pain": NO, "night_pain": NO}, ABSENT),
+        ("weight_loss_sweats", {"weight_loss": NO, "night_sweats": Y}, YES),
+        ("foot_cold_pale_blue", {"foot_cold_pale_blue": NO}, ABSENT),
+        ("foot_cold_pale_blue", {"foot_cold_pale_blue": NOT_SURE, "foot_blue": Y}, YES),
+        ("foot_cold_pale_blue", {"foot_cold_pale_blue": NOT_SURE}, UNKNOWN),
+        ("both_legs_weak_or_numb", {"both_legs_weak_or_numb": NOT_SURE, "both_legs_numb": Y}, YES),
+        ("both_legs_weak_or_numb", {"both_legs_weak_or_numb": NO}, ABSENT),
+        ("both_legs_weak", {"both_legs_weak_or_numb": NO, "laterality": "both", "weak_leg": Y}, YES),
+        ("both_legs_weak", {"both_legs_weak_or_numb": NO, "laterality": "left", "weak_leg": Y}, ABSENT),
+        ("fever_or_chills", {"fever_or_chills": NO}, ABSENT),
+        ("fever_or_chills", {"respondent": "clinician", "fever_or_chills": NO, "temp_c": Decimal("38.0")}, YES),
+        ("fever_or_chills", {"respondent": "clinician", "fever_or_chills": NO, "temp_c": Decimal("37.9")}, ABSENT),
+        ("feels_very_unwell", {"respondent": "clinician", "feels_very_unwell": NO, "hypotension": Y}, YES),
+        ("pulse_absent", {"respondent": "clinician", "pedal_pulses": "absent"}, YES),
+        ("pulse_absent", {"respondent": "clinician", "pedal_pulses": "reduced"}, ABSENT),
+        ("pulse_reduced", {"respondent": "clinician", "pedal_pulses": NOT_SURE}, UNKNOWN),
+        ("saddle_numbness", {"respondent": "clinician", "saddle_numbness": NO, "perianal_sensation": Y}, YES),
+        ("any_swelling", {"leg_swollen_one_side": NO}, ABSENT),
+        ("any_swelling", {"leg_swollen_one_side": NOT_SURE}, UNKNOWN),
+        (
+            "any_swelling",
+            {"respondent": "clinician", "leg_swollen_one_side": NO, "calf_circumference_diff_cm": Decimal("2.0")},
+            YES,
+        ),
+        ("joint_swollen", {"knee_swollen": NO, "swelling_ankle_foot": NO}, ABSENT),
+        ("joint_swollen", {"knee_swollen": NO, "swelling_ankle_foot": Y}, YES),
+        ("knee_site", {"location": "calf", "location_other": ["outer_knee"]}, YES),
+        ("knee_site", {"location": "calf", "location_other": ["none"]}, ABSENT),
+        ("knee_site", {"location": "calf"}, UNKNOWN),
+        ("calf_pain", {"location": "whole_leg"}, YES),
+        ("calf_pain", {"location": "thigh", "location_other": [NOT_SURE]}, UNKNOWN),
+        ("tendon_heel_pain", {"location": "under_heel"}, YES),
+        ("dvt_site", {"location": "posterior_ankle", "location_other": ["shin"]}, YES),
+        ("dvt_site", {"location": "posterior_ankle", "location_other": ["none"]}, ABSENT),
+        ("out_of_scope_site", {"location": "lower_back", "location_other": ["buttock"]}, YES),
+        ("out_of_scope_site", {"location": "lower_back", "location_other": ["calf"]}, ABSENT),
+        ("one_sided", {"laterality": NOT_SURE}, UNKNOWN),
+        ("calf_mass", {"leg_lump": NO}, ABSENT),
+        ("calf_mass", {"leg_lump": Y, "lump_behind_knee": Y, "calf_mass": NO}, ABSENT),
+        ("calf_mass", {"leg_lump": Y, "lump_behind_knee": NO, "calf_mass": NO}, YES),
+        ("cannot_walk_4_steps", {"can_walk_4_steps": NO, "location": "calf", "can_single_heel_raise": Y}, YES),
+        ("cannot_walk_4_steps", {"can_walk_4_steps": NOT_SURE, "location": "calf", "can_single_heel_raise": Y}, ABSENT),
+        ("cannot_walk_4_steps", {"can_walk_4_steps": NOT_SURE, "location": "calf"}, UNKNOWN),
+        ("cramp_only", {"location": "calf"}, ABSENT),
+        ("d_dimer_raised", {"respondent": "clinician", "ddimer": Decimal(300), "ddimer_unit": "ddu"}, YES),
+        ("d_dimer_raised", {"respondent": "clinician", "ddimer": Decimal(300), "ddimer_unit": "feu"}, UNKNOWN),
+        (
+            "d_dimer_raised",
+            {"respondent": "clinician", "ddimer": Decimal(700), "ddimer_unit": "feu", "d_dimer_raised": NO},
+            ABSENT,
+        ),
+        ("d_dimer_raised", {"respondent": "clinician", "ddimer": Decimal(700)}, UNKNOWN),
+    ],
+)
+def test_a_computed_fact_has_the_right_truth_also_for_unknowns(name: str, answers: Json, expected: int) -> None:
+    assert truth(name, **answers) == expected
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ({"age_years": 30, "sex_at_birth": "female", "pregnancy_status": "postpartum_12w"}, YES),
+        ({"age_years": 30, "sex_at_birth": "female", "pregnancy_status": "neither"}, ABSENT),
+        ({"age_years": 30, "sex_at_birth": "female", "pregnancy_status": NOT_SURE}, UNKNOWN),
+        ({"age_years": 30, "sex_at_birth": "female"}, UNKNOWN),
+        ({"age_years": 30, "sex_at_birth": "male"}, ABSENT),
+        ({"age_years": 70, "sex_at_birth": "female"}, ABSENT),
+        ({"sex_at_birth": "female"}, UNKNOWN),
+    ],
+)
+def test_pregnancy_is_no_only_when_said_or_ruled_out_by_sex_or_age(answers: Json, expected: int) -> None:
+    assert truth("pregnant_or_postpartum", **answers) == expected
+
+
+CALF = {
+    "location": "calf",
+    "location_other": ["none"],
+    "laterality": "left",
+    "trauma": NO,
+    "mechanism": "none",
+    "duration_days": 6,
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, YES),
+        ({"mechanism": "long_sitting_travel"}, YES),
+        ({"mechanism": NOT_SURE, "trauma": NOT_SURE, "laterality": NOT_SURE}, YES),
+        ({"duration_days": 43}, ABSENT),
+        ({"laterality": "both"}, ABSENT),
+        ({"mechanism": "running"}, ABSENT),
+        ({"trauma": Y}, ABSENT),
+        ({"statin": Y}, ABSENT),
+        ({"red_tender_cord": NOT_SURE}, YES),
+        ({"location": "posterior_knee"}, ABSENT),
+    ],
+)
+def test_calf_pain_is_unexplained_until_something_is_known_to_explain_it(change: Json, expected: int) -> None:
+    assert truth("calf_unexplained", **(CALF | change)) == expected
+
+
+def test_a_new_cough_counts_only_with_calf_pain_and_a_risk_of_clots() -> None:
+    cough = {"previous_dvt": Y, "new_cough": Y}
+
+    assert truth("cough_with_clot_risk", **cough, location="calf") == YES
+    assert truth("cough_with_clot_risk", **cough, location="under_heel", location_other=["none"]) == ABSENT
+    assert truth("cough_with_clot_risk", **(cough | {"previous_dvt": NOT_SURE}), location="calf") == UNKNOWN
+
+
+def test_page_1_is_decided_by_page_1_alone() -> None:
+    denied = {fact.link_id: NO for fact in pack().content.facts if fact.screen is Screen.PAGE_1}
+    follow_ups = {"foot_cold", "foot_pale", "foot_blue", "both_legs_weak", "both_legs_numb"}
+    answers = {link_id: answer for link_id, answer in denied.items() if link_id not in follow_ups}
+    findings = read_findings(index(), form({**answers, "age_years": 40}), pack().content.facts)
+    assessment = evaluate(pack(), findings, scope=Scope.PAGE_1)
+
+    assert assessment.fired == ()
+    assert assessment.undecided == ()
+    assert {"RFX-01", "RFX-03", "RFX-10"} <= set(assessment.not_fired)
+
+
+def expected_examples() -> list[Json]:
+    table: list[Json] = tomllib.loads((EXAMPLES / "expected.toml").read_text())["example"]
+    return table
+
+
+def example_id(example: Json) -> str:
+    return str(example["file"]).removesuffix(".json")
+
+
+def test_every_example_has_an_expectation_and_a_patient_of_its_own() -> None:
+    files = sorted(path.name for path in EXAMPLES.glob("*.json"))
+    bodies = [
+        parse_resource((EXAMPLES / name).read_bytes(), resource_type="QuestionnaireResponse").resource for name in files
+    ]
+
+    assert sorted(example["file"] for example in expected_examples()) == files
+    assert len({body["identifier"]["value"] for body in bodies}) == len(files)
+    assert len({body["subject"]["reference"] for body in bodies}) == len(files)
+    assert all(body["subject"]["display"].startswith("Test patient ") for body in bodies)
+
+
+@pytest.mark.parametrize("example", expected_examples(), ids=example_id)
+def test_an_example_is_accepted_or_refused_as_expected(example: Json) -> None:
+    body = parse_resource((EXAMPLES / example["file"]).read_bytes(), resource_type="QuestionnaireResponse").resource
+    problems = check_structure(body, resource_type="QuestionnaireResponse") + check_conformance(index(), body)
+    errors = {problem.code for problem in problems if problem.severity is Severity.ERROR}
+
+    if example["status"] == 422:
+        assert errors == {"required", "answer-option", "out-of-range", "enablewhen-disabled-answered"}
+    else:
+        assert errors == set()
+
+
+@pytest.mark.parametrize(
+    "example", [example for example in expected_examples() if example["status"] == 201], ids=example_id
+)
+def test_an_example_gets_its_urgency_and_its_red_flags(example: Json) -> None:
+    body = parse_resource((EXAMPLES / example["file"]).read_bytes(), resource_type="QuestionnaireResponse").resource
+    scope = Scope.PAGE_1 if body["status"] == "in-progress" else Scope.FULL
+    assessment = evaluate(pack(), read_findings(index(), body, pack().content.facts), scope=scope)
+
+    assert assessment.urgency == example["urgency"]
+    assert sorted(result.flag.id for result in assessment.fired) == example["flags"]
+    assert (example["urgency"] in ("emergency", "same_day")) is example["alert"]
+
+
+@pytest.mark.parametrize("name", ["calf-strain", "achilles-tendinopathy"])
+def test_a_simple_complaint_is_asked_less_than_half_of_the_patient_questions(name: str) -> None:
+    body = parse_resource((EXAMPLES / f"{name}.json").read_bytes(), resource_type="QuestionnaireResponse").resource
+    everything = sum("clinician" not in item.path for item in questions())
+
+    assert sum(1 for _ in _answers(body["item"])) < everything / 2
+
+
+def _answers(items: list[Json]) -> Iterator[Json]:
+    for item in items:
+        if "answer" in item:
+            yield item
+        yield from _answers(item.get("item", []))
