@@ -72,6 +72,9 @@ def is_number(value: object) -> TypeGuard[int | Decimal]:
 
 def read_value(element: Mapping[str, Any], *, prefix: str = "value") -> tuple[str, AnswerValue] | None:
     """Kind ("Coding", "Decimal", ...) and value of a ``value[x]`` or ``answer[x]``, None when it has none."""
+    coding = element.get("valueCoding")
+    if isinstance(coding, dict):
+        return "Coding", Coding(coding.get("system"), coding.get("code"), coding.get("display"))
     for name, raw in element.items():
         if name.startswith(prefix) and len(name) > len(prefix):
             kind = name[len(prefix) :]

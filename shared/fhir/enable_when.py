@@ -15,9 +15,8 @@ answers rule the item out, so that it may count as "no"; DISABLED_UNKNOWN where 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from shared.fhir.answer_values import (
     AnswerValue,
@@ -45,8 +44,10 @@ class Enablement(StrEnum):
     DISABLED_UNKNOWN = "disabled-unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+_STATE: Final = {True: Enablement.ENABLED, False: Enablement.DISABLED, None: Enablement.DISABLED_UNKNOWN}
+
+
+class Answer(NamedTuple):
     """One answer with its place. `kind` is the ``value[x]`` suffix; "Absent": no value, with a reason."""
 
     link_id: str
@@ -120,6 +121,9 @@ class ResponseView:
         self.occurrences: dict[str, list[Node]] = {}
         self.misplaced: set[str] = set()
         self._states: dict[tuple[str, Place], Enablement] = {}
+        self._rules: dict[tuple[int, ...], Enablement] = {}
+        self._judged: dict[int, bool | None] = {}
+        self._doubled = False
         self._fill(self.root)
 
     def _fill(self, place: Place) -> None:
@@ -134,6 +138,7 @@ class ResponseView:
             place.nodes.append(node)
             if link_id in occurrences:
                 occurrences[link_id].append(node)
+                self._doubled = self._doubled or (item is not None and item.singular)
             else:
                 occurrences[link_id] = [node]
             is_leaf = item is not None and item.is_question and not item.children
@@ -148,6 +153,8 @@ class ResponseView:
     def state(self, link_id: str) -> Enablement:
         """State of the first instance of this item, present in the response or not. KeyError if unknown."""
         item = self.index.items[link_id]
+        if not item.gated or (item.singular and not self._doubled):
+            return self.state_at(item, self.root)
         for node in self.occurrences.get(link_id, ()):
             if node.is_in_place:
                 return self.state_at(item, node.place)
@@ -177,7 +184,7 @@ class ResponseView:
         """State of an item that stands, or would stand, in `place` or in a group still missing below it."""
         if not item.gated:
             return Enablement.ENABLED
-        key = (item.link_id, place)
+        key = (item.link_id, place if self._doubled or not item.singular else self.root)
         state = self._states.get(key)
         if state is None:
             state = self._states[key] = self._compute(item, place)
@@ -194,77 +201,94 @@ class ResponseView:
         return parent
 
     def _own_state(self, item: QuestionItem, place: Place) -> Enablement:
+        """State by the item's own conditions. On gates that stand once, equal conditions agree."""
+        if item.rule is None or self._doubled:
+            return self._combine(item, place)
+        if item.rule not in self._rules:
+            self._rules[item.rule] = self._combine(item, place)
+        return self._rules[item.rule]
+
+    def _combine(self, item: QuestionItem, place: Place) -> Enablement:
         """Kleene's "and" or "or" over the conditions; None is unknown and never enables."""
-        values = [self._holds(condition, item, place) for condition in item.enable_when]
-        if item.enable_behavior == "any":
-            if True in values:
-                return Enablement.ENABLED
-            return Enablement.DISABLED_UNKNOWN if None in values else Enablement.DISABLED
-        if False in values:
-            return Enablement.DISABLED
-        return Enablement.DISABLED_UNKNOWN if None in values else Enablement.ENABLED
+        settles = item.enable_behavior == "any"
+        outcome: bool | None = not settles
+        for condition in item.enable_when:
+            holds = self._holds(condition, item, place)
+            if holds is settles:
+                return _STATE[settles]
+            if holds is None:
+                outcome = None
+        return _STATE[outcome]
 
     def _holds(self, condition: Condition, item: QuestionItem, place: Place) -> bool | None:
         """One condition: True as FHIR has it, False when its gate rules the item out, None otherwise."""
         gate = self.index.items[condition.question]
-        nodes = self._nearest(gate, item, place)
+        found = self.occurrences.get(gate.link_id, [])
+        if self._doubled or not gate.singular:
+            scope = _scope(gate, place)
+            return self._judge(condition, gate, _nearest(gate, found, item, scope), scope)
+        if condition.number not in self._judged:
+            self._judged[condition.number] = self._judge(condition, gate, found, self.root)
+        return self._judged[condition.number]
+
+    def _judge(
+        self, condition: Condition, gate: QuestionItem, nodes: list[Node], scope: Place
+    ) -> bool | None:
+        """What these occurrences of the gate say; without any, it would stand in `scope`."""
         values = [value for node in nodes for value in node.values if value is not None]
-        state = self.state_at(gate, nodes[0].place if nodes else place)
+        state = self.state_at(gate, nodes[0].place if nodes else scope)
         if state is not Enablement.ENABLED:
-            return self._hidden_gate(condition, state, answered=bool(values))
+            return _hidden_gate(condition, state, answered=bool(values))
         if condition.operator == "exists":
             return _exists(condition.expected is True, values)
-        rules_out = bool(values)
-        for kind, value in values:
-            outcome = compare(kind, value, condition.operator, condition.kind, condition.expected)
-            if outcome:
-                return True
-            rules_out = rules_out and outcome is False and _is_reliable(gate, value)
-        return False if rules_out else None
-
-    @staticmethod
-    def _hidden_gate(condition: Condition, state: Enablement, *, answered: bool) -> bool | None:
-        """A gate that is not asked. ``exists = false`` holds; nothing else does.
-
-        Hidden as "no", it rules out what waits for a yes or a value, not what waits for the "no" itself.
-        Answered although hidden, it contradicts itself and rules out nothing.
-        """
-        if condition.operator == "exists" and condition.expected is False:
+        outcomes = [_outcome(condition, gate, kind, value) for kind, value in values]
+        if True in outcomes:
             return True
-        if state is Enablement.DISABLED_UNKNOWN or answered:
-            return None
-        waits_for_no = condition.operator != "exists" and any(
-            kind == condition.kind and compare(kind, value, condition.operator, kind, condition.expected)
-            for kind, value in IMPLIED_NO
-            if _same_system(value, condition.expected)
-        )
-        return None if waits_for_no else False
-
-    def _nearest(self, gate: QuestionItem, item: QuestionItem, place: Place) -> list[Node]:
-        """The occurrence of the gate that counts for an item in `place`; split repetitions come together."""
-        found = self.occurrences.get(gate.link_id)
-        if found is None:
-            return []
-        if len(found) == 1 and gate.singular:
-            return found
-        scope = place
-        while (owner := scope.owner) is not None:
-            if owner.link_id == gate.link_id:
-                return [owner]
-            if owner.link_id in gate.path:
-                break
-            scope = owner.place
-        if scope.owner is not None:
-            found = list(_below(scope, gate))
-        if len(found) < 2:
-            return found
-        nearest = found[-1] if gate.index < item.index else found[0]
-        return [node for node in found if node.place is nearest.place]
+        return None if None in outcomes or not outcomes else False
 
 
 def enablement(index: QuestionnaireIndex, response: Mapping[str, Any]) -> ResponseView:
     """Lay a structurally valid response over its Questionnaire."""
     return ResponseView(index, response)
+
+
+def _scope(gate: QuestionItem, place: Place) -> Place:
+    """The innermost place around an item that its gate stands in too, or that the gate itself makes."""
+    while place.owner is not None:
+        if place.link_id == gate.link_id or place.link_id in gate.path:
+            break
+        place = place.owner.place
+    return place
+
+
+def _nearest(gate: QuestionItem, found: list[Node], item: QuestionItem, scope: Place) -> list[Node]:
+    """The occurrence of the gate that counts within `scope`; split repetitions come together."""
+    if scope.owner is not None:
+        if scope.link_id == gate.link_id:
+            return [scope.owner]
+        found = list(_below(scope, gate))
+    if len(found) < 2:
+        return found
+    nearest = found[-1] if gate.index < item.index else found[0]
+    return [node for node in found if node.place is nearest.place]
+
+
+def _hidden_gate(condition: Condition, state: Enablement, *, answered: bool) -> bool | None:
+    """A gate that is not asked. ``exists = false`` holds; nothing else does.
+
+    Hidden as "no", it rules out what waits for a yes or a value, not what waits for the "no" itself.
+    Answered although hidden, it contradicts itself and rules out nothing.
+    """
+    if condition.operator == "exists" and condition.expected is False:
+        return True
+    if state is Enablement.DISABLED_UNKNOWN or answered:
+        return None
+    waits_for_no = condition.operator != "exists" and any(
+        kind == condition.kind and compare(kind, value, condition.operator, kind, condition.expected)
+        for kind, value in IMPLIED_NO
+        if _same_system(value, condition.expected)
+    )
+    return None if waits_for_no else False
 
 
 def _below(scope: Place, gate: QuestionItem) -> Iterator[Node]:
@@ -292,10 +316,18 @@ def _same_system(implied: AnswerValue, expected: AnswerValue) -> bool:
     )
 
 
+def _outcome(condition: Condition, gate: QuestionItem, kind: str, value: AnswerValue) -> bool | None:
+    """What one answer of an enabled gate says: holds, rules out, or leaves open."""
+    if isinstance(value, Coding) and value.key in condition.outcomes:
+        return condition.outcomes[value.key]
+    outcome = compare(kind, value, condition.operator, condition.kind, condition.expected)
+    return None if outcome is False and not _is_reliable(gate, value) else outcome
+
+
 def _is_reliable(gate: QuestionItem, value: AnswerValue) -> bool:
-    """False for an answer that rules nothing out: "not sure", none of the options, out of range."""
+    """False for an answer that rules nothing out: none of the options, or out of range."""
     if isinstance(value, Coding):
-        return not says_unknown(value) and (not gate.option_keys or value.key in gate.option_keys)
+        return value.key in gate.option_keys
     if isinstance(value, Quantity):
         return value.value is not None and is_within(gate, value.value)
     return isinstance(value, Mapping) or is_within(gate, value)

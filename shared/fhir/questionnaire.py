@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final
 
-from shared.fhir.answer_values import Coding, Quantity
+from shared.fhir.answer_values import COMPARISONS, Coding, Quantity, compare, says_unknown
 from shared.fhir.questionnaire_item import Condition, ItemReader, Option, QuestionItem
 from shared.problems import ProblemError
 
@@ -61,7 +61,7 @@ class QuestionnaireIndex:
                 )
         items = _read_items(questionnaire, reader)
         expressions = {link_id: expression for link_id, (_, expression) in items.items()}
-        compiled = _with_relatives({link_id: item for link_id, (item, _) in items.items()})
+        compiled = _with_gates(_with_relatives({link_id: item for link_id, (item, _) in items.items()}))
         for item in compiled.values():
             _check_gates(item, compiled, reader, expressions[item.link_id])
         for link_id in _entangled(compiled):
@@ -139,6 +139,35 @@ def _with_relatives(items: dict[str, QuestionItem]) -> dict[str, QuestionItem]:
         )
         for link_id, item in items.items()
     }
+
+
+def _with_gates(items: dict[str, QuestionItem]) -> dict[str, QuestionItem]:
+    """The items with their conditions worked out as far as possible without a response."""
+    numbers: dict[str, int] = {}
+    return {
+        link_id: replace(
+            item,
+            enable_when=(
+                conditions := tuple(
+                    _worked_out(each, items.get(each.question), numbers) for each in item.enable_when
+                )
+            ),
+            rule=(item.enable_behavior == "any", *(each.number for each in conditions))
+            if all(items[each.question].singular for each in conditions if each.question in items)
+            else None,
+        )
+        for link_id, item in items.items()
+    }
+
+
+def _worked_out(condition: Condition, gate: QuestionItem | None, numbers: dict[str, int]) -> Condition:
+    """The condition with its number, and its outcome for each option of its gate."""
+    number = numbers.setdefault(repr(condition), len(numbers))
+    outcomes: dict[object, bool | None] = {}
+    for option in gate.options if gate is not None and condition.operator in COMPARISONS else ():
+        holds = compare(option.kind, option.value, condition.operator, condition.kind, condition.expected)
+        outcomes[option.key] = None if holds is False and says_unknown(option.value) else holds
+    return replace(condition, outcomes=outcomes, number=number)
 
 
 def _check_gates(

@@ -56,12 +56,19 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One ``enableWhen``: `question` names the gate. For ``exists`` the expected value is a boolean."""
+    """One ``enableWhen``: `question` names the gate. For ``exists`` the expected value is a boolean.
+
+    `outcomes` is worked out beforehand for every option of a coded gate: True when that answer holds, False
+    when it rules the item out, None when it leaves it open ("not sure"). Conditions of one Questionnaire that
+    say the same have the same `number`.
+    """
 
     question: str
     operator: str
     kind: str
     expected: AnswerValue
+    outcomes: Mapping[object, bool | None] = field(default_factory=dict)
+    number: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,7 @@ class QuestionItem:
     Bounds are inclusive: numbers for integer, decimal and quantity, FHIR text for dates and times.
     `unit` is the fixed unit of a number; `units` are the units that a quantity may come in (empty: any).
     `gated`: the item or an ancestor has a condition. `singular`: there is one place where it can stand.
+    `rule`: items with the same conditions share it; None when a gate can stand in several places.
     """
 
     link_id: str
@@ -101,6 +109,7 @@ class QuestionItem:
     units: tuple[Coding, ...] = ()
     gated: bool = False
     singular: bool = True
+    rule: tuple[int, ...] | None = None
 
     @property
     def label(self) -> str:

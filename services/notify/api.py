@@ -1,0 +1,79 @@
+"""FHIR routes of notify: Task (read, search, update), CommunicationRequest and Communication (read, search)."""
+
+from __future__ import annotations
+
+from functools import partial
+from uuid import UUID
+
+import orjson
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from services.notify.acknowledge import update_task
+from shared.fhir.capability import ResourceCapability
+from shared.fhir.http import ResourceApi, quoted_version, read_body, refuse
+from shared.fhir.parse import parse_resource
+from shared.postgres import Pool
+from shared.problems import Category
+
+_READ = ("read", "vread", "search-type")
+_SEARCH = frozenset({"subject", "patient", "status", "_tag"})
+
+TASK = ResourceCapability("Task", (*_READ, "update"), search=_SEARCH, versioning="versioned-update")
+CAPABILITIES = (
+    TASK,
+    ResourceCapability("CommunicationRequest", _READ, search=_SEARCH),
+    ResourceCapability("Communication", _READ, search=_SEARCH),
+)
+
+
+def routes(api: ResourceApi) -> APIRouter:
+    """Search, read and vread of each type that notify owns, and the update of a Task."""
+    router = APIRouter(prefix="/fhir")
+    for capability in CAPABILITIES:
+        _add(router, api, capability)
+
+    @router.put("/Task/{resource_id}")
+    def update(request: Request, resource_id: str, body: bytes = Depends(read_body)) -> Response:
+        change_task(api.pool, api.tenant, resource_id, body, if_match=request.headers.get("if-match"))
+        return api.read(without_condition(request), TASK.type, resource_id)
+
+    return router
+
+
+def change_task(pool: Pool, tenant: UUID, task_id: str, body: bytes, *, if_match: str | None) -> None:
+    """Update a Task as R4 http.html asks. Raises ProblemError: unreadable, no or wrong If-Match, change not allowed."""
+    version = quoted_version(if_match)
+    if version is None:
+        refuse(
+            Category.INCORRECT,
+            "if-match",
+            'If-Match is missing or names no version. Send the ETag of the Task that you read, for example W/"2".',
+            issue_code="required",
+        )
+    content = orjson.loads(parse_resource(body, resource_type=TASK.type).body)
+    if content.get("id") != task_id:
+        refuse(Category.INCORRECT, "id", "Task.id must be the id in the address.", issue_code="value")
+    update_task(pool, tenant, task_id, content, version=version)
+
+
+def without_condition(request: Request) -> Request:
+    """The same request for a plain read of what was just written."""
+    headers = [(name, value) for name, value in request.scope["headers"] if name != b"if-none-match"]
+    return Request({**request.scope, "headers": headers})
+
+
+def _add(router: APIRouter, api: ResourceApi, capability: ResourceCapability) -> None:
+    def search(request: Request) -> Response:
+        return api.search(request, capability.type, capability.search)
+
+    def read(request: Request, resource_id: str) -> Response:
+        return api.read(request, capability.type, resource_id)
+
+    router.add_api_route(f"/{capability.type}", search, methods=["GET"])
+    router.add_api_route(f"/{capability.type}/{{resource_id}}", read, methods=["GET"])
+    router.add_api_route(
+        f"/{capability.type}/{{resource_id}}/_history/{{version_id}}",
+        partial(api.vread, capability.type),
+        methods=["GET"],
+    )

@@ -1,0 +1,110 @@
+"""What notify needs to know of a RiskAssessment: whose, how urgent, from which response. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from shared.events import Ref
+from shared.fhir.codes import CS_METHOD, CS_URGENCY, EXT_DISPOSITION, SID_RESPONSE, Urgency
+
+NO_PATHWAY = "none"
+WITHDRAWN = ("entered-in-error", "cancelled")
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """One version of a RiskAssessment, as far as alerting goes. `subject` is None when it could not be read."""
+
+    ref: Ref
+    status: str
+    urgency: Urgency
+    subject_key: str
+    subject: Mapping[str, Any] | None
+    pathway: str
+    response_id: str | None
+
+    @property
+    def alerts(self) -> bool:
+        """True when this version asks for an alert by itself.
+
+        A preliminary assessment (page 1 alone, the rest not answered yet) alerts only as an emergency.
+        """
+        if self.status in WITHDRAWN:
+            return False
+        return self.urgency.alerts and (self.status != "preliminary" or self.urgency is Urgency.EMERGENCY)
+
+    @property
+    def reference(self) -> str:
+        """The FHIR reference of the assessment, without its version."""
+        return f"RiskAssessment/{self.ref.id}"
+
+
+def read_assessment(resource: Mapping[str, Any], ref: Ref, *, otherwise: Urgency) -> Assessment:
+    """Read a RiskAssessment. Where extension and tag differ, the more urgent counts; where neither can be read,
+    `otherwise`. Raises KeyError, TypeError or AttributeError for something that is no RiskAssessment of ours.
+    """
+    subject = _patient(resource["subject"])
+    return Assessment(
+        ref=ref,
+        status=str(resource["status"]),
+        urgency=min(_urgencies(resource), key=lambda urgency: urgency.rank, default=otherwise),
+        subject_key=subject_key(subject) or f"RiskAssessment/{ref.id}",
+        subject=subject,
+        pathway=_pathway(resource),
+        response_id=_response_id(resource),
+    )
+
+
+def unreadable(ref: Ref, urgency: Urgency) -> Assessment:
+    """What stands for an assessment that cannot be read: a human must look at it, so it alerts, for nobody else."""
+    return Assessment(
+        ref=ref,
+        status="unknown",
+        urgency=urgency,
+        subject_key=f"RiskAssessment/{ref.id}",
+        subject=None,
+        pathway=NO_PATHWAY,
+        response_id=None,
+    )
+
+
+def _patient(subject: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of the reference to the patient that are shown or searched; no extensions."""
+    kept = {name: str(subject[name]) for name in ("reference", "type", "display") if subject.get(name)}
+    given = subject.get("identifier", {})
+    identifier = {name: str(given[name]) for name in ("system", "value") if given.get(name)}
+    return kept | ({"identifier": identifier} if identifier else {})
+
+
+def subject_key(subject: Mapping[str, Any]) -> str | None:
+    """What stands for the patient: the reference, else `system|value` of the identifier, else None."""
+    if subject.get("reference"):
+        return str(subject["reference"])
+    identifier = subject.get("identifier", {})
+    return f"{identifier.get('system', '')}|{identifier['value']}" if identifier.get("value") else None
+
+
+def _urgencies(resource: Mapping[str, Any]) -> Iterable[Urgency]:
+    codes = [e.get("valueCoding", {}).get("code") for e in resource.get("extension", []) if e.get("url") == EXT_DISPOSITION]
+    codes += [tag.get("code") for tag in resource.get("meta", {}).get("tag", []) if tag.get("system") == CS_URGENCY]
+    return [Urgency(code) for code in codes if code in list(Urgency)]
+
+
+def _pathway(resource: Mapping[str, Any]) -> str:
+    for coding in resource.get("method", {}).get("coding", []):
+        if coding.get("system") == CS_METHOD and coding.get("code"):
+            return str(coding["code"])
+    return NO_PATHWAY
+
+
+def _response_id(resource: Mapping[str, Any]) -> str | None:
+    for identifier in resource.get("identifier", []):
+        if identifier.get("system") == SID_RESPONSE:
+            return str(identifier["value"])
+    for basis in resource.get("basis", []):
+        kind, _, rest = str(basis.get("reference", "")).partition("/")
+        if kind == "QuestionnaireResponse" and rest:
+            return rest.partition("/")[0]
+    return None

@@ -1,0 +1,76 @@
+"""What notify does beside its workers: repeating what nobody acknowledged, catching up, and doing what nobody did.
+
+Together these loops are the path that needs no broker: every step of it is a row that is due.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import partial
+
+from services.notify import store
+from services.notify.catch_up import catch_up
+from services.notify.context import Notify, open_notify
+from services.notify.deliver import deliver_due
+from services.notify.escalate import repeat_due
+from services.notify.escalation import JOB_KINDS
+from services.notify.raise_alert import RAISE_ROUTINE, RAISE_URGENT, raise_alerts
+from services.notify.reconcile import reconcile
+from services.notify.settings import NotifySettings
+from shared import jobs
+from shared.broker import Publisher, make_celery
+from shared.canary import send_canaries
+from shared.events import NOTIFY_ROUTINE, NOTIFY_URGENT
+from shared.loops import run_every
+
+CATCH_UP_S, TICK_S, SWEEP_S, RECONCILE_S, PRUNE_S = 2.0, 1.0, 1.0, 5.0, 3600.0
+WORKER_GRACE_S = 1.0
+"""Due work younger than this is left to the workers."""
+POOL_SIZE = 16
+
+Loop = tuple[str, Callable[[threading.Event], None]]
+
+
+def loops(settings: NotifySettings) -> list[Loop]:
+    """Named loops; each runs until its event is set."""
+    notify = open_notify(settings, size=POOL_SIZE, name="background")
+    publisher = Publisher(make_celery(settings.redis_url.get_secret_value()))
+    every: list[tuple[str, float, Callable[[], object]]] = [
+        ("notify-tick", TICK_S, lambda: repeat_due(notify.pool, notify.plan)),
+        ("notify-catch-up", CATCH_UP_S, lambda: look_at_triage(notify)),
+        ("notify-reconcile", RECONCILE_S, lambda: reconcile(notify.pool, notify.plan)),
+        ("notify-prune", PRUNE_S, lambda: prune(notify)),
+    ]
+    every += [(f"notify-{kind}", SWEEP_S, partial(sweep, notify, kind)) for kind in (RAISE_URGENT, RAISE_ROUTINE)]
+    every += [(f"notify-{kind}", SWEEP_S, partial(send_due, notify, kind)) for kind in JOB_KINDS]
+    running: list[Loop] = [
+        (name, partial(run_every, name, interval_s, function)) for name, interval_s, function in every
+    ]
+    queues = (NOTIFY_URGENT, NOTIFY_ROUTINE)
+    return [*running, ("notify-canary", lambda stop: send_canaries(publisher, queues, stop))]
+
+
+def look_at_triage(notify: Notify) -> None:
+    """Catch up. What it finds was not told by a message in time, so it is counted."""
+    if new := catch_up(notify.pool, notify.triage):
+        with notify.pool.connection() as connection:
+            store.count_repair(connection, "assessment_without_message", new)
+
+
+def sweep(notify: Notify, kind: str) -> None:
+    """Let assessments have their effect that no worker took."""
+    if taken := jobs.drain(notify.pool, kind, partial(raise_alerts, notify), min_age_s=WORKER_GRACE_S):
+        with notify.pool.connection() as connection:
+            store.count_repair(connection, "assessment_without_worker", taken)
+
+
+def send_due(notify: Notify, kind: str) -> None:
+    """Send what is due: first attempts that no worker made, all repeats and all further attempts."""
+    deliver_due(notify, kind, min_age_s=WORKER_GRACE_S)
+
+
+def prune(notify: Notify) -> None:
+    """Forget finished jobs after a week."""
+    with notify.pool.connection() as connection:
+        connection.execute(jobs.QUERIES["prune"])

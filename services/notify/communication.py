@@ -1,0 +1,132 @@
+"""CommunicationRequest (one per step) and Communication (one per delivery): what was ordered, what happened. Pure.
+
+Neither holds clinical content: the payload is what was sent, which says only that there is an alert.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from services.notify.escalation import EMAIL, Recipient
+from services.notify.task import Task
+from shared.fhir.codes import CANONICAL, SID_ALERT
+from shared.fhir.identity import instant
+
+CS_DELIVERY = f"{CANONICAL}/CodeSystem/delivery-outcome"
+PARTICIPATION_MODE = "http://terminology.hl7.org/CodeSystem/v3-ParticipationMode"
+NOT_DONE_REASON = "http://terminology.hl7.org/CodeSystem/communication-not-done-reason"
+URI_SYSTEM = "urn:ietf:rfc:3986"
+ALERT_CATEGORY = {
+    "coding": [{"system": "http://terminology.hl7.org/CodeSystem/communication-category", "code": "alert"}]
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a delivery stands: FHIR event-status, why (a word from a fixed list), and when it was sent."""
+
+    status: str
+    reason: str | None = None
+    sent_at: datetime | None = None
+
+
+REASONS = {
+    "acknowledged": "Acknowledged before this message was sent.",
+    "raised": "The alert became more urgent before this message was sent; a new one took its place.",
+}
+
+
+def request(
+    request_id: UUID,
+    task: Task,
+    *,
+    step: int,
+    recipients: Iterable[Recipient],
+    text: str,
+    replaces: UUID | None,
+    now: datetime,
+) -> dict[str, Any]:
+    """The order to tell these recipients. `replaces`: the order of a less urgent step that it takes the place of."""
+    told = list(recipients)
+    resource: dict[str, Any] = {
+        "resourceType": "CommunicationRequest",
+        "id": str(request_id),
+        "meta": {**task["meta"], "versionId": "1", "lastUpdated": instant(now)},
+        "identifier": [{"system": SID_ALERT, "value": task["id"]}],
+        "groupIdentifier": {"system": SID_ALERT, "value": task["id"]},
+        "status": "active",
+        "category": [ALERT_CATEGORY, {"text": f"step {step}"}],
+        "priority": task["priority"],
+        "medium": [_medium(channel) for channel in dict.fromkeys(recipient.channel for recipient in told)],
+        "about": [{"reference": f"Task/{task['id']}"}, dict(task["focus"])],
+        "payload": [{"contentString": text}],
+        "authoredOn": instant(now),
+        "recipient": [_recipient(recipient) for recipient in told],
+    }
+    if "for" in task:
+        resource["subject"] = task["for"]
+    if replaces is not None:
+        resource["replaces"] = [{"reference": f"CommunicationRequest/{replaces}"}]
+    return resource
+
+
+def ended_request(held: Mapping[str, Any], *, version: int, status: str, now: datetime) -> dict[str, Any]:
+    """The next version of a CommunicationRequest: `completed`, or `revoked` when nobody was reached by it."""
+    meta = {**held["meta"], "versionId": str(version), "lastUpdated": instant(now)}
+    return {**held, "meta": meta, "status": status}
+
+
+def communication(
+    delivery_id: UUID,
+    order: Mapping[str, Any],
+    *,
+    recipient: Recipient,
+    outcome: Outcome,
+    version: int,
+    now: datetime,
+) -> dict[str, Any]:
+    """What came of one delivery of an order (a CommunicationRequest): the same content, one recipient.
+
+    `sent` is when the mail server or the receiver took it. `received` is given only where the receiver itself answered
+    (webhook); that a mail server took a mail does not say that anybody has it.
+    """
+    same = ("identifier", "about", "subject", "priority", "payload")
+    resource = {name: order[name] for name in same if name in order} | {
+        "resourceType": "Communication",
+        "id": str(delivery_id),
+        "meta": {**order["meta"], "versionId": str(version), "lastUpdated": instant(now)},
+        "basedOn": [{"reference": f"CommunicationRequest/{order['id']}"}],
+        "partOf": [order["about"][0]],
+        "status": outcome.status,
+        "category": [ALERT_CATEGORY],
+        "medium": [_medium(recipient.channel)],
+        "recipient": [_recipient(recipient)],
+    }
+    if outcome.reason is not None:
+        resource["statusReason"] = _reason(outcome.reason)
+    if outcome.sent_at is not None:
+        resource["sent"] = instant(outcome.sent_at)
+        if recipient.channel != EMAIL:
+            resource["received"] = instant(outcome.sent_at)
+    return resource
+
+
+def _medium(channel: str) -> dict[str, Any]:
+    code = "EMAILWRIT" if channel == EMAIL else "ELECTRONIC"
+    return {"coding": [{"system": PARTICIPATION_MODE, "code": code}], "text": channel}
+
+
+def _recipient(recipient: Recipient) -> dict[str, Any]:
+    address = f"mailto:{recipient.address}" if recipient.channel == EMAIL else recipient.address
+    return {"identifier": {"system": URI_SYSTEM, "value": address}}
+
+
+def _reason(reason: str) -> dict[str, Any]:
+    coding = [{"system": CS_DELIVERY, "code": reason}]
+    if reason not in REASONS:
+        coding.append({"system": NOT_DONE_REASON, "code": "system-error"})
+    return {"coding": coding, "text": REASONS.get(reason, f"The channel answered: {reason}.")}

@@ -1,0 +1,88 @@
+"""What the use cases of notify need from outside: database, neighbour, channels, plan. Made once per process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from services.notify import store
+from services.notify.channels import Channel, Message
+from services.notify.channels.email import EmailChannel
+from services.notify.channels.webhook import WebhookChannel
+from services.notify.escalation import EMAIL, WEBHOOK, Plan, Recipient
+from services.notify.settings import NotifySettings
+from services.notify.store import Alert, Delivery
+from shared.fhir.client import FhirClient
+from shared.postgres import Pool, open_pool
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """One process's view of the outside."""
+
+    pool: Pool
+    triage: FhirClient
+    channels: Mapping[str, Channel]
+    plan: Plan
+    channel_timeout_s: float
+    public_url: str
+    sandbox: bool
+
+    def message(self, alert: Alert, delivery: Delivery) -> Message:
+        """What this delivery says."""
+        return Message(
+            delivery_id=delivery.id,
+            alert_id=alert.id,
+            urgency=delivery.urgency,
+            step=delivery.step,
+            opened_at=alert.opened_at,
+            recipient=delivery.recipient,
+            public_url=self.public_url,
+            sandbox=self.sandbox,
+        )
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.triage.close()
+        self.pool.close()
+
+
+def open_notify(settings: NotifySettings, *, size: int, name: str) -> Notify:
+    """Everything that the settings name. The caller closes it."""
+    token = settings.service_token.get_secret_value() if settings.service_token else None
+    return Notify(
+        pool=open_pool(settings.notify_database_url.get_secret_value(), schema=store.SCHEMA, size=size, name=name),
+        triage=FhirClient(settings.triage_url, token=token),
+        channels=channels(settings),
+        plan=plan(settings),
+        channel_timeout_s=settings.channel_timeout_s,
+        public_url=settings.public_url,
+        sandbox=settings.sandbox,
+    )
+
+
+def channels(settings: NotifySettings) -> dict[str, Channel]:
+    """The channels that are configured."""
+    configured: dict[str, Channel] = {}
+    timeout_s = settings.channel_timeout_s
+    if settings.smtp_url is not None:
+        configured[EMAIL] = EmailChannel(settings.smtp_url.get_secret_value(), settings.smtp_from, timeout_s)
+    if settings.webhook_url is not None and settings.webhook_secret is not None:
+        url, secret = settings.webhook_url.get_secret_value(), settings.webhook_secret.get_secret_value()
+        configured[WEBHOOK] = WebhookChannel(url, secret, timeout_s)
+    return configured
+
+
+def plan(settings: NotifySettings) -> Plan:
+    """Who is told and when again. Of a webhook only the origin is named: its path may hold a token."""
+    recipients = [Recipient(EMAIL, address) for address in settings.recipients if settings.smtp_url is not None]
+    if settings.webhook_url is not None:
+        url = urlsplit(settings.webhook_url.get_secret_value())
+        recipients.append(Recipient(WEBHOOK, f"{url.scheme}://{url.netloc}"))
+    return Plan(
+        recipients=tuple(recipients),
+        repeat_emergency=timedelta(seconds=settings.repeat_emergency_s),
+        repeat_same_day=timedelta(seconds=settings.repeat_same_day_s),
+    )

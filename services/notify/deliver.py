@@ -1,0 +1,204 @@
+"""Use case: send what is due, and record what came of it. A message may go out twice, it is never lost.
+
+Between sending and recording the process may die. The message is then sent again under the same id, so that a receiver
+can drop the double. An acknowledgement that commits while a message is on its way does not call it back.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from queue import Empty, SimpleQueue
+from typing import Any
+from uuid import UUID
+
+from services.notify import communication, store, task
+from services.notify.alert import after_delivery
+from services.notify.attempt import given_back
+from services.notify.channels import Answer, Channel, DeliveryResult, Message
+from services.notify.communication import Outcome
+from services.notify.context import Notify
+from services.notify.escalate import request_id
+from services.notify.escalation import gives_up, retry_delay
+from services.notify.store import Alert, Delivery
+from shared import jobs
+from shared.jobs import Claim
+from shared.postgres import DictConnection, database_now
+
+SENT, FAILED, DEAD, WITHDRAWN, PENDING = "sent", "failed", "dead", "withdrawn", "pending"
+EVENTS = {SENT: "delivered", FAILED: "delivery_refused", DEAD: "delivery_given_up", PENDING: "delivery_failed"}
+GRACE_S = 2.0
+
+log = logging.getLogger(__name__)
+
+
+def deliver_due(notify: Notify, kind: str, *, min_age_s: float = 0, stopped: Callable[[], bool] = lambda: False) -> int:
+    """Send what is due of one kind (channel and lane), one message after the other; returns how many were taken."""
+    taken = 0
+    while not stopped():
+        with notify.pool.connection() as connection:
+            claims = jobs.claim(connection, kind, limit=1, min_age_s=min_age_s)
+        if not claims:
+            break
+        taken += 1
+        with jobs.kept_alive(notify.pool, claims), given_back(notify.pool, claims[0], "delivery not handled"):
+            deliver(notify, claims[0])
+    return taken
+
+
+def deliver(notify: Notify, claim: Claim) -> None:
+    """Send one message and record the outcome."""
+    ready = _ready(notify, claim)
+    if ready is None:
+        return
+    alert, delivery = ready
+    channel = notify.channels.get(delivery.channel)
+    if claim.exhausted:
+        result = DeliveryResult(Answer.REFUSED, "sender-crashed")
+    elif channel is None:
+        result = DeliveryResult(Answer.FAILED, "channel-not-configured")
+    else:
+        result = send_within(notify.channel_timeout_s + GRACE_S, channel, notify.message(alert, delivery))
+    with notify.pool.connection() as connection, connection.transaction():
+        _record(connection, claim, delivery, result)
+
+
+def send_within(timeout_s: float, channel: Channel, message: Message) -> DeliveryResult:
+    """Send, and stop waiting after `timeout_s`, however slowly the other side drips its answer."""
+    answers: SimpleQueue[DeliveryResult | BaseException] = SimpleQueue()
+
+    def attempt() -> None:
+        try:
+            answers.put(channel.send(message))
+        except BaseException as error:
+            answers.put(error)
+
+    threading.Thread(target=attempt, name="channel", daemon=True).start()
+    try:
+        answer = answers.get(timeout=timeout_s)
+    except Empty:
+        return DeliveryResult(Answer.FAILED, "timeout")
+    if isinstance(answer, BaseException):
+        if not isinstance(answer, Exception):
+            raise answer
+        log.error("channel failed unexpectedly", extra={"error": type(answer).__name__}, exc_info=answer)
+        return DeliveryResult(Answer.FAILED, type(answer).__name__)
+    return answer
+
+
+def _ready(notify: Notify, claim: Claim) -> tuple[Alert, Delivery] | None:
+    """The alert and the delivery while it is still wanted, looked at under the alert's lock; else None."""
+    with notify.pool.connection() as connection, connection.transaction():
+        delivery = store.read_delivery(connection, claim.ref.tenant, UUID(claim.ref.id))
+        alert = store.lock_alert(connection, claim.ref.tenant, delivery.alert_id) if delivery else None
+        if delivery is None or alert is None or delivery.state != PENDING:
+            jobs.finish(connection, claim)
+            return None
+        if alert.state.is_open and delivery.step >= alert.first_step:
+            return alert, delivery
+        if jobs.finish(connection, claim):
+            reason = "raised" if alert.state.is_open else "acknowledged"
+            withdrawn = replace(delivery, state=WITHDRAWN, answer=reason)
+            _store_outcome(connection, alert, withdrawn, Outcome("not-done", reason), database_now(connection))
+            store.add_event(connection, alert, "withdrawn", delivery=withdrawn, detail=reason)
+        return None
+
+
+def _record(connection: DictConnection, claim: Claim, delivery: Delivery, result: DeliveryResult) -> None:
+    """Job, delivery, Communication, ledger and Task in one transaction; nothing when the lease was lost."""
+    now = database_now(connection)
+    delivery = replace(delivery, attempts=delivery.attempts + 1, answer=result.detail)
+    delivery = replace(delivery, state=_state_after(delivery, result, now))
+    if delivery.state == PENDING:
+        pause = retry_delay(delivery.attempts)
+        held = jobs.retry(connection, claim, error=result.detail, delay_s=pause / timedelta(seconds=1), counts=False)
+    else:
+        held = jobs.finish(connection, claim)
+    alert = store.lock_alert(connection, delivery.tenant_id, delivery.alert_id) if held else None
+    if alert is None:
+        return
+    if delivery.state == SENT:
+        delivery = replace(delivery, sent_at=now)
+        alert = _received(connection, alert, now)
+    _store_outcome(connection, alert, delivery, _outcome(delivery), now)
+    detail = delivery.channel if delivery.state == SENT else result.detail
+    store.add_event(connection, alert, EVENTS[delivery.state], delivery=delivery, detail=detail)
+    log.log(
+        logging.INFO if delivery.state == SENT else logging.ERROR,
+        "alert delivered" if delivery.state == SENT else "alert not delivered",
+        extra={
+            "alert": str(alert.id),
+            "delivery": str(delivery.id),
+            "channel": delivery.channel,
+            "state": delivery.state,
+            "error": result.detail,
+            "attempts": delivery.attempts,
+        },
+    )
+
+
+def _state_after(delivery: Delivery, result: DeliveryResult, now: datetime) -> str:
+    match result.answer:
+        case Answer.SENT:
+            return SENT
+        case Answer.REFUSED:
+            return FAILED
+        case Answer.FAILED:
+            return DEAD if gives_up(delivery.urgency, created_at=delivery.created_at, now=now) else PENDING
+
+
+def _outcome(delivery: Delivery) -> Outcome:
+    match delivery.state:
+        case "sent":
+            return Outcome("completed", sent_at=delivery.sent_at)
+        case "pending":
+            return Outcome("in-progress", reason=delivery.answer)
+        case _:
+            return Outcome("not-done", reason=delivery.answer)
+
+
+def _received(connection: DictConnection, alert: Alert, now: datetime) -> Alert:
+    """The first delivery makes the Task `received`."""
+    state = after_delivery(alert.state)
+    if state is alert.state:
+        return alert
+    alert = replace(alert, state=state, task_version=alert.task_version + 1)
+    store.update_alert(connection, alert)
+    content = task.with_state(store.read_task(connection, alert), state)
+    store.save_task(connection, alert, task.stamped(content, version=alert.task_version, now=now), now)
+    return alert
+
+
+def _store_outcome(
+    connection: DictConnection, alert: Alert, delivery: Delivery, outcome: Outcome, now: datetime
+) -> None:
+    """The delivery's row, its Communication where that says something new, and the end of the step's request."""
+    store.update_delivery(connection, delivery)
+    order = store.read_resource(connection, alert.tenant_id, "CommunicationRequest", request_id(alert, delivery.step))
+    assert order is not None
+    held = store.read_resource(connection, alert.tenant_id, "Communication", delivery.id)
+    current = communication.communication(
+        delivery.id,
+        order,
+        recipient=delivery.to,
+        outcome=outcome,
+        version=int(held["meta"]["versionId"]) + 1 if held else 1,
+        now=now,
+    )
+    if held is None or any(held.get(name) != current.get(name) for name in ("status", "statusReason")):
+        store.save_resource(connection, alert.tenant_id, current, now)
+    if delivery.state != PENDING and order["status"] == "active":
+        _end_request(connection, delivery, order, now)
+
+
+def _end_request(connection: DictConnection, delivery: Delivery, order: dict[str, Any], now: datetime) -> None:
+    """Once nothing of a step is pending, its request is completed, or revoked when it reached nobody."""
+    pending, sent = store.step_outcome(connection, delivery.alert_id, delivery.step)
+    if pending:
+        return
+    version = int(order["meta"]["versionId"]) + 1
+    ended = communication.ended_request(order, version=version, status="completed" if sent else "revoked", now=now)
+    store.save_resource(connection, delivery.tenant_id, ended, now)

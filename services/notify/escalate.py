@@ -1,0 +1,103 @@
+"""Steps of an alert: the first, the next when nobody acknowledged in time, and the one after it became more urgent."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from services.notify import communication, store, task
+from services.notify.channels import subject_line
+from services.notify.escalation import Plan, job_kind
+from services.notify.store import Alert
+from services.notify.task import Task
+from shared import jobs
+from shared.events import Ref
+from shared.ids import named
+from shared.postgres import DictConnection, Pool, database_now
+
+log = logging.getLogger(__name__)
+
+
+def repeat_due(pool: Pool, plan: Plan) -> int:
+    """Tell every alert again whose time has come by the database's clock; returns how many.
+
+    Each in its own transaction, under the row's lock that acknowledging takes too: no step begins once an
+    acknowledgement is committed.
+    """
+    fired = 0
+    while repeat_one(pool, plan):
+        fired += 1
+    return fired
+
+
+def repeat_one(pool: Pool, plan: Plan) -> bool:
+    """Begin the next step of one due alert; False when none is due."""
+    with pool.connection() as connection, connection.transaction():
+        alert = store.lock_due_alert(connection)
+        if alert is None:
+            return False
+        now = database_now(connection)
+        alert = replace(
+            alert,
+            step=alert.step + 1,
+            due_at=plan.next_due(alert.urgency, now),
+            task_version=alert.task_version + 1,
+        )
+        store.update_alert(connection, alert)
+        begin_step(connection, plan, alert, store.read_task(connection, alert), now)
+        store.add_event(connection, alert, "repeated")
+    log.warning("alert told again", extra={"alert": str(alert.id), "urgency": alert.urgency, "number": alert.step})
+    return True
+
+
+def begin_step(connection: DictConnection, plan: Plan, alert: Alert, content: Task, now: datetime) -> None:
+    """Store the alert's Task with its new step, and order that everybody is told, in the caller's transaction.
+
+    Somebody for whom a message of the present urgency is still being tried gets no second one.
+    """
+    assert alert.due_at is not None
+    content = task.with_step(content, step=alert.step, due_at=alert.due_at)
+    content = task.stamped(content, version=alert.task_version, now=now)
+    store.save_task(connection, alert, content, now)
+    told = list(plan.to_tell(store.pending_recipients(connection, alert)))
+    if not told:
+        return
+    deliveries = [
+        (named(alert.tenant_id, "delivery", alert.id, alert.step, recipient.channel, recipient.address), recipient)
+        for recipient in told
+    ]
+    store.add_deliveries(connection, alert, deliveries, now)
+    order = communication.request(
+        request_id(alert, alert.step),
+        content,
+        step=alert.step,
+        recipients=told,
+        text=subject_line(alert.urgency, alert.id),
+        replaces=_replaced(connection, alert),
+        now=now,
+    )
+    store.save_resource(connection, alert.tenant_id, order, now)
+    for kind in dict.fromkeys(job_kind(recipient.channel, alert.urgency) for recipient in told):
+        refs = [
+            Ref(str(identifier), alert.step, alert.tenant_id)
+            for identifier, recipient in deliveries
+            if job_kind(recipient.channel, alert.urgency) == kind
+        ]
+        jobs.add(connection, kind, refs)
+
+
+def _replaced(connection: DictConnection, alert: Alert) -> UUID | None:
+    """The request of the step before, when a more urgent assessment began this one."""
+    before = request_id(alert, alert.step - 1)
+    if alert.first_step < alert.step or not store.read_resource(
+        connection, alert.tenant_id, "CommunicationRequest", before
+    ):
+        return None
+    return before
+
+
+def request_id(alert: Alert, step: int) -> UUID:
+    """Id of the CommunicationRequest of a step."""
+    return named(alert.tenant_id, "communication-request", alert.id, step)

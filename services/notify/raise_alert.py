@@ -1,0 +1,162 @@
+"""Use case: an urgent assessment arrives. One open alert per patient and pathway stands for all of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from services.notify import store, task
+from services.notify.alert import Arrival, Effect, OpenAlert, State, effect_of
+from services.notify.assessment import Assessment, read_assessment, unreadable
+from services.notify.attempt import give_back, given_back
+from services.notify.context import Notify
+from services.notify.escalate import begin_step
+from services.notify.escalation import Plan
+from services.notify.store import Alert
+from services.notify.task import Task
+from shared import jobs
+from shared.events import NOTIFY_ROUTINE, NOTIFY_URGENT, Ref
+from shared.fhir.client import NeighbourFault, NeighbourUnavailable
+from shared.fhir.codes import Urgency
+from shared.ids import uuid7
+from shared.jobs import MAX_ATTEMPTS, Claim
+from shared.postgres import DictConnection, Pool, database_now
+
+RAISE_URGENT, RAISE_ROUTINE = "raise.urgent", "raise.routine"
+RAISE_KIND = {NOTIFY_URGENT: RAISE_URGENT, NOTIFY_ROUTINE: RAISE_ROUTINE}
+"""Jobs that a message on a queue makes. Two kinds, so that no emergency waits behind a backlog of the others."""
+
+TRIAGE_PAUSE_S = 2.0
+TRIES_TO_OPEN = 5
+
+log = logging.getLogger(__name__)
+
+
+def raise_alerts(notify: Notify, claims: Sequence[Claim]) -> None:
+    """Do these jobs: read the assessments in one go, then let each have its effect in a transaction of its own.
+
+    While triage is away they wait, uncounted. A faulty answer is counted, and jobs with a count are claimed alone, so
+    that one assessment that cannot be read soon stands alone, and in the end a human is told of it.
+    """
+    readable = [claim for claim in claims if not claim.exhausted]
+    found: dict[Ref, dict[str, Any]] = {}
+    try:
+        if readable:
+            found = notify.triage.read_many("RiskAssessment", [claim.ref for claim in readable])
+    except NeighbourUnavailable as error:
+        counts = isinstance(error, NeighbourFault)
+        log.warning("triage away", extra={"number": len(readable), "error": type(error).__name__})
+        for claim in readable:
+            give_back(notify.pool, claim, error=type(error).__name__, delay_s=TRIAGE_PAUSE_S, counts=counts)
+        claims = [claim for claim in claims if claim.exhausted]
+    for claim in claims:
+        with given_back(notify.pool, claim, "assessment not handled"):
+            _raise_one(notify, claim, found.get(claim.ref))
+
+
+def _raise_one(notify: Notify, claim: Claim, resource: dict[str, Any] | None) -> None:
+    otherwise = Urgency.EMERGENCY if claim.kind == RAISE_URGENT else Urgency.SAME_DAY
+    if claim.exhausted:
+        log.error("assessment cannot be read, a human is told", extra={"assessment": claim.ref.id})
+        assessment = unreadable(claim.ref, otherwise)
+    elif resource is None:
+        _unknown_to_triage(notify.pool, claim)
+        return
+    else:
+        assessment = read_assessment(resource, claim.ref, otherwise=otherwise)
+    with notify.pool.connection() as connection, connection.transaction():
+        if jobs.finish(connection, claim):
+            effect = take_in(connection, notify.plan, assessment, database_now(connection))
+            log.info(
+                "assessment handled",
+                extra={"assessment": claim.ref.id, "urgency": assessment.urgency, "state": effect},
+            )
+
+
+def _unknown_to_triage(pool: Pool, claim: Claim) -> None:
+    """Triage answers, and does not have it: asked a few times, then set aside. A forged message cannot raise alerts."""
+    with pool.connection() as connection:
+        if claim.attempts >= MAX_ATTEMPTS:
+            jobs.finish(connection, claim, dead=True)
+            log.error("triage does not know this assessment", extra={"assessment": claim.ref.id})
+        else:
+            jobs.retry(connection, claim, error="not-found", delay_s=TRIAGE_PAUSE_S)
+
+
+def take_in(connection: DictConnection, plan: Plan, assessment: Assessment, now: datetime) -> Effect:
+    """Let an assessment have its effect in the caller's transaction, whoever else does the same at this moment."""
+    tenant = assessment.ref.tenant
+    arrival = Arrival(assessment.ref.version, assessment.urgency.rank, assessment.alerts)
+    for _ in range(TRIES_TO_OPEN):
+        alert = store.lock_open_alert(connection, tenant, assessment.subject_key, assessment.pathway)
+        effect = effect_of(
+            arrival,
+            seen=store.seen_versions(connection, tenant, assessment.ref.id),
+            open_alert=OpenAlert(alert.id, alert.urgency.rank) if alert else None,
+        )
+        if effect is Effect.OPEN:
+            if _open(connection, plan, assessment, now):
+                return effect
+        else:
+            if alert is not None and effect is not Effect.NOTHING:
+                _change(connection, plan, alert, assessment, effect, now)
+            return effect
+    raise RuntimeError("alerts for one patient were opened and acknowledged faster than this one could join")
+
+
+def _open(connection: DictConnection, plan: Plan, assessment: Assessment, now: datetime) -> bool:
+    """A new alert with its first step; False when another one came first."""
+    alert = Alert(
+        id=uuid7(),
+        tenant_id=assessment.ref.tenant,
+        subject_key=assessment.subject_key,
+        pathway=assessment.pathway,
+        subject=assessment.subject,
+        state=State.REQUESTED,
+        urgency=assessment.urgency,
+        first_step=1,
+        step=1,
+        task_version=1,
+        opened_at=now,
+        due_at=plan.next_due(assessment.urgency, now),
+    )
+    if not store.insert_alert(connection, alert):
+        return False
+    store.add_assessment(connection, alert, assessment.ref, assessment.urgency, now)
+    begin_step(connection, plan, alert, task.new_task(alert.id, assessment, now), now)
+    store.add_event(connection, alert, "opened", assessment=assessment.ref, detail=assessment.urgency)
+    return True
+
+
+def _change(
+    connection: DictConnection, plan: Plan, alert: Alert, assessment: Assessment, effect: Effect, now: datetime
+) -> None:
+    """The open alert joins, becomes more urgent, or notes that the newest version would not alert."""
+    alert = replace(alert, task_version=alert.task_version + 1)
+    content = store.read_task(connection, alert)
+    store.add_assessment(connection, alert, assessment.ref, assessment.urgency, now)
+    match effect:
+        case Effect.RAISE:
+            step = alert.step + 1
+            due_at = plan.next_due(assessment.urgency, now)
+            alert = replace(alert, urgency=assessment.urgency, step=step, first_step=step, due_at=due_at)
+            store.update_alert(connection, alert)
+            content = task.with_focus(task.with_assessment(content, assessment), assessment)
+            content = task.with_note(content, task.raised_note(assessment), now)
+            begin_step(connection, plan, alert, content, now)
+            store.add_event(connection, alert, "raised", assessment=assessment.ref, detail=assessment.urgency)
+        case Effect.JOIN:
+            content = task.with_assessment(content, assessment)
+            _note(connection, alert, task.with_note(content, task.joined_note(assessment), now), now)
+            store.add_event(connection, alert, "joined", assessment=assessment.ref, detail=assessment.urgency)
+        case _:
+            _note(connection, alert, task.with_note(content, task.eased_note(assessment), now), now)
+            store.add_event(connection, alert, "eased", assessment=assessment.ref, detail=assessment.urgency)
+
+
+def _note(connection: DictConnection, alert: Alert, content: Task, now: datetime) -> None:
+    store.update_alert(connection, alert)
+    store.save_task(connection, alert, task.stamped(content, version=alert.task_version, now=now), now)

@@ -1,0 +1,102 @@
+"""Settings of notify."""
+
+from __future__ import annotations
+
+from typing import Self
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import Field, SecretStr, model_validator
+
+from shared.settings import ServiceSettings, is_loopback
+
+SMTP_SCHEMES = ("smtp", "smtps", "smtp+starttls")
+
+
+class NotifySettings(ServiceSettings):
+    """SURAL_* variables that notify reads. Times are in seconds."""
+
+    notify_database_url: SecretStr
+    """Login of the role `sural_notify`; its schema is `notify`."""
+    triage_url: str = "http://127.0.0.1:8000"
+    """Where RiskAssessments are read."""
+    smtp_url: SecretStr | None = None
+    """smtp://user:password@host:port, smtps://… (TLS from the start) or smtp+starttls://… Unset: no e-mail."""
+    smtp_from: str = "sural@localhost"
+    alert_recipients: str = ""
+    """E-mail addresses that get every alert, separated by commas."""
+    webhook_url: SecretStr | None = None
+    """Where alerts are posted. https, or http in the sandbox. May carry a token in its path, so it is a secret."""
+    webhook_secret: SecretStr | None = None
+    """Standard Webhooks secret (`whsec_…`) that signs what is posted."""
+    repeat_emergency_s: float = Field(default=300, gt=0)
+    repeat_same_day_s: float = Field(default=3600, gt=0)
+    """An alert that nobody acknowledged is told again after this time."""
+    channel_timeout_s: float = Field(default=10, gt=0, le=60)
+    """Longest time that one attempt to send may take."""
+
+    @property
+    def sandbox(self) -> bool:
+        """Test data only."""
+        return self.mode == "sandbox"
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """The e-mail addresses, each once, in their order."""
+        return tuple(dict.fromkeys(part.strip() for part in self.alert_recipients.split(",") if part.strip()))
+
+    @model_validator(mode="after")
+    def require_somebody_to_tell(self) -> Self:
+        """Outside the sandbox an alert must reach people, and its link must lead somewhere."""
+        if self.sandbox:
+            return self
+        if not self.recipients or self.smtp_url is None:
+            raise ValueError("Set SURAL_ALERT_RECIPIENTS and SURAL_SMTP_URL: without them no alert reaches anybody.")
+        if "public_url" not in self.model_fields_set:
+            raise ValueError("Set SURAL_PUBLIC_URL: the link in an alert leads there.")
+        return self
+
+    @model_validator(mode="after")
+    def check_addresses(self) -> Self:
+        """Recipients look like addresses and hold nothing that could become a header of its own."""
+        for address in (*self.recipients, self.smtp_from):
+            name, _, domain = address.rpartition("@")
+            if not name or not domain or any(character.isspace() or ord(character) < 32 for character in address):
+                raise ValueError("SURAL_ALERT_RECIPIENTS or SURAL_SMTP_FROM holds something that is no e-mail address.")
+        return self
+
+    @model_validator(mode="after")
+    def check_smtp(self) -> Self:
+        """A known scheme, a host, and no password in the open outside the sandbox."""
+        if self.smtp_url is None:
+            return self
+        url = _split("SURAL_SMTP_URL", self.smtp_url)
+        if url.scheme not in SMTP_SCHEMES:
+            raise ValueError(f"SURAL_SMTP_URL must start with one of {', '.join(f'{s}://' for s in SMTP_SCHEMES)}.")
+        if url.scheme == "smtp" and url.password and not self.sandbox and not is_loopback(url.hostname or ""):
+            raise ValueError("SURAL_SMTP_URL would send a password in the open. Use smtps:// or smtp+starttls://.")
+        return self
+
+    @model_validator(mode="after")
+    def check_webhook(self) -> Self:
+        """https (http only in the sandbox), no credentials in the address, and a secret that signs."""
+        if self.webhook_url is None:
+            return self
+        url = _split("SURAL_WEBHOOK_URL", self.webhook_url)
+        if url.scheme != "https" and not (url.scheme == "http" and self.sandbox):
+            raise ValueError("SURAL_WEBHOOK_URL must start with https:// (http:// only in the sandbox).")
+        if url.username or url.password or url.fragment:
+            raise ValueError("SURAL_WEBHOOK_URL must hold no user, password or fragment; SURAL_WEBHOOK_SECRET signs.")
+        if self.webhook_secret is None or not self.webhook_secret.get_secret_value().startswith("whsec_"):
+            raise ValueError("Set SURAL_WEBHOOK_SECRET to the Standard Webhooks secret (whsec_…) of SURAL_WEBHOOK_URL.")
+        return self
+
+
+def _split(name: str, secret: SecretStr) -> SplitResult:
+    try:
+        url = urlsplit(secret.get_secret_value())
+        _ = url.port
+    except ValueError:
+        raise ValueError(f"{name} is no address that can be read.") from None
+    if not url.hostname:
+        raise ValueError(f"{name} names no host.")
+    return url

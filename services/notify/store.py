@@ -1,0 +1,269 @@
+"""Notify's queries and rows. Nothing else of the service touches the database's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+from uuid import UUID
+
+import orjson
+from psycopg.types.json import Jsonb
+
+from services.notify.alert import Seen, State
+from services.notify.assessment import subject_key
+from services.notify.escalation import Recipient
+from services.notify.task import Task, identifiers
+from shared.events import Ref
+from shared.fhir import resources
+from shared.fhir.codes import Urgency
+from shared.fhir.resources import NewVersion
+from shared.postgres import DictConnection, load_queries
+
+QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
+SCHEMA = "notify"
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A row of `alert`. Changed by `dataclasses.replace` and `update_alert`, always under the row's lock."""
+
+    id: UUID
+    tenant_id: UUID
+    subject_key: str
+    pathway: str
+    subject: Mapping[str, Any] | None
+    state: State
+    urgency: Urgency
+    first_step: int
+    step: int
+    task_version: int
+    opened_at: datetime
+    due_at: datetime | None
+    acknowledged_at: datetime | None = None
+    acknowledged_by: str | None = None
+    closed_at: datetime | None = None
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        """The alert in a row."""
+        values = {name: row[name] for name in cls.__dataclass_fields__}
+        return cls(**(values | {"state": State(row["state"]), "urgency": Urgency(row["urgency"])}))
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A row of `delivery`."""
+
+    id: UUID
+    tenant_id: UUID
+    alert_id: UUID
+    step: int
+    channel: str
+    recipient: str
+    urgency: Urgency
+    state: str
+    attempts: int
+    answer: str | None
+    created_at: datetime
+    sent_at: datetime | None
+
+    @property
+    def to(self) -> Recipient:
+        """Who it goes to."""
+        return Recipient(self.channel, self.recipient)
+
+
+def lock_open_alert(connection: DictConnection, tenant: UUID, key: str, pathway: str) -> Alert | None:
+    """The open alert of this patient and pathway, locked, or None."""
+    parameters = {"tenant_id": tenant, "subject_key": key, "pathway": pathway}
+    row = connection.execute(QUERIES["open_alert"], parameters).fetchone()
+    return Alert.of(row) if row else None
+
+
+def lock_alert(connection: DictConnection, tenant: UUID, alert_id: UUID) -> Alert | None:
+    """An alert, locked, or None."""
+    row = connection.execute(QUERIES["lock_alert"], {"tenant_id": tenant, "id": alert_id}).fetchone()
+    return Alert.of(row) if row else None
+
+
+def lock_due_alert(connection: DictConnection) -> Alert | None:
+    """An alert that must be told again by the database's clock, locked, or None."""
+    row = connection.execute(QUERIES["lock_due_alert"]).fetchone()
+    return Alert.of(row) if row else None
+
+
+def insert_alert(connection: DictConnection, alert: Alert) -> bool:
+    """Store a new alert; False when one was opened for the same patient and pathway in the meantime."""
+    return connection.execute(QUERIES["insert_alert"], _columns(alert)).rowcount == 1
+
+
+def update_alert(connection: DictConnection, alert: Alert) -> None:
+    """Store a changed alert."""
+    connection.execute(QUERIES["update_alert"], _columns(alert))
+
+
+def _columns(alert: Alert) -> dict[str, Any]:
+    subject = Jsonb(alert.subject) if alert.subject is not None else None
+    return asdict(alert) | {"subject": subject}
+
+
+def seen_versions(connection: DictConnection, tenant: UUID, assessment_id: str) -> list[Seen]:
+    """Versions of an assessment that alerts stand for already."""
+    rows = connection.execute(QUERIES["seen"], {"tenant_id": tenant, "assessment_id": assessment_id}).fetchall()
+    return [Seen(row["assessment_version"], Urgency(row["urgency"]).rank, row["alert_id"]) for row in rows]
+
+
+def add_assessment(connection: DictConnection, alert: Alert, ref: Ref, urgency: Urgency, now: datetime) -> None:
+    """This version belongs to this alert. Raises psycopg.errors.UniqueViolation when it belongs to one already."""
+    connection.execute(
+        QUERIES["add_assessment"],
+        {
+            "tenant_id": alert.tenant_id,
+            "assessment_id": ref.id,
+            "assessment_version": ref.version,
+            "alert_id": alert.id,
+            "urgency": urgency,
+            "joined_at": now,
+        },
+    )
+
+
+def alerted(connection: DictConnection, tenant: UUID, assessment_ids: Sequence[str]) -> set[str]:
+    """Those of these assessments that an alert stands for."""
+    rows = connection.execute(QUERIES["alerted"], {"tenant_id": tenant, "ids": list(assessment_ids)}).fetchall()
+    return {row["assessment_id"] for row in rows}
+
+
+def save_task(connection: DictConnection, alert: Alert, task: Task, now: datetime) -> None:
+    """Store a stamped Task as the alert's current one."""
+    save_resource(connection, alert.tenant_id, task, now)
+
+
+def read_task(connection: DictConnection, alert: Alert) -> Task:
+    """The alert's current Task."""
+    stored = resources.read(connection, alert.tenant_id, "Task", str(alert.id))
+    assert stored is not None
+    task: Task = orjson.loads(stored.body)
+    return task
+
+
+def save_resource(connection: DictConnection, tenant: UUID, resource: Mapping[str, Any], now: datetime) -> None:
+    """Store a resource of ours as the next version that its meta names."""
+    subject = resource.get("for") or resource.get("subject")
+    tags = resource["meta"]["tag"]
+    version = NewVersion(
+        type=resource["resourceType"],
+        id=resource["id"],
+        version_id=int(resource["meta"]["versionId"]),
+        last_updated=now,
+        body=orjson.dumps(resource),
+        status=resource["status"],
+        subject=subject_key(subject) if subject else None,
+        tag=tags[0]["code"],
+        identifiers=identifiers(resource),
+    )
+    resources.save(connection, tenant, [version])
+
+
+def read_resource(
+    connection: DictConnection, tenant: UUID, resource_type: str, resource_id: UUID
+) -> dict[str, Any] | None:
+    """The current version of a resource of ours, or None."""
+    stored = resources.read(connection, tenant, resource_type, str(resource_id))
+    return orjson.loads(stored.body) if stored else None
+
+
+def pending_recipients(connection: DictConnection, alert: Alert) -> set[Recipient]:
+    """Who a message of the present urgency is still being tried for."""
+    parameters = {"alert_id": alert.id, "first_step": alert.first_step}
+    rows = connection.execute(QUERIES["pending_recipients"], parameters).fetchall()
+    return {Recipient(row["channel"], row["recipient"]) for row in rows}
+
+
+def add_deliveries(
+    connection: DictConnection, alert: Alert, to: Sequence[tuple[UUID, Recipient]], now: datetime
+) -> None:
+    """Messages of the alert's present step, each with its id."""
+    connection.execute(
+        QUERIES["add_deliveries"],
+        {
+            "tenant_id": alert.tenant_id,
+            "alert_id": alert.id,
+            "step": alert.step,
+            "urgency": alert.urgency,
+            "created_at": now,
+            "ids": [identifier for identifier, _ in to],
+            "channels": [recipient.channel for _, recipient in to],
+            "recipients": [recipient.address for _, recipient in to],
+        },
+    )
+
+
+def read_delivery(connection: DictConnection, tenant: UUID, delivery_id: UUID) -> Delivery | None:
+    """A delivery, or None."""
+    row = connection.execute(QUERIES["delivery"], {"tenant_id": tenant, "id": delivery_id}).fetchone()
+    return Delivery(**(row | {"urgency": Urgency(row["urgency"])})) if row else None
+
+
+def update_delivery(connection: DictConnection, delivery: Delivery) -> None:
+    """Store how a delivery stands."""
+    connection.execute(QUERIES["update_delivery"], asdict(delivery))
+
+
+def step_outcome(connection: DictConnection, alert_id: UUID, step: int) -> tuple[int, int]:
+    """How many deliveries of a step are still pending, and how many were sent."""
+    row = connection.execute(QUERIES["step_outcome"], {"alert_id": alert_id, "step": step}).fetchone()
+    assert row is not None
+    return row["pending"], row["sent"]
+
+
+def add_event(
+    connection: DictConnection,
+    alert: Alert,
+    kind: str,
+    *,
+    person: str | None = None,
+    delivery: Delivery | None = None,
+    assessment: Ref | None = None,
+    detail: str | None = None,
+) -> None:
+    """One more line in the alert's ledger."""
+    connection.execute(
+        QUERIES["add_event"],
+        {
+            "tenant_id": alert.tenant_id,
+            "alert_id": alert.id,
+            "kind": kind,
+            "person": person,
+            "step": delivery.step if delivery else alert.step,
+            "delivery_id": delivery.id if delivery else None,
+            "assessment_id": assessment.id if assessment else None,
+            "assessment_version": assessment.version if assessment else None,
+            "detail": detail,
+        },
+    )
+
+
+def read_cursor(connection: DictConnection, source: str) -> datetime | None:
+    """How far this source was read, in its own clock; None when never."""
+    row = connection.execute(QUERIES["cursor"], {"source": source}).fetchone()
+    return row["last_updated"] if row else None
+
+
+def move_cursor(connection: DictConnection, source: str, last_updated: datetime) -> None:
+    """Note how far this source was read. Never moves back."""
+    connection.execute(QUERIES["move_cursor"], {"source": source, "last_updated": last_updated})
+
+
+def worklist(connection: DictConnection, tenant: UUID, *, limit: int) -> list[dict[str, Any]]:
+    """Open alerts, most urgent and oldest first, then those acknowledged in the last 24 hours, newest first."""
+    return connection.execute(QUERIES["worklist"], {"tenant_id": tenant, "limit": limit}).fetchall()
+
+
+def count_repair(connection: DictConnection, kind: str, number: int) -> None:
+    """Count what had to be put right."""
+    if number:
+        connection.execute(QUERIES["count_repair"], {"kind": kind, "number": number})

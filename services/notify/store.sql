@@ -1,0 +1,144 @@
+-- Named queries of services/notify/store.py.
+
+-- name: open_alert
+-- The alert that a further assessment of this patient and pathway meets, locked.
+SELECT id, tenant_id, subject_key, pathway, subject, state, urgency, first_step, step, task_version, opened_at, due_at,
+       acknowledged_at, acknowledged_by, closed_at
+FROM alert
+WHERE tenant_id = %(tenant_id)s AND subject_key = %(subject_key)s AND pathway = %(pathway)s
+  AND state IN ('requested', 'received')
+FOR UPDATE
+
+-- name: lock_alert
+-- One alert, locked: acknowledging, firing a step and recording a delivery wait for each other here.
+SELECT id, tenant_id, subject_key, pathway, subject, state, urgency, first_step, step, task_version, opened_at, due_at,
+       acknowledged_at, acknowledged_by, closed_at
+FROM alert WHERE tenant_id = %(tenant_id)s AND id = %(id)s FOR UPDATE
+
+-- name: lock_due_alert
+-- An alert that must be told again, locked. One that is locked already is being acknowledged or fired elsewhere.
+SELECT id, tenant_id, subject_key, pathway, subject, state, urgency, first_step, step, task_version, opened_at, due_at,
+       acknowledged_at, acknowledged_by, closed_at
+FROM alert WHERE due_at <= now() ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED
+
+-- name: insert_alert
+-- A new alert; no row when another one was opened for the same patient and pathway at the same time.
+INSERT INTO alert (id, tenant_id, subject_key, pathway, subject, state, urgency, first_step, step, task_version,
+                   opened_at, due_at)
+VALUES (%(id)s, %(tenant_id)s, %(subject_key)s, %(pathway)s, %(subject)s, %(state)s, %(urgency)s, %(first_step)s,
+        %(step)s, %(task_version)s, %(opened_at)s, %(due_at)s)
+ON CONFLICT (tenant_id, subject_key, pathway) WHERE state IN ('requested', 'received') DO NOTHING
+
+-- name: update_alert
+UPDATE alert SET state = %(state)s, urgency = %(urgency)s, first_step = %(first_step)s, step = %(step)s,
+                 task_version = %(task_version)s, due_at = %(due_at)s, acknowledged_at = %(acknowledged_at)s,
+                 acknowledged_by = %(acknowledged_by)s, closed_at = %(closed_at)s
+WHERE tenant_id = %(tenant_id)s AND id = %(id)s
+
+-- name: seen
+-- Versions of an assessment that alerts stand for.
+SELECT assessment_version, urgency, alert_id FROM alert_assessment
+WHERE tenant_id = %(tenant_id)s AND assessment_id = %(assessment_id)s
+
+-- name: add_assessment
+INSERT INTO alert_assessment (tenant_id, assessment_id, assessment_version, alert_id, urgency, joined_at)
+VALUES (%(tenant_id)s, %(assessment_id)s, %(assessment_version)s, %(alert_id)s, %(urgency)s, %(joined_at)s)
+
+-- name: alerted
+-- Which of these assessments any alert stands for.
+SELECT DISTINCT assessment_id FROM alert_assessment
+WHERE tenant_id = %(tenant_id)s AND assessment_id = ANY (%(ids)s)
+
+-- name: add_deliveries
+INSERT INTO delivery (id, tenant_id, alert_id, step, channel, recipient, urgency, created_at)
+SELECT id, %(tenant_id)s, %(alert_id)s, %(step)s, channel, recipient, %(urgency)s, %(created_at)s
+FROM unnest(%(ids)s::uuid[], %(channels)s::text[], %(recipients)s::text[]) AS told (id, channel, recipient)
+
+-- name: pending_recipients
+-- Who a message of the present urgency is still being tried for.
+SELECT channel, recipient FROM delivery
+WHERE alert_id = %(alert_id)s AND step >= %(first_step)s AND state = 'pending'
+
+-- name: delivery
+SELECT id, tenant_id, alert_id, step, channel, recipient, urgency, state, attempts, answer, created_at, sent_at
+FROM delivery WHERE tenant_id = %(tenant_id)s AND id = %(id)s
+
+-- name: update_delivery
+UPDATE delivery SET state = %(state)s, attempts = %(attempts)s, answer = %(answer)s, sent_at = %(sent_at)s
+WHERE tenant_id = %(tenant_id)s AND id = %(id)s
+
+-- name: step_outcome
+-- How far one step has come.
+SELECT count(*) FILTER (WHERE state = 'pending') AS pending, count(*) FILTER (WHERE state = 'sent') AS sent
+FROM delivery WHERE alert_id = %(alert_id)s AND step = %(step)s
+
+-- name: add_event
+INSERT INTO alert_event (tenant_id, alert_id, kind, person, step, delivery_id, assessment_id, assessment_version, detail)
+VALUES (%(tenant_id)s, %(alert_id)s, %(kind)s, %(person)s, %(step)s, %(delivery_id)s, %(assessment_id)s,
+        %(assessment_version)s, %(detail)s)
+
+-- name: cursor
+SELECT last_updated FROM catch_up_cursor WHERE source = %(source)s
+
+-- name: move_cursor
+INSERT INTO catch_up_cursor (source, last_updated) VALUES (%(source)s, %(last_updated)s)
+ON CONFLICT (source) DO UPDATE SET last_updated = greatest(catch_up_cursor.last_updated, excluded.last_updated)
+
+-- name: worklist
+-- What clinicians look at: open alerts, most urgent and oldest first, then those acknowledged lately.
+SELECT id, tenant_id, subject_key, pathway, subject, state, urgency, first_step, step, task_version, opened_at, due_at,
+       acknowledged_at, acknowledged_by, closed_at,
+       now() AS now,
+       (SELECT count(*) FROM alert_assessment WHERE alert_assessment.alert_id = alert.id) AS assessments,
+       (SELECT jsonb_agg(jsonb_build_object('channel', channel, 'state', state, 'number', number) ORDER BY channel, state)
+        FROM (SELECT channel, state, count(*) AS number FROM delivery
+              WHERE delivery.alert_id = alert.id AND delivery.step >= alert.first_step GROUP BY channel, state) AS summed
+       ) AS deliveries,
+       (SELECT assessment_id FROM alert_assessment WHERE alert_assessment.alert_id = alert.id
+        AND alert_assessment.urgency = alert.urgency ORDER BY joined_at DESC LIMIT 1) AS assessment_id
+FROM alert
+WHERE tenant_id = %(tenant_id)s
+  AND (state IN ('requested', 'received') OR acknowledged_at > now() - interval '24 hours')
+ORDER BY state IN ('requested', 'received') DESC, acknowledged_at DESC, urgency = 'emergency' DESC, opened_at
+LIMIT %(limit)s
+
+-- name: without_due
+-- Open alerts that nothing would ever tell again: due now.
+UPDATE alert SET due_at = now() WHERE state IN ('requested', 'received') AND due_at IS NULL
+
+-- name: untold
+-- Open alerts without a single delivery, although there is somebody to tell: due now.
+UPDATE alert SET due_at = now()
+WHERE state IN ('requested', 'received') AND due_at > now()
+  AND NOT EXISTS (SELECT FROM delivery WHERE delivery.alert_id = alert.id)
+
+-- name: orphaned
+-- Deliveries still to be made that no job stands for.
+SELECT delivery.id, delivery.tenant_id, delivery.step, delivery.channel, delivery.urgency FROM delivery
+WHERE delivery.state = 'pending' AND NOT EXISTS (
+    SELECT FROM job WHERE job.tenant_id = delivery.tenant_id AND job.ref_id = delivery.id::text
+    AND job.ref_version = delivery.step AND job.kind LIKE 'deliver.%%' AND job.state IN ('pending', 'running'))
+LIMIT 200
+
+-- name: revive_job
+INSERT INTO job (tenant_id, kind, ref_id, ref_version)
+VALUES (%(tenant_id)s, %(kind)s, %(ref_id)s, %(ref_version)s)
+ON CONFLICT (tenant_id, kind, ref_id, ref_version) DO UPDATE
+SET state = 'pending', attempts = 0, due_at = now(), lease_token = NULL, lease_until = NULL
+WHERE job.state IN ('done', 'dead')
+
+-- name: count_repair
+INSERT INTO repair (kind, number) VALUES (%(kind)s, %(number)s)
+ON CONFLICT (kind) DO UPDATE SET number = repair.number + excluded.number
+
+-- name: repairs
+SELECT kind, number FROM repair ORDER BY kind
+
+-- name: measure_alerts
+SELECT urgency, state, count(*) AS number, extract(epoch FROM now() - min(opened_at))::float8 AS oldest_s,
+       greatest(coalesce(extract(epoch FROM now() - min(due_at)), 0), 0)::float8 AS overdue_s
+FROM alert WHERE state IN ('requested', 'received') GROUP BY urgency, state
+
+-- name: measure_deliveries
+SELECT channel, state, count(*) AS number FROM delivery
+WHERE created_at > now() - interval '24 hours' GROUP BY channel, state

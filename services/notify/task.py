@@ -1,0 +1,105 @@
+"""The FHIR Task that stands for an alert (R4 task.html): built and changed as plain structures, pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from services.notify.alert import State
+from services.notify.assessment import Assessment
+from shared.fhir.codes import CANONICAL, CS_URGENCY, PRIORITY, SID_ALERT, SID_ASSESSMENT, SID_RESPONSE, Urgency
+from shared.fhir.identity import instant
+
+CS_ALERT = f"{CANONICAL}/CodeSystem/alert"
+
+Task = dict[str, Any]
+
+
+def new_task(alert_id: UUID, assessment: Assessment, now: datetime) -> Task:
+    """The Task of an alert that was just opened, still without version and step."""
+    task: Task = {
+        "resourceType": "Task",
+        "id": str(alert_id),
+        "identifier": [{"system": SID_ALERT, "value": str(alert_id)}],
+        "status": State.REQUESTED.value,
+        "intent": "order",
+        "code": {
+            "coding": [{"system": CS_ALERT, "code": "acknowledge", "display": "Acknowledge an urgent assessment"}]
+        },
+        "authoredOn": instant(now),
+    }
+    if assessment.subject is not None:
+        task["for"] = dict(assessment.subject)
+    return with_focus(with_assessment(task, assessment), assessment)
+
+
+def with_assessment(task: Task, assessment: Assessment) -> Task:
+    """Findable by this assessment and by the response it came from."""
+    wanted = [{"system": SID_ASSESSMENT, "value": assessment.ref.id}]
+    if assessment.response_id:
+        wanted.append({"system": SID_RESPONSE, "value": assessment.response_id})
+    held = task["identifier"]
+    return {**task, "identifier": [*held, *(identifier for identifier in wanted if identifier not in held)]}
+
+
+def with_focus(task: Task, assessment: Assessment) -> Task:
+    """This assessment is the one that matters most now; priority and tag are those of its urgency."""
+    meta = {"tag": [{"system": CS_URGENCY, "code": assessment.urgency.value}]}
+    priority = PRIORITY[assessment.urgency]
+    return {**task, "meta": meta, "priority": priority, "focus": {"reference": assessment.reference}}
+
+
+def with_step(task: Task, *, step: int, due_at: datetime) -> Task:
+    """A step began; it asks for acknowledgement until `due_at`."""
+    return {
+        **task,
+        "businessStatus": {"text": f"step {step}"},
+        "restriction": {"period": {"end": instant(due_at)}},
+    }
+
+
+def with_note(task: Task, text: str, now: datetime) -> Task:
+    """One more note, by this system."""
+    return {**task, "note": [*task.get("note", []), {"authorString": "Sural", "time": instant(now), "text": text}]}
+
+
+def with_state(task: Task, state: State, *, owner: Mapping[str, Any] | None = None) -> Task:
+    """In another state, and owned by the person who made it so."""
+    return {**task, "status": state.value} | ({"owner": dict(owner)} if owner else {})
+
+
+def stamped(task: Task, *, version: int, now: datetime) -> Task:
+    """The next version, ready to be stored."""
+    meta = {**task["meta"], "versionId": str(version), "lastUpdated": instant(now)}
+    return {**task, "meta": meta, "lastModified": instant(now)}
+
+
+def identifiers(resource: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
+    """(system, value) of each identifier."""
+    return [(identifier["system"], identifier["value"]) for identifier in resource.get("identifier", [])]
+
+
+def joined_note(assessment: Assessment) -> str:
+    """Says that a further assessment belongs to this alert."""
+    return f"{_version(assessment)} ({_word(assessment.urgency)}) joined this alert. Nobody was told again."
+
+
+def raised_note(assessment: Assessment) -> str:
+    """Says that the alert became more urgent."""
+    return f"{_version(assessment)} is more urgent: the alert is now {_word(assessment.urgency)} and starts over."
+
+
+def eased_note(assessment: Assessment) -> str:
+    """Says that the newest version would not alert. It closes nothing."""
+    now = "was withdrawn" if assessment.status in ("entered-in-error", "cancelled") else "is no longer urgent"
+    return f"{_version(assessment)} {now}. The alert stays open until a person closes it."
+
+
+def _version(assessment: Assessment) -> str:
+    return f"{assessment.reference}/_history/{assessment.ref.version}"
+
+
+def _word(urgency: Urgency) -> str:
+    return {Urgency.EMERGENCY: "an emergency", Urgency.SAME_DAY: "same-day"}.get(urgency, urgency.value)

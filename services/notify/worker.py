@@ -1,0 +1,57 @@
+"""Celery task of notify: a message wakes it, the job table says what there is to do."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from celery import Celery, Task
+from celery.signals import worker_process_shutdown
+
+from services.notify.context import Notify, open_notify
+from services.notify.deliver import deliver_due
+from services.notify.escalation import JOB_KINDS
+from services.notify.lanes import Lanes
+from services.notify.raise_alert import RAISE_KIND, RAISE_URGENT, raise_alerts
+from services.notify.settings import NotifySettings
+from shared import jobs
+from shared.broker import TASKS, make_celery
+from shared.canary import install_canary
+from shared.events import NOTIFY_ROUTINE, NOTIFY_URGENT, decode
+from shared.postgres import Pool
+
+POOL_SIZE = 12
+"""One connection for the task, and two for each sender and its heartbeat."""
+CLOSING_S = 8.0
+
+
+def make_worker(settings: NotifySettings) -> Celery:
+    """The Celery application of notify. Connections and senders begin in the process that runs the task."""
+    app = make_celery(settings.redis_url.get_secret_value())
+
+    @cache
+    def notify() -> Notify:
+        return open_notify(settings, size=POOL_SIZE, name="worker")
+
+    def pool() -> Pool:
+        return notify().pool
+
+    lanes = Lanes(lambda kind, stopped: deliver_due(notify(), kind, stopped=stopped), JOB_KINDS)
+
+    @app.task(name=TASKS[NOTIFY_URGENT], bind=True)
+    def raise_for(self: Task, message: Any) -> None:
+        """Note what the message names, let it have its effect, and wake the senders."""
+        queue = (self.request.delivery_info or {}).get("routing_key", "")
+        kind = RAISE_KIND.get(str(queue), RAISE_URGENT)
+        with pool().connection() as connection:
+            jobs.add(connection, kind, decode(message))
+        if jobs.drain(pool(), kind, lambda claims: raise_alerts(notify(), claims)):
+            lanes.wake()
+
+    @worker_process_shutdown.connect(weak=False)
+    def let_senders_end(**_: Any) -> None:
+        lanes.close(CLOSING_S)
+
+    for queue in (NOTIFY_URGENT, NOTIFY_ROUTINE):
+        install_canary(app, pool, queue)
+    return app

@@ -1,0 +1,178 @@
+"""Tasks over FHIR: what an EHR system reads, and how it acknowledges."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from services.notify.app import create_app
+from services.notify.escalate import repeat_due
+from services.notify.settings import NotifySettings
+from shared.fhir.codes import SID_ALERT, SID_RESPONSE
+from shared.fhir.r4 import validate_with_fhir_resources
+from shared.fhir.structure import check_structure
+from tests.notify.conftest import Service
+from tests.notify.neighbours import Triage, an_assessment
+from tests.serving import client_of
+
+
+@pytest.fixture
+def client(settings: NotifySettings) -> Iterator[httpx.Client]:
+    with client_of(create_app(settings)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def task_id(service: Service, triage: Triage) -> str:
+    """An emergency that was told, in its second version: requested, received."""
+    service.hears(triage.publish(an_assessment(response_id="qr-8842")))
+    service.sends()
+    return str(service.alert()["id"])
+
+
+def put(client: httpx.Client, task: dict[str, Any], *, if_match: str | None) -> httpx.Response:
+    headers = {"Content-Type": "application/fhir+json"} | ({"If-Match": if_match} if if_match else {})
+    return client.put(f"/fhir/Task/{task['id']}", json=task, headers=headers)
+
+
+def test_the_sender_of_a_response_finds_its_task(client: httpx.Client, task_id: str) -> None:
+    bundle = client.get("/fhir/Task", params={"identifier": f"{SID_RESPONSE}|qr-8842"}).json()
+
+    assert [entry["resource"]["id"] for entry in bundle["entry"]] == [task_id]
+
+
+def test_what_was_done_for_an_alert_is_found_by_its_task(client: httpx.Client, task_id: str) -> None:
+    for resource_type, number in (("Communication", 2), ("CommunicationRequest", 1)):
+        bundle = client.get(f"/fhir/{resource_type}", params={"identifier": f"{SID_ALERT}|{task_id}"}).json()
+        assert len(bundle["entry"]) == number
+
+
+@pytest.mark.parametrize(
+    "parameters", [{"status": "received"}, {"patient": "7391"}, {"subject": "Patient/7391"}, {"_tag": "emergency"}]
+)
+def test_tasks_are_found_by_status_patient_and_urgency(
+    client: httpx.Client, task_id: str, parameters: dict[str, str]
+) -> None:
+    bundle = client.get("/fhir/Task", params=parameters).json()
+
+    assert [entry["resource"]["id"] for entry in bundle["entry"]] == [task_id]
+
+
+def test_an_ehr_acknowledges_by_accepting_the_task(client: httpx.Client, service: Service, task_id: str) -> None:
+    read = client.get(f"/fhir/Task/{task_id}")
+    task = read.json() | {"status": "accepted", "owner": {"display": "Dr Osei"}}
+
+    answer = put(client, task, if_match=read.headers["ETag"])
+
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "accepted"
+    assert answer.headers["ETag"] == 'W/"3"'
+    alert = service.alert()
+    assert (alert["state"], alert["acknowledged_by"], alert["due_at"]) == ("accepted", "Dr Osei", None)
+    assert service.events()[-1] == "acknowledged"
+
+
+def test_an_accepted_task_is_completed_with_a_note(client: httpx.Client, service: Service, task_id: str) -> None:
+    task = client.get(f"/fhir/Task/{task_id}").json() | {"status": "accepted", "owner": {"display": "Dr Osei"}}
+    task = put(client, task, if_match='W/"2"').json()
+
+    task |= {"status": "completed", "note": [{"text": "Sent to the vascular team."}]}
+    answer = put(client, task, if_match='W/"3"')
+
+    assert answer.status_code == 200
+    alert = service.alert()
+    assert alert["state"] == "completed"
+    assert alert["closed_at"] is not None
+
+
+def test_a_task_that_changed_in_between_is_not_overwritten(
+    client: httpx.Client, service: Service, task_id: str
+) -> None:
+    task = client.get(f"/fhir/Task/{task_id}").json() | {"status": "accepted", "owner": {"display": "Dr Osei"}}
+    service.alerts_due()
+    repeat_due(service.notify.pool, service.notify.plan)
+
+    answer = put(client, task, if_match='W/"2"')
+
+    assert answer.status_code == 412
+    assert answer.json()["issue"][0]["code"] == "conflict"
+    assert service.alert()["state"] == "received"
+
+
+def test_an_update_without_if_match_is_refused(client: httpx.Client, task_id: str) -> None:
+    answer = put(client, client.get(f"/fhir/Task/{task_id}").json(), if_match=None)
+
+    assert answer.status_code == 400
+    assert answer.json()["resourceType"] == "OperationOutcome"
+
+
+@pytest.mark.parametrize(
+    ("change", "expression"),
+    [
+        ({"status": "completed"}, "Task.status"),
+        ({"status": "rejected"}, "Task.status"),
+        ({"status": "accepted"}, "Task.owner"),
+        ({"priority": "routine"}, "Task.priority"),
+        ({"for": {"reference": "Patient/other"}}, "Task.for"),
+        ({"focus": {"reference": "RiskAssessment/other"}}, "Task.focus"),
+    ],
+)
+def test_what_may_not_change_is_refused_with_its_place(
+    client: httpx.Client, service: Service, task_id: str, change: dict[str, Any], expression: str
+) -> None:
+    answer = put(client, client.get(f"/fhir/Task/{task_id}").json() | change, if_match='W/"2"')
+
+    assert answer.status_code == 422
+    assert expression in answer.json()["issue"][0]["expression"]
+    assert service.alert()["state"] == "received"
+
+
+def test_a_rejection_needs_a_reason(client: httpx.Client, task_id: str) -> None:
+    task = client.get(f"/fhir/Task/{task_id}").json() | {"status": "accepted", "owner": {"display": "Dr Osei"}}
+    task = put(client, task, if_match='W/"2"').json() | {"status": "rejected"}
+
+    assert put(client, task, if_match='W/"3"').status_code == 422
+    task |= {"statusReason": {"text": "Another clinic treats this patient."}}
+    assert put(client, task, if_match='W/"3"').status_code == 200
+
+
+def test_sending_a_task_back_unchanged_makes_no_new_version(client: httpx.Client, task_id: str) -> None:
+    answer = put(client, client.get(f"/fhir/Task/{task_id}").json(), if_match='W/"2"')
+
+    assert answer.status_code == 200
+    assert answer.headers["ETag"] == 'W/"2"'
+
+
+def test_a_task_cannot_be_created_or_deleted_by_a_client(client: httpx.Client, task_id: str) -> None:
+    headers = {"Content-Type": "application/fhir+json"}
+
+    assert client.post("/fhir/Task", content=b"{}", headers=headers).status_code == 405
+    assert client.delete(f"/fhir/Task/{task_id}").status_code == 405
+
+
+def test_every_version_of_every_resource_is_valid_r4(service: Service, triage: Triage, task_id: str) -> None:
+    service.hears(triage.publish(an_assessment("same_day")))
+    service.alerts_due()
+    repeat_due(service.notify.pool, service.notify.plan)
+    service.sends()
+
+    bodies = service.rows("SELECT body FROM resource")
+    assert len(bodies) >= 10
+    for row in bodies:
+        resource = json.loads(bytes(row["body"]))
+        assert check_structure(resource, resource_type=resource["resourceType"]) == []
+        assert validate_with_fhir_resources(resource) == []
+
+
+def test_capability_and_metrics_say_what_there_is(client: httpx.Client, task_id: str) -> None:
+    types = [part["type"] for part in client.get("/capability/notify").json()["resource"]]
+    metrics = client.get("/metrics").text
+
+    assert types == ["Task", "CommunicationRequest", "Communication"]
+    assert 'sural_alerts_open{state="received",urgency="emergency"} 1.0' in metrics
+    assert 'sural_deliveries{channel="email",state="sent"} 1.0' in metrics
+    assert "sural_alert_oldest_unacknowledged_seconds" in metrics
