@@ -14,8 +14,8 @@ POLL_S = 0.02
 def eventually(look: Callable[[], Seen], *, within_s: float = 10.0) -> Seen:
     """Look until what is seen is true (in Python's sense) and return it.
 
-    An AssertionError of the look counts as "not yet". When the time is up, the last one is raised, or one that
-    shows what was seen last.
+    An AssertionError of the look counts as "not yet". When the time is up, the last one is raised, or one
+    that shows what was seen last.
     """
     deadline = time.monotonic() + within_s
     while True:

@@ -1,0 +1,1 @@
+"""How Sural is put together and run: on one machine, in the sandbox, in containers."""

@@ -1,0 +1,5 @@
+"""`python -m deploy.local`, what `./sural` calls."""
+
+from deploy.local.cli import main
+
+main()

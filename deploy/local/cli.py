@@ -1,0 +1,209 @@
+"""The command line. A command is a few lines here and a module of its own, imported when it is called."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from deploy.local import running
+from deploy.local.errors import StartError
+from deploy.local.folder import CHECKOUT, DataFolder, default_data_folder
+
+DEFAULT_PORT = 8000
+app = typer.Typer(
+    name="sural",
+    help="Triage of pain behind the knee, in the calf and behind the ankle: a sandbox on this machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+DataOption = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="Where everything is kept [default: .sural]")
+]
+PortOption = Annotated[int, typer.Option("--port", min=1, max=65535, help="Port on the loopback address")]
+
+
+def main() -> None:
+    """Run a command. An expected failure is a sentence and a remedy on standard error, and exit code 1."""
+    try:
+        app()
+    except StartError as error:
+        print(f"sural: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+@app.command()
+def up(
+    port: PortOption = DEFAULT_PORT,
+    data: DataOption = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Return when everything is ready")] = False,
+) -> None:
+    """Start everything on this machine and keep it running until Ctrl-C or `down`."""
+    folder = _open(data)
+    if system := running.find(folder):
+        print(f"Sural already runs at {system.url} on the data in {folder.path}.")
+        return
+    from deploy.local.up import run, run_detached
+
+    if detach:
+        run_detached(folder, port=port)
+        _welcome(folder, port, ending="./sural down")
+        return
+    print("Starting PostgreSQL, Valkey and the services ...", flush=True)
+    run(folder, port=port, ready=lambda: _welcome(folder, port, ending="Ctrl-C"))
+    print("Stopped.")
+
+
+@app.command()
+def down(data: DataOption = None) -> None:
+    """Stop what `up` started; the data stay."""
+    print("Stopped." if running.stop(_folder(data)) else "Sural does not run.")
+
+
+@app.command()
+def status(data: DataOption = None) -> None:
+    """Show what runs and what waits. Exit code 1 unless everything runs."""
+    from deploy.local.status import show
+
+    folder = _folder(data)
+    system = running.find(folder)
+    if system is None:
+        print("Sural does not run. Start it with ./sural up.")
+    if system is None or not show(folder, system, Console()):
+        raise typer.Exit(1)
+
+
+@app.command()
+def doctor(port: PortOption = DEFAULT_PORT, data: DataOption = None) -> None:
+    """Check this machine; each failure comes with a remedy. Exit code 1 if there is one."""
+    from deploy.local.doctor import examine
+
+    console, failures = Console(highlight=False), 0
+    for finding in examine(_folder(data), port=port):
+        mark = "[green]ok  [/]" if finding.remedy is None else "[red]FAIL[/]"
+        console.print(f"{mark} {finding.name}: {escape(finding.found)}", soft_wrap=True)
+        if finding.remedy is not None:
+            failures += 1
+            console.print(f"     {escape(finding.remedy)}", soft_wrap=True)
+    if failures:
+        raise typer.Exit(1)
+
+
+@app.command()
+def migrate(data: DataOption = None) -> None:
+    """Bring the database of SURAL_DATABASE_URL (else the embedded one) up to date."""
+    from deploy.local.migrate import migrate_all
+
+    with _database(_open(data)) as variables:
+        for service, names in migrate_all(variables).items():
+            print(f"{service}: {', '.join(names) or 'up to date'}")
+
+
+@app.command()
+def config(port: PortOption = DEFAULT_PORT, data: DataOption = None) -> None:
+    """Show the settings that the services get, with secrets hidden."""
+    from deploy.local.environment import child_variables, server_variables, shown
+    from deploy.local.servers import embedded_servers
+
+    folder = _open(data)
+    urls = {name: server.url for name, server in embedded_servers(folder.path, os.environ).items()}
+    servers = server_variables(os.environ, urls, folder)
+    for name, value in shown(servers | child_variables(os.environ, servers, data=folder, port=port)).items():
+        print(f"{name}={value}")
+
+
+@app.command()
+def demo(port: PortOption = DEFAULT_PORT, data: DataOption = None) -> None:
+    """Post the shipped examples and follow each to its alert. Exit code 1 if one goes wrong."""
+    from deploy.local.demo_table import show
+    from deploy.local.up import run_detached
+
+    folder = _open(data)
+    system = running.find(folder)
+    if system is None:
+        print("Starting Sural for the demonstration ...", flush=True)
+        run_detached(folder, port=port)
+    try:
+        as_expected = show(system.url if system else f"http://127.0.0.1:{port}", Console())
+    finally:
+        if system is None:
+            running.stop(folder)
+    if not as_expected:
+        raise typer.Exit(1)
+
+
+@app.command()
+def triage(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", exists=True, dir_okay=False)],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the FHIR resources, one line a file")
+    ] = False,
+) -> None:
+    """Assess QuestionnaireResponse files without any server. Exit code 1 if one cannot be assessed."""
+    from deploy.local.triage_output import print_triaged
+
+    outcomes = [print_triaged(file, as_json=as_json) for file in files]
+    if not all(outcomes):
+        raise typer.Exit(1)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def test(context: typer.Context) -> None:
+    """Run the tests; arguments go to pytest."""
+    os.chdir(CHECKOUT)
+    raise typer.Exit(subprocess.run([sys.executable, "-m", "pytest", *context.args], check=False).returncode)
+
+
+@contextmanager
+def _database(folder: DataFolder) -> Iterator[dict[str, str]]:
+    """The whole environment, owner's URL included, with the embedded servers running meanwhile."""
+    from deploy.local.environment import child_variables, server_variables
+    from deploy.local.servers import embedded_servers
+
+    servers = embedded_servers(folder.path, os.environ)
+    runs = running.find(folder) is not None
+    try:
+        urls = {name: server.url if runs else server.start() for name, server in servers.items()}
+        variables = server_variables(os.environ, urls, folder)
+        yield child_variables(os.environ, variables, data=folder, port=DEFAULT_PORT) | variables
+    finally:
+        for server in servers.values():
+            server.stop()
+
+
+def _folder(data: Path | None) -> DataFolder:
+    """The folder to look into; it need not exist."""
+    return DataFolder((data or default_data_folder()).absolute())
+
+
+def _open(data: Path | None) -> DataFolder:
+    """The folder to work in, made where missing."""
+    return DataFolder.open(_folder(data).path)
+
+
+def _welcome(folder: DataFolder, port: int, *, ending: str) -> None:
+    """What the user can open now."""
+    from deploy.local.environment import shown
+
+    base = f"http://127.0.0.1:{port}"
+    mail_server = shown(os.environ).get("SURAL_SMTP_URL")
+    lines = [
+        ("Sural", f"{base}/"),
+        ("Worklist", f"{base}/worklist"),
+        ("FHIR base", f"{base}/fhir"),
+        ("Mail", mail_server or f"http://127.0.0.1:{folder.port('mail-inbox')}/"),
+        ("Data", str(folder.path)),
+        ("Stop", ending),
+    ]
+    print("SANDBOX: loopback only, no sign-in, test data only. Nobody is alerted.")
+    for name, value in lines:
+        print(f"  {name:<10} {value}", flush=True)

@@ -1,0 +1,82 @@
+"""The variables that the children of the supervisor get, and what is shown of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from deploy.local.errors import StartError
+from deploy.local.folder import DataFolder
+from shared.settings import is_loopback
+
+SERVICES = ("intake", "triage", "notify")
+HOST = "127.0.0.1"
+SANDBOX_RECIPIENT = "on-call@sural.example"
+SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN(?!_FILE)|KEY(?!_FILE)")
+
+
+def server_variables(given: Mapping[str, str], urls: Mapping[str, str], data: DataFolder) -> dict[str, str]:
+    """The URLs of the database, for its owner and for each service, and of the broker.
+
+    `urls` are those of the embedded servers; a variable that is already set wins over them.
+    """
+    owner = given.get("SURAL_DATABASE_URL") or urls["SURAL_DATABASE_URL"]
+    variables = {
+        "SURAL_DATABASE_URL": owner,
+        "SURAL_REDIS_URL": given.get("SURAL_REDIS_URL") or urls["SURAL_REDIS_URL"],
+    }
+    for service in SERVICES:
+        name = f"SURAL_{service.upper()}_DATABASE_URL"
+        variables[name] = given.get(name) or _as_role(
+            owner, role=f"sural_{service}", password=data.secret(f"postgres-{service}")
+        )
+    return variables
+
+
+def child_variables(
+    given: Mapping[str, str], servers: Mapping[str, str], *, data: DataFolder, port: int
+) -> dict[str, str]:
+    """The whole environment of the services. The owner's URL is not part of it: only migrations need it.
+
+    Raises StartError when another machine could reach us.
+    """
+    if not is_loopback(given.get("SURAL_HOST") or HOST):
+        raise StartError(
+            f"SURAL_HOST is {given['SURAL_HOST']}, and this sandbox without sign-in listens on {HOST} only.",
+            "Unset SURAL_HOST.",
+        )
+    base = f"http://{HOST}:{port}"
+    variables = {name: value for name, value in given.items() if name != "SURAL_DATABASE_URL"}
+    variables |= {name: value for name, value in servers.items() if name != "SURAL_DATABASE_URL"}
+    variables |= {f"SURAL_{service.upper()}_URL": base for service in SERVICES}
+    variables |= {"SURAL_MODE": "sandbox", "SURAL_HOST": HOST, "SURAL_PORT": str(port)}
+    variables["SURAL_SERVICE_TOKEN_FILE"] = str(data.secret_file("service-token"))
+    variables.setdefault("SURAL_PUBLIC_URL", base)
+    variables.setdefault("SURAL_SMTP_URL", f"smtp://{HOST}:{data.port('mail-smtp')}")
+    variables.setdefault("SURAL_ALERT_RECIPIENTS", SANDBOX_RECIPIENT)
+    return variables
+
+
+def shown(variables: Mapping[str, str]) -> dict[str, str]:
+    """Our variables with every secret hidden, in the order of their names."""
+    ours = {name: value for name, value in variables.items() if name.startswith("SURAL_")}
+    return {name: _hidden(name, ours[name]) for name in sorted(ours)}
+
+
+def _hidden(name: str, value: str) -> str:
+    if SECRET_NAME.search(name):
+        return "(hidden)"
+    return re.sub(r"(?<=:)[^:/@]+(?=@)", "(hidden)", value)
+
+
+def _as_role(owner_url: str, *, role: str, password: str) -> str:
+    """The same database for another role. Raises StartError where the owner's address is not a URL."""
+    parts = urlsplit(owner_url)
+    if parts.scheme not in ("postgresql", "postgres"):
+        raise StartError(
+            "SURAL_DATABASE_URL is not a URL that starts with postgresql://.",
+            "Write it as postgresql://USER:PASSWORD@HOST:PORT/DATABASE.",
+        )
+    place = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{role}:{quote(password)}@{place}"))

@@ -1,0 +1,117 @@
+"""The three services behind one FHIR base, in one ASGI process: each request goes to the service that owns its type."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.responses import HTMLResponse, Response
+from starlette.types import Receive, Scope, Send
+
+import services.intake.api
+import services.notify.api
+import services.triage.api
+from services.intake.app import create_app as create_intake
+from services.intake.settings import IntakeSettings
+from services.notify.app import create_app as create_notify
+from services.notify.settings import NotifySettings
+from services.triage.app import create_app as create_triage
+from services.triage.settings import TriageSettings
+from shared.fhir.http import install_error_handlers
+from shared.operations import Metrics, install_operations
+from shared.serve import serve
+from shared.telemetry import configure_logging
+from shared.version import VERSION
+
+NOTIFY_PATHS = ("/worklist", "/static", "/capability/notify")
+
+
+class OneBase:
+    """Sends each request to the service that owns its path; what belongs to none is answered by the front."""
+
+    def __init__(self, front: FastAPI, intake: FastAPI, triage: FastAPI, notify: FastAPI) -> None:
+        self._front = front
+        self._prefixes: dict[str, FastAPI] = {"/fhir/metadata": intake, "/capability/intake": intake}
+        self._prefixes["/capability/triage"] = triage
+        self._prefixes.update(dict.fromkeys(NOTIFY_PATHS, notify))
+        for app, module in (
+            (intake, services.intake.api),
+            (triage, services.triage.api),
+            (notify, services.notify.api),
+        ):
+            self._prefixes.update({f"/fhir/{capability.type}": app for capability in module.CAPABILITIES})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One ASGI connection."""
+        path = str(scope.get("path", "")).split("/")
+        app = self._front
+        for depth in (2, 3):
+            app = self._prefixes.get("/".join(path[:depth]), app)
+        await app(scope, receive, send)
+
+
+def create_app() -> OneBase:
+    """All three services, with one /livez, /readyz and /metrics for the process."""
+    metrics = Metrics()
+    settings = NotifySettings.load()
+    intake = create_intake(IntakeSettings.load(), metrics=metrics)
+    triage = create_triage(TriageSettings.load(), metrics=metrics)
+    notify = create_notify(settings, metrics=metrics)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for app in (intake, triage, notify):
+                await stack.enter_async_context(app.router.lifespan_context(app))
+            yield
+
+    front = FastAPI(title="Sural", version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
+    install_error_handlers(front)
+    checks = {
+        f"{name}-{check}": run
+        for name, app in (("intake", intake), ("triage", triage), ("notify", notify))
+        for check, run in app.state.checks.items()
+    }
+    install_operations(front, service="web", checks=checks, measure=lambda: (), version=VERSION, metrics=metrics)
+
+    @front.get("/", include_in_schema=False)
+    def home() -> Response:
+        return HTMLResponse(HOME.replace("BASE", html.escape(settings.public_url.rstrip("/"))), headers=PAGE_HEADERS)
+
+    return OneBase(front, intake, triage, notify)
+
+
+PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+}
+
+HOME = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Sural</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="stylesheet" href="/static/worklist.css"></head><body>
+<p class="sandbox">Sandbox: test data only. Nobody is asked for a password, and no clinician is on call.</p>
+<main><h1>Sural</h1>
+<p>Triage of pain behind the knee, in the calf and behind the ankle: a FHIR QuestionnaireResponse comes in, an explained
+RiskAssessment comes out, and a clinician acknowledges what is urgent. Decision support for clinicians; not cleared for
+clinical use.</p>
+<ul>
+<li><a href="/worklist">Worklist</a>: open alerts</li>
+<li><a href="/fhir/metadata">FHIR base BASE/fhir</a>: what it offers (CapabilityStatement)</li>
+<li><a href="/fhir/Questionnaire">Questionnaires</a></li>
+<li><a href="/metrics">Metrics</a>, <a href="/readyz">readiness</a></li>
+</ul></main></body></html>
+"""
+
+
+def main() -> None:
+    """Serve on the address in SURAL_HOST and SURAL_PORT."""
+    settings = IntakeSettings.load()
+    configure_logging(service="web", level=settings.log_level)
+    serve(create_app(), host=settings.host, port=settings.port)
+
+
+if __name__ == "__main__":
+    main()
