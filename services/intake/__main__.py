@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
         case "migrate":
             migrate(os.environ["SURAL_DATABASE_URL"], settings)
         case _:
-            with urllib.request.urlopen(f"http://127.0.0.1:{settings.port}/readyz", timeout=3) as answer:  # noqa: S310
+            with urllib.request.urlopen(f"http://127.0.0.1:{settings.port}/readyz", timeout=3) as answer:
                 return 0 if answer.status == 200 else 1
     return 0
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.events import Ref
-from shared.fhir.codes import CS_METHOD, CS_URGENCY, EXT_DISPOSITION, SID_RESPONSE, Urgency
+from shared.fhir.codes import CS_METHOD, CS_URGENCY, EXT_DISPOSITION, REVIEW_TAG, SID_RESPONSE, Urgency
 
 NO_PATHWAY = "none"
 WITHDRAWN = ("entered-in-error", "cancelled")
@@ -29,11 +29,10 @@ class Assessment:
     def alerts(self) -> bool:
         """True when this version asks for an alert by itself.
 
-        A preliminary assessment (page 1 alone, the rest not answered yet) alerts only as an emergency.
+        That holds for a preliminary one too (page 1 alone): whether the rest will ever be answered is not known, and
+        the assessment of the finished form joins the alert.
         """
-        if self.status in WITHDRAWN:
-            return False
-        return self.urgency.alerts and (self.status != "preliminary" or self.urgency is Urgency.EMERGENCY)
+        return self.status not in WITHDRAWN and self.urgency.alerts
 
     @property
     def reference(self) -> str:
@@ -42,8 +41,11 @@ class Assessment:
 
 
 def read_assessment(resource: Mapping[str, Any], ref: Ref, *, otherwise: Urgency) -> Assessment:
-    """Read a RiskAssessment. Where extension and tag differ, the more urgent counts; where neither can be read,
-    `otherwise`. Raises KeyError, TypeError or AttributeError for something that is no RiskAssessment of ours.
+    """Read a RiskAssessment.
+
+    Where extension and tag differ, the more urgent counts; a request for a clinician's review counts as same_day; where
+    nothing can be read, `otherwise`. Raises KeyError, TypeError or AttributeError for something that is no
+    RiskAssessment of ours.
     """
     subject = _patient(resource["subject"])
     return Assessment(
@@ -87,8 +89,9 @@ def subject_key(subject: Mapping[str, Any]) -> str | None:
 
 
 def _urgencies(resource: Mapping[str, Any]) -> Iterable[Urgency]:
-    codes = [e.get("valueCoding", {}).get("code") for e in resource.get("extension", []) if e.get("url") == EXT_DISPOSITION]
-    codes += [tag.get("code") for tag in resource.get("meta", {}).get("tag", []) if tag.get("system") == CS_URGENCY]
+    given = [e.get("valueCoding", {}) for e in resource.get("extension", []) if e.get("url") == EXT_DISPOSITION]
+    given += [tag for tag in resource.get("meta", {}).get("tag", []) if tag.get("system") == CS_URGENCY]
+    codes = [Urgency.SAME_DAY if coding.get("code") == REVIEW_TAG else coding.get("code") for coding in given]
     return [Urgency(code) for code in codes if code in list(Urgency)]
 
 

@@ -9,7 +9,7 @@ from services.notify.raise_alert import RAISE_ROUTINE, RAISE_URGENT
 from shared import jobs
 from shared.events import Ref
 from shared.fhir.client import Changed, FhirClient
-from shared.fhir.codes import Urgency
+from shared.fhir.codes import REVIEW_TAG, Urgency
 from shared.ids import DEFAULT_TENANT
 from shared.postgres import DictConnection, Pool
 
@@ -50,5 +50,6 @@ def _sorted(connection: DictConnection, page: list[Changed]) -> tuple[list[Ref],
     urgent = [changed.ref for changed in page if Urgency.EMERGENCY in changed.tags]
     others = [changed for changed in page if Urgency.EMERGENCY not in changed.tags]
     alerted = store.alerted(connection, DEFAULT_TENANT, [changed.ref.id for changed in others])
-    routine = [changed.ref for changed in others if Urgency.SAME_DAY in changed.tags or changed.ref.id in alerted]
+    today = {Urgency.SAME_DAY, REVIEW_TAG}
+    routine = [changed.ref for changed in others if today & changed.tags or changed.ref.id in alerted]
     return urgent, routine

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,13 +17,13 @@ from services.triage.basis import Basis, Resource, Run, Status, assessment_id
 from services.triage.engine.assess import evaluate
 from services.triage.engine.pack import Pack
 from services.triage.engine.results import Scope
-from services.triage.findings import read_findings
+from services.triage.findings import FactReader
 from services.triage.forms import Forms
 from services.triage.knowledge.loader import load_not_assessable_texts, load_packs
 from services.triage.risk_assessment import build_resources, not_assessable
 from services.triage.settings import TriageSettings
 from shared import jobs
-from shared.fhir.client import FhirClient, NeighbourUnavailable
+from shared.fhir.client import FhirClient, NeighbourFault, NeighbourUnavailable
 from shared.fhir.codes import EXT_CONTENT_SHA256, Urgency
 from shared.fhir.questionnaire import QuestionnaireIndex
 from shared.jobs import Claim
@@ -48,6 +48,7 @@ class Evaluated:
     pack_sha256: str
     urgency: Urgency | None
     resources: Sequence[Resource]
+    needs_review: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +60,26 @@ class Assessor:
     forms: Forms
     packs: Mapping[str, Pack]
     texts: Mapping[str, str]
+    readers: dict[str, FactReader] = field(default_factory=dict)
+    """By canonical of the Questionnaire; made at first use."""
+
+    def warm_up(self) -> None:
+        """Read the Questionnaires of all packs now, so that the first response need not wait for them."""
+        try:
+            for canonical in self.packs:
+                self.forms.get(canonical)
+        except NeighbourUnavailable:
+            log.info("intake not ready yet")
 
     def work(self, claims: Sequence[Claim]) -> None:
         """Do these jobs. Each ends done, or is put back for later; none is dropped."""
         try:
             responses = self.client.read_many("QuestionnaireResponse", [claimed.ref for claimed in claims])
-        except NeighbourUnavailable:
-            log.warning("intake away", extra={"number": len(claims)})
-            self._put_back(claims, "NeighbourUnavailable", NEIGHBOUR_PAUSE_S, counts=False)
-            return
+        except NeighbourUnavailable as error:
+            if not self._is_hopeless(error, claims):
+                self._wait_for_intake(claims, error)
+                return
+            responses = {claimed.ref: {"id": claimed.ref.id} for claimed in claims}
         for claimed in claims:
             with correlated(correlation=claimed.ref.id):
                 self._one(claimed, responses.get(claimed.ref))
@@ -80,11 +92,22 @@ class Assessor:
                 self._unknown(claimed)
             else:
                 self._assess(claimed, response)
-        except NeighbourUnavailable:
-            self._put_back([claimed], "NeighbourUnavailable", NEIGHBOUR_PAUSE_S, counts=False)
+        except NeighbourUnavailable as error:
+            self._wait_for_intake([claimed], error)
         except Exception as error:
             log.exception("assessment failed", extra={"error": type(error).__name__, "attempts": claimed.attempts})
             self._put_back([claimed], type(error).__name__, RETRY_PAUSE_S, counts=not unavailable(error))
+
+    @staticmethod
+    def _is_hopeless(error: NeighbourUnavailable, claims: Sequence[Claim]) -> bool:
+        """True when intake answers but cannot give this one response, however often it is asked."""
+        return isinstance(error, NeighbourFault) and all(claimed.exhausted for claimed in claims)
+
+    def _wait_for_intake(self, claims: Sequence[Claim], error: NeighbourUnavailable) -> None:
+        """Try again later. Only an answer that is a fault counts: the one response behind it is then found alone."""
+        log.warning("intake away", extra={"number": len(claims), "error": type(error).__name__})
+        counts = isinstance(error, NeighbourFault)
+        self._put_back(claims, type(error).__name__, NEIGHBOUR_PAUSE_S, counts=counts)
 
     def _unknown(self, claimed: Claim) -> None:
         """A reference that intake does not know: forged, or intake lost data. Set aside, and counted."""
@@ -121,12 +144,20 @@ class Assessor:
         )
         basis = Basis.of(response, version=ref.version, sha256=content_sha256(response))
         if form is not None and pack is not None:
-            evaluated = evaluate_response(response, form, pack, basis=basis, run=run)
+            reader = self._reader(form, pack)
+            evaluated = evaluate_response(response, reader, pack, basis=basis, run=run)
+            if run.status is Status.ENTERED_IN_ERROR:
+                evaluated = replace(evaluated, urgency=None, needs_review=False)
         else:
             reason = "unreadable" if claimed.exhausted else "no-pack"
             resources = not_assessable(self.texts, basis=basis, run=run, reason=reason)
             evaluated = Evaluated(NO_PACK, "0", "", Urgency.SAME_DAY, resources)
         self._store(claimed, run, evaluated)
+
+    def _reader(self, form: QuestionnaireIndex, pack: Pack) -> FactReader:
+        if form.canonical not in self.readers:
+            self.readers[form.canonical] = FactReader(form, pack.content.facts)
+        return self.readers[form.canonical]
 
     def _store(self, claimed: Claim, run: Run, evaluated: Evaluated) -> None:
         outcome = store.Outcome(
@@ -137,6 +168,7 @@ class Assessor:
             pack_version=evaluated.pack_version,
             pack_sha256=evaluated.pack_sha256,
             urgency=evaluated.urgency,
+            needs_review=evaluated.needs_review,
             assessed_at=run.at,
             resources=evaluated.resources,
         )
@@ -152,10 +184,10 @@ class Assessor:
 
 
 def evaluate_response(
-    response: Mapping[str, Any], form: QuestionnaireIndex, pack: Pack, *, basis: Basis, run: Run
+    response: Mapping[str, Any], reader: FactReader, pack: Pack, *, basis: Basis, run: Run
 ) -> Evaluated:
     """Answers to findings to assessment to FHIR, without any side effect: the same input gives the same bytes."""
-    findings = read_findings(form, response, pack.content.facts)
+    findings = reader.read(response).findings
     assessment = evaluate(pack, findings, scope=scope_of(response))
     return Evaluated(
         pack=pack.head.name,
@@ -163,6 +195,7 @@ def evaluate_response(
         pack_sha256=pack.head.sha256,
         urgency=Urgency(assessment.urgency) if assessment.urgency is not None else None,
         resources=build_resources(assessment, pack, basis=basis, run=run),
+        needs_review=assessment.needs_review,
     )
 
 

@@ -33,7 +33,7 @@ from services.triage.engine.model import (
 )
 from shared.fhir.answer_values import Coding, Quantity, is_number, says_unknown
 from shared.fhir.codes import NO, YES
-from shared.fhir.enable_when import Answer, Enablement, ResponseView, enablement
+from shared.fhir.enable_when import Answer, Enablement, enablement
 from shared.fhir.questionnaire import QuestionItem, QuestionnaireIndex
 
 RESPONDENT_FACT: Final = "respondent"
@@ -81,49 +81,60 @@ class Reading:
     doubts: tuple[DataQuality, ...]
 
 
-def read_findings(
-    index: QuestionnaireIndex, response: Mapping[str, Any], facts: Sequence[FactDefinition]
-) -> Findings:
-    """What is known about each fact of a pack. Never raises for a structurally valid response."""
-    return read_response(index, response, facts).findings
+class FactReader:
+    """Reads responses to one Questionnaire for the facts of one pack. Made once, used for every response."""
 
+    def __init__(self, index: QuestionnaireIndex, facts: Sequence[FactDefinition]) -> None:
+        self._index = index
+        self._facts = tuple((fact, index.items.get(fact.link_id)) for fact in facts)
+        self._not_given: dict[tuple[str, Enablement], Finding] = {}
 
-def read_response(
-    index: QuestionnaireIndex, response: Mapping[str, Any], facts: Sequence[FactDefinition]
-) -> Reading:
-    """The findings together with where each came from and what is doubtful about it.
+    def read(self, response: Mapping[str, Any]) -> Reading:
+        """The findings together with where each came from and what is doubtful about it.
 
-    A fact whose question is not in this Questionnaire is unknown. Doubts are in the order of `facts`.
-    """
-    view = enablement(index, response)
-    findings: dict[str, Finding] = {}
-    expressions: dict[str, tuple[str, ...]] = {}
-    doubts: list[DataQuality] = []
-    for fact in facts:
-        item = index.items.get(fact.link_id)
-        if item is None:
-            findings[fact.name] = Finding(_unknown(fact.kind), (fact.link_id,))
-            continue
-        answers = view.answers(fact.link_id)
-        finding = _given(fact, item, answers) if answers else _not_given(fact, item, view)
-        findings[fact.name] = finding
-        if answers:
+        A fact whose question is not in the Questionnaire is unknown. Doubts are in the order of the facts.
+        Never raises for a structurally valid response.
+        """
+        view = enablement(self._index, response)
+        findings: dict[str, Finding] = {}
+        expressions: dict[str, tuple[str, ...]] = {}
+        doubts: list[DataQuality] = []
+        for fact, item in self._facts:
+            answers = view.answers(fact.link_id) if item is not None else ()
+            if item is None or not answers:
+                state = view.state(fact.link_id) if item is not None else Enablement.ENABLED
+                findings[fact.name] = self._without_answer(fact, item, state)
+                continue
+            findings[fact.name] = _given(fact, item, answers)
             expressions[fact.name] = tuple(answer.expression for answer in answers)
-            doubts += _doubts(fact, finding, answers)
-    return Reading(
-        Findings(MappingProxyType(findings), _respondent(findings.get(RESPONDENT_FACT))),
-        MappingProxyType(expressions),
-        tuple(doubts),
-    )
+            doubts += _doubts(fact, findings[fact.name], answers)
+        return Reading(
+            Findings(MappingProxyType(findings), _respondent(findings.get(RESPONDENT_FACT))),
+            MappingProxyType(expressions),
+            tuple(doubts),
+        )
+
+    def _without_answer(self, fact: FactDefinition, item: QuestionItem | None, state: Enablement) -> Finding:
+        """No answer: unknown, unless a gate was answered in a way that rules the question out."""
+        found = self._not_given.get((fact.name, state))
+        if found is None:
+            value = _unknown(fact.kind)
+            if state is Enablement.DISABLED and not fact.clinician:
+                value = Presence.ABSENT if fact.kind is FactKind.PRESENCE else Missing.NOT_APPLICABLE
+            question = item.text or "" if item is not None else ""
+            found = Finding(value, (fact.link_id,), question, visibility=_VISIBILITY[state])
+            self._not_given[fact.name, state] = found
+        return found
 
 
-def _not_given(fact: FactDefinition, item: QuestionItem, view: ResponseView) -> Finding:
-    """No answer: unknown, unless a gate was answered in a way that rules the question out."""
-    state = view.state(fact.link_id)
-    value = _unknown(fact.kind)
-    if state is Enablement.DISABLED and not fact.clinician:
-        value = Presence.ABSENT if fact.kind is FactKind.PRESENCE else Missing.NOT_APPLICABLE
-    return Finding(value, (fact.link_id,), item.text or "", visibility=_VISIBILITY[state])
+def read_response(index: QuestionnaireIndex, response: Mapping[str, Any], facts: Sequence[FactDefinition]) -> Reading:
+    """Read one response; see `FactReader.read`."""
+    return FactReader(index, facts).read(response)
+
+
+def read_findings(index: QuestionnaireIndex, response: Mapping[str, Any], facts: Sequence[FactDefinition]) -> Findings:
+    """What one response says about each fact; see `FactReader.read`."""
+    return FactReader(index, facts).read(response).findings
 
 
 def _given(fact: FactDefinition, item: QuestionItem, answers: Sequence[Answer]) -> Finding:

@@ -35,6 +35,7 @@ from shared.fhir.codes import (
     CS_METHOD,
     CS_RED_FLAG,
     CS_URGENCY,
+    REVIEW_TAG,
     SID_FLAG,
     SID_RESPONSE,
     SID_TRIAGE_RUN,
@@ -166,6 +167,8 @@ def _risk_assessment(assessment: Assessment, pack: Pack, explanation: Explanatio
         "mitigation": explanation.disposition,
         "note": [{"text": text} for text in _notes(explanation)],
     }
+    if assessment.needs_review:
+        resource["meta"].setdefault("tag", []).append({"system": CS_URGENCY, "code": REVIEW_TAG})
     if explanation.predictions:
         resource["prediction"] = [
             {"outcome": {"text": prediction.outcome}, "rationale": " ".join(prediction.rationale)}

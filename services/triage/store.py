@@ -16,7 +16,7 @@ from services.triage.risk_assessment import withdrawn
 from shared import outbox
 from shared.events import NOTIFY_ROUTINE, NOTIFY_URGENT, Ref
 from shared.fhir import resources
-from shared.fhir.codes import SID_RESPONSE, Urgency
+from shared.fhir.codes import REVIEW_TAG, SID_RESPONSE, Urgency
 from shared.fhir.resources import NewVersion
 from shared.fhir.search import MAX_COUNT, Search, Token
 from shared.postgres import DictConnection, load_queries
@@ -44,8 +44,16 @@ class Outcome:
     pack_version: str
     pack_sha256: str
     urgency: Urgency | None
+    needs_review: bool
     assessed_at: datetime
     resources: Sequence[Mapping[str, Any]]
+
+    @property
+    def tag(self) -> str | None:
+        """What notify needs to know before it reads the assessment: the urgency, or that a human must look today."""
+        if self.needs_review and not (self.urgency is not None and self.urgency.alerts):
+            return REVIEW_TAG
+        return self.urgency
 
 
 def current(connection: DictConnection, tenant: UUID, assessment_ids: Sequence[str]) -> dict[str, Held]:
@@ -83,8 +91,8 @@ def commit(connection: DictConnection, outcome: Outcome) -> bool:
     connection.execute(QUERIES["note_run"], run)
     _cancel_stale_issues(connection, outcome)
     resources.save(connection, tenant, [_new_version(resource, outcome) for resource in outcome.resources])
-    if outcome.urgency is not None and outcome.urgency.alerts:
-        queue = NOTIFY_URGENT if outcome.urgency is Urgency.EMERGENCY else NOTIFY_ROUTINE
+    if outcome.tag in (Urgency.EMERGENCY, Urgency.SAME_DAY, REVIEW_TAG):
+        queue = NOTIFY_URGENT if outcome.tag == Urgency.EMERGENCY else NOTIFY_ROUTINE
         outbox.add(connection, queue, [Ref(outcome.assessment_id, outcome.version_id, tenant)])
     return True
 
@@ -115,7 +123,7 @@ def _new_version(resource: Mapping[str, Any], outcome: Outcome) -> NewVersion:
         body=orjson.dumps(resource),
         status=resource.get("status"),
         subject=subject_key(outcome.resources[0].get("subject", {})),
-        tag=outcome.urgency if resource["resourceType"] == "RiskAssessment" else None,
+        tag=outcome.tag if resource["resourceType"] == "RiskAssessment" else None,
         identifiers=sorted({*own, (SID_RESPONSE, outcome.response.id)}),
     )
 

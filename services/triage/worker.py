@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 from celery import Celery
+from celery.signals import worker_process_init
 
 from services.triage.assess_response import Assessor, open_assessor
 from services.triage.catch_up import KIND
@@ -28,6 +29,12 @@ def make_worker(settings: TriageSettings) -> Celery:
     @cache
     def assessor() -> Assessor:
         return open_assessor(settings, pool())
+
+    def warm_up(**_: object) -> None:
+        """Connect and load the packs before the first message comes."""
+        assessor().warm_up()
+
+    worker_process_init.connect(warm_up, weak=False)
 
     @app.task(name=TASKS[TRIAGE])
     def assess(message: Any) -> None:

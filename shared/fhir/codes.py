@@ -28,6 +28,9 @@ EXT_BASIS_ITEM = f"{CANONICAL}/StructureDefinition/basis-item"
 EXT_DATA_QUALITY = f"{CANONICAL}/StructureDefinition/data-quality"
 EXT_CONTENT_SHA256 = f"{CANONICAL}/StructureDefinition/content-sha256"
 
+REVIEW_TAG = "clinician_review"
+"""In CS_URGENCY, as a tag of a RiskAssessment: the answers ask for a clinician's eyes today, whatever the urgency."""
+
 YES_NO_SYSTEM = "http://terminology.hl7.org/CodeSystem/v2-0532"
 YES, NO, NOT_SURE = "Y", "N", "ASKU"
 

@@ -420,6 +420,7 @@ BATTERY = index(
     yes_no("c", enableWhen=[*if_yes("a"), *if_no("b")], enableBehavior="any"),
     yes_no("d", enableWhen=[*if_yes("b"), when("c", "!=", **CODED["N"])], enableBehavior="all"),
     group("g", yes_no("e"), yes_no("f", enableWhen=if_yes("e")), enableWhen=if_no("a")),
+    yes_no("pad", repeats=True),
 )
 CODES = st.sampled_from([None, "Y", "N", "ASKU"])
 ANSWERS = st.fixed_dictionaries(dict.fromkeys("abcdef", CODES))
@@ -442,6 +443,15 @@ def test_forgetting_the_answer_to_a_question_that_was_asked_rules_nothing_out(
 
     for name in BATTERY.items:
         assert after.state(name) is not OFF or before.state(name) is OFF
+
+
+@given(ANSWERS)
+def test_a_repeated_item_elsewhere_changes_no_state(answers: dict[str, str | None]) -> None:
+    plain = battery(answers)
+    padded = {**plain, "item": [*plain["item"], answered("pad", "Y"), answered("pad", "N")]}
+    one, two = enablement(BATTERY, plain), enablement(BATTERY, padded)
+
+    assert [one.state(name) for name in BATTERY.items] == [two.state(name) for name in BATTERY.items]
 
 
 def test_extensions_that_are_not_understood_are_no_condition() -> None:

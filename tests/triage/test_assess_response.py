@@ -255,6 +255,21 @@ def test_the_emergency_questions_alone_without_an_emergency_alert_nobody(line: L
     assert line.outbox() == []
 
 
+def test_a_call_for_help_in_the_free_text_is_brought_to_a_clinician_whatever_the_urgency(line: Line) -> None:
+    assessment = line.assessed({"other_concerns": "I feel suicidal because of the pain"})
+
+    assert urgency(assessment) == "routine"
+    assert "clinician_review" in {tag["code"] for tag in assessment["meta"]["tag"]}
+    assert line.outbox() == [("notify.routine", 1)]
+
+
+def test_a_response_that_was_entered_in_error_alerts_nobody(line: Line) -> None:
+    assessment = line.assessed({"chest_pain": "Y"}, status="entered-in-error")
+
+    assert assessment["status"] == "entered-in-error"
+    assert line.outbox() == []
+
+
 def test_while_intake_is_away_the_work_waits_and_is_not_counted_as_a_failure(line: Line) -> None:
     response_id = line.post(a_response({}))
     with FhirClient("http://127.0.0.1:9") as nobody, line.pool.connection() as connection:
