@@ -1,0 +1,111 @@
+"""Whichever process dies at whatever moment, every accepted response gets its one assessment and its alert."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from tests.journeys.system import System, a_system, settled
+from tests.waiting import eventually
+
+CHILDREN = ["postgres", "valkey", "web", "triage", "notify-urgent", "notify-routine", "background", "mail"]
+
+
+@pytest.fixture(scope="module")
+def system() -> Iterator[System]:
+    """A system of its own: it is killed again and again."""
+    with a_system() as running:
+        yield running
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("child", CHILDREN)
+def test_killing_a_process_again_and_again_loses_nothing(system: System, child: str) -> None:
+    def strike(number: int) -> None:
+        if number % 3 == 0:
+            system.kill(child)
+
+    rows = system.demo(strike)
+
+    assert [row.problem for row in rows] == [None] * len(rows)
+    settled(system)
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("worker", ["triage", "notify-urgent"])
+def test_killing_the_process_in_which_tasks_run_loses_nothing(system: System, worker: str) -> None:
+    def strike(number: int) -> None:
+        if number % 3 == 0:
+            for pid in children_of(system.process(worker).pid):
+                os.kill(pid, signal.SIGKILL)
+
+    rows = system.demo(strike)
+
+    assert [row.problem for row in rows] == [None] * len(rows)
+    settled(system)
+
+
+@pytest.mark.timeout(400)
+def test_emptying_the_broker_again_and_again_loses_nothing(system: System) -> None:
+    def strike(_number: int) -> None:
+        with redis.Redis.from_url(system.redis_url) as broker:
+            broker.flushall()
+
+    rows = system.demo(strike)
+
+    assert [row.problem for row in rows] == [None] * len(rows)
+    settled(system)
+
+
+@pytest.mark.timeout(400)
+def test_while_the_broker_is_frozen_alerts_go_out_without_it(system: System) -> None:
+    broker = system.process("valkey").pid
+    os.kill(broker, signal.SIGSTOP)
+    try:
+        rows = system.demo()
+    finally:
+        os.kill(broker, signal.SIGCONT)
+
+    assert [row.problem for row in rows] == [None] * len(rows)
+    settled(system)
+
+
+@pytest.mark.timeout(400)
+def test_after_the_supervisor_was_killed_nothing_runs_on_and_the_next_up_resumes(system: System) -> None:
+    supervisor = system.supervisor()
+    pids = [system.process(name).pid for name in CHILDREN]
+
+    def strike(number: int) -> None:
+        if number == 5:
+            os.kill(supervisor, signal.SIGKILL)
+            eventually(lambda: not any(alive(pid) for pid in pids), within_s=30)
+            system.up()
+
+    rows = system.demo(strike)
+
+    assert [row.problem for row in rows] == [None] * len(rows)
+    settled(system)
+
+
+def alive(pid: int) -> bool:
+    """True while that process runs (a zombie does not)."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:  # noqa: PTH123
+            return stat.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def children_of(pid: int) -> list[int]:
+    """Processes whose parent is `pid`."""
+    found = []
+    for name in os.listdir("/proc"):  # noqa: PTH208
+        if name.isdigit() and alive(int(name)):
+            with open(f"/proc/{name}/stat", encoding="utf-8") as stat:  # noqa: PTH123
+                if int(stat.read().rpartition(")")[2].split()[1]) == pid:
+                    found.append(int(name))
+    return found
