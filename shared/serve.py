@@ -24,7 +24,6 @@ def serve(app: ASGIApp, *, host: str, port: int) -> None:
         proxy_headers=False,
         timeout_graceful_shutdown=10,
         timeout_keep_alive=30,
-        limit_concurrency=512,
     )
 
 

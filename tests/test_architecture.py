@@ -29,6 +29,7 @@ DOORS = {
     "fastapi": {
         "shared.fhir.http",
         "shared.operations",
+        "shared.service_app",
         *(f"services.{name}.{module}" for name in SERVICES for module in ("app", "api", "pages")),
     },
 }

@@ -1,23 +1,19 @@
-"""Composition root of notify's web process: settings, pool, FHIR routes, pages, operations."""
+"""Composition root of notify's web process: settings, pool, FHIR routes, pages."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from collections.abc import Iterable
 
 from fastapi import FastAPI
-from starlette.responses import JSONResponse, Response
 
 from services.notify import api, pages, store
 from services.notify.settings import NotifySettings
 from shared.fhir import identity
-from shared.fhir.capability import capability_statement, parts_of
-from shared.fhir.http import FhirResponse, ResourceApi, install_error_handlers
+from shared.fhir.http import ResourceApi
 from shared.ids import DEFAULT_TENANT
-from shared.operations import Gauge, Metrics, check_database, install_operations, measure_work
+from shared.operations import Gauge, Metrics, measure_work
 from shared.postgres import Pool, open_pool
-from shared.version import VERSION
+from shared.service_app import service_app
 
 
 def create_app(settings: NotifySettings, *, metrics: Metrics | None = None) -> FastAPI:
@@ -25,35 +21,9 @@ def create_app(settings: NotifySettings, *, metrics: Metrics | None = None) -> F
     url = settings.notify_database_url.get_secret_value()
     pool = open_pool(url, schema=store.SCHEMA, size=settings.pool_size, name="web")
     resources = ResourceApi(pool, settings.public_url, DEFAULT_TENANT, identity.as_stored)
-    started = datetime.now(UTC)
-
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        yield
-        pool.close()
-
-    app = FastAPI(title="Sural notify", version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
-    install_error_handlers(app)
-    install_operations(
-        app,
-        service="notify",
-        checks={"database": check_database(pool)},
-        measure=lambda: measure(pool),
-        version=VERSION,
-        metrics=metrics,
-    )
+    app = service_app("notify", resources, api.CAPABILITIES, measure=lambda: measure(pool), metrics=metrics)
     app.include_router(api.routes(resources))
     app.include_router(pages.routes(pool, DEFAULT_TENANT, public_url=settings.public_url, sandbox=settings.sandbox))
-
-    @app.get("/fhir/metadata")
-    def metadata() -> Response:
-        parts = parts_of(api.CAPABILITIES)
-        return FhirResponse(capability_statement(parts, url=resources.base, version=VERSION, published=started))
-
-    @app.get("/capability/notify", include_in_schema=False)
-    def capability() -> Response:
-        return JSONResponse({"resource": parts_of(api.CAPABILITIES)})
-
     return app
 
 

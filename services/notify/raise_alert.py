@@ -24,6 +24,7 @@ from shared.fhir.codes import Urgency
 from shared.ids import uuid7
 from shared.jobs import MAX_ATTEMPTS, Claim
 from shared.postgres import DictConnection, Pool, database_now
+from shared.telemetry import correlated
 
 RAISE_URGENT, RAISE_ROUTINE = "raise.urgent", "raise.routine"
 RAISE_KIND = {NOTIFY_URGENT: RAISE_URGENT, NOTIFY_ROUTINE: RAISE_ROUTINE}
@@ -67,7 +68,8 @@ def _raise_one(notify: Notify, claim: Claim, resource: dict[str, Any] | None) ->
         return
     else:
         assessment = read_assessment(resource, claim.ref, otherwise=otherwise)
-    with notify.pool.connection() as connection, connection.transaction():
+    correlation = assessment.response_id or claim.ref.id
+    with correlated(correlation=correlation), notify.pool.connection() as connection, connection.transaction():
         if jobs.finish(connection, claim):
             effect = take_in(connection, notify.plan, assessment, database_now(connection))
             log.info(

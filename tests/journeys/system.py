@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,10 +79,8 @@ class System:
 
     def kill(self, name: str) -> None:
         """SIGKILL to the process of that name, if it is not just being restarted."""
-        try:
+        with suppress(ProcessLookupError):
             os.kill(self.process(name).pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
 
     def demo(self, at_each: Any = lambda _number: None) -> list[Row]:
         """The demonstration; `at_each` is called with the number of each example before it is posted."""

@@ -107,7 +107,7 @@ def test_everything_that_a_response_leads_to_is_valid_r4(client: httpx.Client) -
     def delivered() -> list[dict[str, Any]]:
         return [e["resource"] for e in client.get("/fhir/Communication", params=by_alert).json().get("entry", [])]
 
-    resources = eventually(delivered, within_s=20) + [task]
+    resources = [*eventually(delivered, within_s=20), task]
     resources += [e["resource"] for e in client.get("/fhir/CommunicationRequest", params=by_alert).json()["entry"]]
     for resource_type in ("RiskAssessment", "DetectedIssue", "Provenance"):
         resources += by_response(client, resource_type, response_id)

@@ -1,0 +1,1 @@
+"""Measurements against a running system; run by hand, never as tests."""
