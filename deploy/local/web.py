@@ -25,7 +25,7 @@ from shared.serve import serve
 from shared.telemetry import configure_logging
 from shared.version import VERSION
 
-NOTIFY_PATHS = ("/worklist", "/static", "/capability/notify")
+NOTIFY_PATHS = ("/worklist", "/capability/notify")
 
 
 class OneBase:
@@ -91,7 +91,7 @@ PAGE_HEADERS = {
 HOME = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Sural</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="stylesheet" href="/static/worklist.css"></head><body>
+<link rel="stylesheet" href="/worklist/style.css"></head><body>
 <p class="sandbox">Sandbox: test data only. Nobody is asked for a password, and no clinician is on call.</p>
 <main><h1>Sural</h1>
 <p>Triage of pain behind the knee, in the calf and behind the ankle: a FHIR QuestionnaireResponse comes in, an explained

@@ -46,11 +46,21 @@ def test_what_is_less_urgent_than_same_day_alerts_nobody(service: Service, triag
     assert service.rows("SELECT * FROM alert") == []
 
 
-def test_a_preliminary_assessment_alerts_only_as_an_emergency(service: Service, triage: Triage) -> None:
-    service.hears(triage.publish(an_assessment("same_day", status="preliminary", patient="Patient/mild")))
-    service.hears(triage.publish(an_assessment("emergency", status="preliminary", patient="Patient/severe")))
+@pytest.mark.parametrize("urgency", ["emergency", "same_day"])
+def test_the_emergency_questions_alone_alert_because_the_rest_may_never_come(
+    service: Service, triage: Triage, urgency: str
+) -> None:
+    service.hears(triage.publish(an_assessment(urgency, status="preliminary")))
 
-    assert service.alert()["subject_key"] == "Patient/severe"
+    assert service.alert()["urgency"] == urgency
+
+
+def test_the_finished_form_joins_the_alert_of_its_emergency_questions(service: Service, triage: Triage) -> None:
+    service.hears(triage.publish(an_assessment("same_day", status="preliminary")))
+    service.hears(triage.publish(an_assessment("same_day")))
+
+    service.alert()
+    assert service.events() == ["opened", "joined"]
 
 
 def test_two_copies_of_one_message_raise_one_alert(service: Service, triage: Triage) -> None:
