@@ -221,7 +221,7 @@ def test_mild_ankle_pain_with_every_question_answered_is_routine_and_never_self_
     assert assessment.urgency is Urgency.ROUTINE
 
 
-@pytest.mark.parametrize("fact", [fact.name for fact in PACK.content.facts if fact.screen is Screen.PAGE_1])
+@pytest.mark.parametrize("fact", [fact.name for fact in PACK.screened if fact.screen is Screen.PAGE_1])
 def test_one_unanswered_question_of_page_1_is_a_same_day_call(fact: str) -> None:
     missing: Value = NOT_SURE if PACK.facts[fact].kind is FactKind.PRESENCE else UNKNOWN
 
@@ -245,7 +245,8 @@ def test_two_unanswered_safety_questions_with_a_sudden_start_are_a_same_day_call
 
 
 def test_examination_items_that_nobody_recorded_do_not_count_as_an_incomplete_screen() -> None:
-    assert all(fact.screen is Screen.NONE for fact in PACK.content.facts if fact.clinician)
+    assert not [fact.name for fact in PACK.screened if fact.clinician]
+    assert examined().floors == ()
 
 
 @pytest.mark.parametrize("rule", PACK.content.safety.contradictions, ids=lambda rule: rule.id)
@@ -318,6 +319,18 @@ def test_site_alone_without_any_symptom_is_too_little_information() -> None:
 
     assert "insufficient_information" in assess(**unknown).raises
     assert "insufficient_information" not in assess(**unknown, knee_swollen=YES).raises
+
+
+def test_fever_with_pain_of_8_is_an_emergency_whatever_is_known_about_swollen_joints() -> None:
+    for swollen in (YES, NO, NOT_SURE):
+        assert assess(fever_or_chills_answer=YES, severity_0_10=8, knee_swollen=swollen).urgency is Urgency.EMERGENCY
+
+
+def test_a_pale_feverish_child_is_seen_the_same_day_for_the_paleness_too() -> None:
+    assessment = assess(age_years=7, fever_or_chills_answer=YES, pallor=YES)
+
+    assert line_verdict(assessment, "RFX-24f") is Verdict.FIRED
+    assert at_least(assessment, Urgency.SAME_DAY)
 
 
 def test_safeguarding_lines_are_for_clinicians_only_and_raise_no_name() -> None:

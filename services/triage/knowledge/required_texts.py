@@ -34,7 +34,7 @@ REQUIRED_TEXTS: dict[str, frozenset[str]] = {
     "score.indeterminate": frozenset({"title"}),
     "score.unknown_items": frozenset({"items"}),
     "score.not_computed": frozenset({"title"}),
-    # the text that every output carries (dossier, section 9)
+    # the text that every output carries
     "every_output": frozenset({"time"}),
     # page 1 alone, no flag fired: there is no urgency yet
     "disposition.none": frozenset(),

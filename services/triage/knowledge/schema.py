@@ -182,7 +182,7 @@ class FactsFile(Strict):
 
 
 class LineTable(Strict):
-    """red_flags.toml, one `[[flag.line]]` per line of the dossier.
+    """red_flags.toml, one `[[flag.line]]` per criterion.
 
     ```toml
     [[flag.line]]
