@@ -82,6 +82,7 @@ def run_worker(app: Celery, queue: str, *, log_level: str = "info") -> None:
     """Consume a queue and its canary queue, one task at a time, until told to stop (SIGTERM: finish, then end)."""
     app.worker_main(
         [
+            "--quiet",
             "worker",
             f"--queues={queue},{canary_queue(queue)}",
             "--pool=prefork",

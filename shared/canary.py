@@ -12,10 +12,13 @@ import psycopg
 from celery import Celery
 
 from shared.broker import BROKER_ERRORS, Publisher, canary_queue
+from shared.loops import run_every
 from shared.postgres import DictConnection, Pool, connect
 
 INTERVAL_S = 10.0
 STALE_S = 60.0
+BACKGROUND = "background"
+"""Stands in the place of a queue for the process that runs the loops."""
 
 
 def task_name(queue: str) -> str:
@@ -51,6 +54,21 @@ def send_canaries(publisher: Publisher, queues: Sequence[str], stop: threading.E
             publisher.close()
         stop.wait(INTERVAL_S)
     publisher.close()
+
+
+def run_heartbeat(url: str, schema: str, stop: threading.Event) -> None:
+    """Note every few seconds that this service's background process runs, until `stop`."""
+
+    def beat() -> None:
+        with connect(url, schema=schema) as connection:
+            note_seen(connection, BACKGROUND)
+
+    run_every(f"{schema}-heartbeat", INTERVAL_S, beat, stop)
+
+
+def check_background(url: str, schema: str) -> str | None:
+    """None when the background process of this service ran within the last minute, else one sentence."""
+    return check_worker(url, schema, BACKGROUND)
 
 
 def check_worker(url: str, schema: str, queue: str) -> str | None:

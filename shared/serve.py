@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Callable, Sequence
 
@@ -27,14 +28,25 @@ def serve(app: ASGIApp, *, host: str, port: int) -> None:
     )
 
 
+WATCH_S = 1.0
+
+
 def run_loops(loops: Sequence[Loop]) -> None:
-    """Run each loop in a thread of its own until SIGTERM or SIGINT, then let all of them end."""
+    """Run each loop in a thread of its own until SIGTERM or SIGINT, then let all of them end.
+
+    A loop that ended by itself ends the process with status 1: whoever started it starts it anew, whole.
+    """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     threads = [threading.Thread(target=run, args=(stop,), name=name) for name, run in loops]
     for thread in threads:
         thread.start()
-    stop.wait()
+    lost = ""
+    while not lost and not stop.wait(WATCH_S):
+        lost = next((thread.name for thread in threads if not thread.is_alive()), "")
+    stop.set()
     for thread in threads:
         thread.join(timeout=15)
+    if lost:
+        sys.exit(f"The loop {lost} ended.")

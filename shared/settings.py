@@ -56,6 +56,17 @@ class ServiceSettings(BaseSettings):
         return cls.model_validate(given)
 
 
+def owner_database_url(environment: Mapping[str, str] | None = None) -> str:
+    """SURAL_DATABASE_URL, or the content of the file in SURAL_DATABASE_URL_FILE: the owner, for migrations only.
+
+    Raises KeyError when neither is set.
+    """
+    values = os.environ if environment is None else environment
+    if path := values.get("SURAL_DATABASE_URL_FILE"):
+        return Path(path).read_text(encoding="utf-8").strip()
+    return values["SURAL_DATABASE_URL"]
+
+
 def is_loopback(host: str) -> bool:
     """True for localhost and 127.0.0.0/8 and ::1."""
     if host == "localhost":

@@ -11,7 +11,7 @@ from typing import Any
 from services.intake.questionnaires import shipped
 from shared.fhir.codes import CS_ANSWER, YES_NO_SYSTEM
 from shared.fhir.enable_when import Enablement, enablement
-from shared.fhir.questionnaire import QuestionnaireIndex, QuestionItem
+from shared.fhir.questionnaire import QuestionItem, QuestionnaireIndex
 
 SENDER = "https://ehr.example.org/filled-form"
 

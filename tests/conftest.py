@@ -1,4 +1,4 @@
-"""Real servers for the tests: one PostgreSQL and one Valkey per run, and a fresh migrated database per test."""
+"""Real servers for the tests: one PostgreSQL and one Valkey per run, and an empty migrated database for each test."""
 
 from __future__ import annotations
 
@@ -8,16 +8,12 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from deploy.local.servers import EmbeddedPostgres, EmbeddedValkey
-from tests.waiting import eventually
-
-TEMPLATE = "sural_template"
 
 
 @dataclass(frozen=True)
@@ -33,9 +29,7 @@ class Servers:
 
     def service(self, service: str, database: str) -> str:
         login = conninfo_to_dict(self.owner_url)
-        return (
-            f"postgresql://sural_{service}:{self.password}@{login['host']}:{login['port']}/{database}"
-        )
+        return f"postgresql://sural_{service}:{self.password}@{login['host']}:{login['port']}/{database}"
 
 
 @dataclass(frozen=True)
@@ -73,8 +67,8 @@ def environment(servers: Servers, database: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def template(servers: Servers) -> str:
-    """A database with all migrations and published content, to be copied for each test."""
+def migrated(servers: Servers) -> Database:
+    """The run's database with all migrations and published content."""
     from services.intake.__main__ import migrate as migrate_intake
     from services.intake.settings import IntakeSettings
     from services.notify.__main__ import migrate as migrate_notify
@@ -82,35 +76,42 @@ def template(servers: Servers) -> str:
     from services.triage.__main__ import migrate as migrate_triage
     from services.triage.settings import TriageSettings
 
-    with psycopg.connect(servers.owner_url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {TEMPLATE}")
-    values = environment(servers, TEMPLATE)
-    owner = servers.owner(TEMPLATE)
+    name = "sural"
+    values = environment(servers, name)
+    owner = servers.owner(name)
     migrate_intake(owner, IntakeSettings.load(values))
     migrate_triage(owner, TriageSettings.load(values))
     migrate_notify(owner, NotifySettings.load(values))
-    return TEMPLATE
+    urls = [servers.service(service, name) for service in ("intake", "triage", "notify")]
+    return Database(name, owner, *urls)
 
 
 @pytest.fixture
-def database(servers: Servers, template: str) -> Iterator[Database]:
-    name = f"test_{secrets.token_hex(6)}"
-    with psycopg.connect(servers.owner_url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
-        yield Database(
-            name,
-            servers.owner(name),
-            servers.service("intake", name),
-            servers.service("triage", name),
-            servers.service("notify", name),
-        )
-        eventually(lambda: dropped(connection, name), within_s=20)
+def database(migrated: Database) -> Iterator[Database]:
+    """The database as migrations left it: what the test wrote is deleted after it."""
+    yield migrated
+    with psycopg.connect(migrated.owner_url, autocommit=True) as owner:
+        owner.execute("SET lock_timeout = '10s'")
+        owner.execute(EMPTY)
 
 
-def dropped(connection: psycopg.Connection[Any], name: str) -> bool:
-    """Drop a test's database; False while a connection of the test is still closing."""
-    try:
-        connection.execute(f"DROP DATABASE {name}")
-    except psycopg.errors.ObjectInUse:
-        return False
-    return True
+EMPTY = """
+DO $$
+DECLARE
+    found record;
+BEGIN
+    FOR found IN
+        SELECT schemaname, tablename FROM pg_tables
+        WHERE schemaname IN ('intake', 'triage', 'notify') AND tablename NOT IN ('migration', 'questionnaire')
+    LOOP
+        IF found.tablename LIKE 'resource%' THEN
+            EXECUTE format('DELETE FROM %I.%I WHERE type NOT IN (''Questionnaire'', ''Device'')',
+                           found.schemaname, found.tablename);
+        ELSE
+            EXECUTE format('TRUNCATE %I.%I CASCADE', found.schemaname, found.tablename);
+        END IF;
+    END LOOP;
+END
+$$
+"""
+"""Everything that a test can write, but not what migrations publish."""

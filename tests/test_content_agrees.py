@@ -22,7 +22,7 @@ from services.triage.engine.results import Assessment, Scope, Verdict
 from services.triage.engine.state import State
 from services.triage.engine.truth import NO as ABSENT
 from services.triage.engine.truth import UNKNOWN, YES
-from services.triage.findings import read_findings
+from services.triage.findings import FactReader
 from services.triage.knowledge.loader import PACKS, load_pack
 from shared.fhir.answer_values import Coding
 from shared.fhir.codes import NO, NOT_SURE
@@ -66,6 +66,11 @@ def index() -> QuestionnaireIndex:
 @cache
 def pack() -> Pack:
     return load_pack(PACKS / "posterior-lower-limb" / "1.0.0")
+
+
+def read_findings(response: dict[str, Any]) -> Findings:
+    """What the pack reads from a response to its Questionnaire."""
+    return FactReader(index(), pack().content.facts).read(response).findings
 
 
 def questions() -> Iterator[QuestionItem]:
@@ -118,14 +123,14 @@ def _fill(items: Iterator[QuestionItem], answers: Json) -> Iterator[Json]:
 
 def truth(name: str, **answers: Any) -> int:
     """What a fact is, given these answers: YES, ABSENT or UNKNOWN."""
-    state = State(pack(), read_findings(index(), form(answers), pack().content.facts), Scope.FULL)
+    state = State(pack(), read_findings(form(answers)), Scope.FULL)
     value = state.values[pack().slots[name]]
     assert isinstance(value, int)
     return value
 
 
 def finding(name: str, **answers: Any) -> Any:
-    return read_findings(index(), form(answers), pack().content.facts).get(name).value
+    return read_findings(form(answers)).get(name).value
 
 
 def test_the_pack_is_for_this_version_of_the_questionnaire() -> None:
@@ -236,7 +241,7 @@ def test_a_question_that_is_not_put_could_not_have_changed_the_result(link_id: s
         if enablement(index(), body).state(link_id) is not Enablement.DISABLED:
             continue
         hidden += 1
-        given = read_findings(index(), body, pack().content.facts)
+        given = read_findings(body)
         name = next(fact.name for fact in pack().content.facts if fact.link_id == link_id)
         answered_as = (Finding(value, visibility=Visibility.HIDDEN_NO) for value in Presence)
         results = [
@@ -441,7 +446,7 @@ def test_page_1_is_decided_by_page_1_alone() -> None:
     denied = {fact.link_id: NO for fact in pack().content.facts if fact.screen is Screen.PAGE_1}
     follow_ups = {"foot_cold", "foot_pale", "foot_blue", "both_legs_weak", "both_legs_numb"}
     answers = {link_id: answer for link_id, answer in denied.items() if link_id not in follow_ups}
-    findings = read_findings(index(), form({**answers, "age_years": 40}), pack().content.facts)
+    findings = read_findings(form({**answers, "age_years": 40}))
     assessment = evaluate(pack(), findings, scope=Scope.PAGE_1)
 
     assert assessment.fired == ()
@@ -488,7 +493,7 @@ def test_an_example_is_accepted_or_refused_as_expected(example: Json) -> None:
 def test_an_example_gets_its_urgency_and_its_red_flags(example: Json) -> None:
     body = parse_resource((EXAMPLES / example["file"]).read_bytes(), resource_type="QuestionnaireResponse").resource
     scope = Scope.PAGE_1 if body["status"] == "in-progress" else Scope.FULL
-    assessment = evaluate(pack(), read_findings(index(), body, pack().content.facts), scope=scope)
+    assessment = evaluate(pack(), read_findings(body), scope=scope)
 
     assert assessment.urgency == example["urgency"]
     assert sorted(result.flag.id for result in assessment.fired) == example["flags"]
@@ -498,7 +503,7 @@ def test_an_example_gets_its_urgency_and_its_red_flags(example: Json) -> None:
 def test_a_cold_foot_three_weeks_after_a_major_operation_is_an_emergency_of_the_circulation() -> None:
     operated = {"operation_12w": Y, "major_surgery_12w": Y, "recent_surgery_4w": Y}
     body = a_response({"foot_cold_pale_blue": Y, "foot_cold": Y, "onset": "gradual", **operated})
-    assessment = evaluate(pack(), read_findings(index(), body, pack().content.facts))
+    assessment = evaluate(pack(), read_findings(body))
 
     fired = [line.line.id for flag in assessment.fired for line in flag.lines if line.verdict is Verdict.FIRED]
     assert "RFX-02e" in fired

@@ -29,9 +29,7 @@ def main(venv: Path, lock: Path, stamp: Path) -> int:
             draft.replace(stamp)
     except subprocess.CalledProcessError as error:
         step = "pip could not install the requirements" if "pip" in error.cmd else "venv could not be made"
-        return refuse(
-            f"{step} (see above).", "Check the connection to the package index and the free disk space."
-        )
+        return refuse(f"{step} (see above).", "Check the connection to the package index and the free disk space.")
     except OSError as error:
         return refuse(f"{venv} cannot be written: {error.strerror}.", "Use a checkout that you may write to.")
     except KeyboardInterrupt:
@@ -56,9 +54,7 @@ def make(venv: Path, lock: Path) -> None:
     ]
     quiet = [] if sys.stderr.isatty() else ["--quiet"]
     options: list[str | Path] = ["--require-hashes", "--only-binary=:all:", "--requirement", lock]
-    environment = {
-        name: value for name, value in os.environ.items() if name not in ("PIP_USER", "PIP_TARGET")
-    }
+    environment = {name: value for name, value in os.environ.items() if name not in ("PIP_USER", "PIP_TARGET")}
     subprocess.run([*pip, *quiet, *options], check=True, env=environment)
     say("ready")
 

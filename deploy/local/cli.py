@@ -144,9 +144,7 @@ def demo(port: PortOption = DEFAULT_PORT, data: DataOption = None) -> None:
 @app.command()
 def triage(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", exists=True, dir_okay=False)],
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the FHIR resources, one line a file")
-    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the FHIR resources, one line a file")] = False,
 ) -> None:
     """Assess QuestionnaireResponse files without any server. Exit code 1 if one cannot be assessed."""
     from deploy.local.triage_output import print_triaged

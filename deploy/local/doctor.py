@@ -61,9 +61,7 @@ def _python() -> str:
 
 def _packages() -> str:
     if not STAMP.exists():
-        return (
-            f"{_installed()} packages; this environment was not made by ./sural, so the lock is not checked"
-        )
+        return f"{_installed()} packages; this environment was not made by ./sural, so the lock is not checked"
     if STAMP.read_bytes() != LOCK.read_bytes():
         raise StartError("The environment is not what the lock says.", "Call ./sural once more.")
     return f"{_installed()} packages, as locked"
@@ -133,9 +131,5 @@ def _urls(data: DataFolder) -> dict[str, str]:
     """The URLs that can be asked now: those of the environment, and the embedded ones while they run."""
     embedded = embedded_servers(data.path, os.environ)
     if embedded and running.find(data) is None:
-        return {
-            name: os.environ[name]
-            for name in ("SURAL_DATABASE_URL", "SURAL_REDIS_URL")
-            if name not in embedded
-        }
+        return {name: os.environ[name] for name in ("SURAL_DATABASE_URL", "SURAL_REDIS_URL") if name not in embedded}
     return server_variables(os.environ, {name: server.url for name, server in embedded.items()}, data)

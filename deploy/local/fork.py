@@ -58,9 +58,7 @@ class ForkedModule:
                 os.kill(self.pid, sig)
 
 
-def fork_module(
-    module: str, arguments: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path
-) -> ForkedModule:
+def fork_module(module: str, arguments: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path) -> ForkedModule:
     """Run a module in a child with its output appended to `log`. It and all that it forks die with us."""
     parent = os.getpid()
     sys.stdout.flush()

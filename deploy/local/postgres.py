@@ -179,9 +179,7 @@ class EmbeddedPostgres(EmbeddedServer):
 
     def _explain(self, reason: str) -> StartError:
         complaints = [line for line in reason.splitlines() if re.search(r"FATAL:|PANIC:|error:", line)]
-        said = (
-            re.sub(r"^.*?(FATAL|PANIC|error):\s*", "", complaints[0]) if complaints else "it gave no reason"
-        )
+        said = re.sub(r"^.*?(FATAL|PANIC|error):\s*", "", complaints[0]) if complaints else "it gave no reason"
         return StartError(
             f"PostgreSQL cannot use the data in {self._cluster} ({said}).",
             f"See {self.log}; restore the folder from a backup, or start with a new one (--data).",

@@ -70,9 +70,7 @@ def _package_folder(name: str) -> Path | None:
 
 def _installed_postgres() -> list[Path]:
     found = [Path(program).resolve().parent for program in [shutil.which("postgres")] if program]
-    by_version = sorted(
-        DEBIAN_POSTGRES.glob("*/bin"), key=lambda folder: _number(folder.parent.name), reverse=True
-    )
+    by_version = sorted(DEBIAN_POSTGRES.glob("*/bin"), key=lambda folder: _number(folder.parent.name), reverse=True)
     return [folder for folder in (*by_version, *found) if (folder / "initdb").exists()]
 
 

@@ -59,9 +59,7 @@ def run(data: DataFolder, *, port: int, ready: Callable[[], None], plan: Plan = 
     started = running.now()
 
     def changed(kept: Sequence[Kept]) -> None:
-        processes = [
-            running.Process(one.name, one.process.pid, one.since, one.restarts) for one in kept if one.process
-        ]
+        processes = [running.Process(one.name, one.process.pid, one.since, one.restarts) for one in kept if one.process]
         running.announce(data, running.Running(os.getpid(), port, started, processes))
 
     with lock, Supervisor(data, report=_report, changed=changed) as supervisor:

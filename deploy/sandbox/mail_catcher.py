@@ -95,8 +95,7 @@ def _linked(text: str) -> str:
     """The text escaped, with its web addresses as links."""
     parts = (html.escape(part) for part in LINK.split(text))
     return "".join(
-        f'<a href="{part}" rel="noreferrer">{part}</a>' if position % 2 else part
-        for position, part in enumerate(parts)
+        f'<a href="{part}" rel="noreferrer">{part}</a>' if position % 2 else part for position, part in enumerate(parts)
     )
 
 
@@ -121,9 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--http-port", type=int, default=8025)
     parser.add_argument("--store", type=Path, help="file that keeps the messages over a restart")
     given = parser.parse_args(arguments)
-    asyncio.run(
-        serve(Mailbox(given.store), host=given.host, smtp_port=given.smtp_port, http_port=given.http_port)
-    )
+    asyncio.run(serve(Mailbox(given.store), host=given.host, smtp_port=given.smtp_port, http_port=given.http_port))
 
 
 if __name__ == "__main__":

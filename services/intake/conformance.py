@@ -64,9 +64,7 @@ class _Checker:
         issue_code: str,
         severity: Severity = Severity.ERROR,
     ) -> None:
-        self.problems.append(
-            Problem(Category.UNPROCESSABLE, code, message, expression, link_id, severity, issue_code)
-        )
+        self.problems.append(Problem(Category.UNPROCESSABLE, code, message, expression, link_id, severity, issue_code))
 
     # Places: what stands where, in which order, how often, and what is missing.
 
@@ -309,9 +307,7 @@ class _Checker:
                     issue_code="invalid",
                 )
 
-    def _check_answer(
-        self, node: Node, item: QuestionItem, number: int, kind: str, value: AnswerValue
-    ) -> None:
+    def _check_answer(self, node: Node, item: QuestionItem, number: int, kind: str, value: AnswerValue) -> None:
         fault: Fault | None = None
         if kind not in item.answer_kinds:
             wanted = " or ".join(f"value{each}" for each in item.answer_kinds)

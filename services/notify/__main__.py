@@ -1,15 +1,15 @@
-"""Command line of notify: serve | worker urgent|routine | background | migrate | healthcheck [web|urgent|routine]."""
+"""Command line of notify: serve | worker urgent|routine | background | migrate | healthcheck [process]."""
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import urllib.request
 from pathlib import Path
 
 from services.notify.settings import NotifySettings
 from shared.events import NOTIFY_ROUTINE, NOTIFY_URGENT
+from shared.settings import owner_database_url
 from shared.telemetry import configure_logging
 
 QUEUES = {"urgent": NOTIFY_URGENT, "routine": NOTIFY_ROUTINE}
@@ -19,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m services.notify", description=__doc__)
     parser.add_argument("command", choices=["serve", "worker", "background", "migrate", "healthcheck"])
-    parser.add_argument("process", nargs="?", choices=["web", *QUEUES], default="web")
+    parser.add_argument("process", nargs="?", choices=["web", "background", *QUEUES], default="web")
     given = parser.parse_args(arguments)
     if given.command == "worker" and given.process not in QUEUES:
         parser.error("say which worker: urgent or routine")
@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
 
             run_loops(loops(settings))
         case "migrate":
-            migrate(os.environ["SURAL_DATABASE_URL"], settings)
+            migrate(owner_database_url(), settings)
         case _:
             return healthcheck(given.process, settings)
     return 0
@@ -62,6 +62,12 @@ def healthcheck(process: str, settings: NotifySettings) -> int:
         from shared.canary import check_worker
 
         problem = check_worker(settings.notify_database_url.get_secret_value(), "notify", QUEUES[process])
+        print(problem or "ready")  # noqa: T201
+        return 1 if problem else 0
+    if process == "background":
+        from shared.canary import check_background
+
+        problem = check_background(settings.notify_database_url.get_secret_value(), "notify")
         print(problem or "ready")  # noqa: T201
         return 1 if problem else 0
     with urllib.request.urlopen(f"http://127.0.0.1:{settings.port}/readyz", timeout=3) as answer:

@@ -20,7 +20,7 @@ from services.notify.reconcile import reconcile
 from services.notify.settings import NotifySettings
 from shared import jobs
 from shared.broker import Publisher, make_celery
-from shared.canary import send_canaries
+from shared.canary import run_heartbeat, send_canaries
 from shared.events import NOTIFY_ROUTINE, NOTIFY_URGENT
 from shared.loops import run_every
 
@@ -47,8 +47,13 @@ def loops(settings: NotifySettings) -> list[Loop]:
     running: list[Loop] = [
         (name, partial(run_every, name, interval_s, function)) for name, interval_s, function in every
     ]
+    url = settings.notify_database_url.get_secret_value()
     queues = (NOTIFY_URGENT, NOTIFY_ROUTINE)
-    return [*running, ("notify-canary", lambda stop: send_canaries(publisher, queues, stop))]
+    return [
+        *running,
+        ("notify-canary", lambda stop: send_canaries(publisher, queues, stop)),
+        ("notify-heartbeat", lambda stop: run_heartbeat(url, store.SCHEMA, stop)),
+    ]
 
 
 def look_at_triage(notify: Notify) -> None:

@@ -1,15 +1,15 @@
-"""Command line of triage: serve | worker | background | migrate | healthcheck [web|worker]."""
+"""Command line of triage: serve | worker | background | migrate | healthcheck [web|worker|background]."""
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import urllib.request
 from pathlib import Path
 
 from services.triage.settings import TriageSettings
 from shared.events import TRIAGE
+from shared.settings import owner_database_url
 from shared.telemetry import configure_logging
 
 
@@ -17,7 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m services.triage", description=__doc__)
     parser.add_argument("command", choices=["serve", "worker", "background", "migrate", "healthcheck"])
-    parser.add_argument("process", nargs="?", choices=["web", "worker"], default="web")
+    parser.add_argument("process", nargs="?", choices=["web", "worker", "background"], default="web")
     given = parser.parse_args(arguments)
     settings = TriageSettings.load()
     configure_logging(service="triage", level=settings.log_level)
@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
 
             run_loops(loops(settings))
         case "migrate":
-            migrate(os.environ["SURAL_DATABASE_URL"], settings)
+            migrate(owner_database_url(), settings)
         case _:
             return healthcheck(given.process, settings)
     return 0
@@ -62,6 +62,12 @@ def healthcheck(process: str, settings: TriageSettings) -> int:
         from shared.canary import check_worker
 
         problem = check_worker(settings.triage_database_url.get_secret_value(), "triage", TRIAGE)
+        print(problem or "ready")  # noqa: T201
+        return 1 if problem else 0
+    if process == "background":
+        from shared.canary import check_background
+
+        problem = check_background(settings.triage_database_url.get_secret_value(), "triage")
         print(problem or "ready")  # noqa: T201
         return 1 if problem else 0
     with urllib.request.urlopen(f"http://127.0.0.1:{settings.port}/readyz", timeout=3) as answer:

@@ -127,16 +127,6 @@ class FactReader:
         return found
 
 
-def read_response(index: QuestionnaireIndex, response: Mapping[str, Any], facts: Sequence[FactDefinition]) -> Reading:
-    """Read one response; see `FactReader.read`."""
-    return FactReader(index, facts).read(response)
-
-
-def read_findings(index: QuestionnaireIndex, response: Mapping[str, Any], facts: Sequence[FactDefinition]) -> Findings:
-    """What one response says about each fact; see `FactReader.read`."""
-    return FactReader(index, facts).read(response).findings
-
-
 def _given(fact: FactDefinition, item: QuestionItem, answers: Sequence[Answer]) -> Finding:
     """One value of all answers; where they disagree, every reading as an alternative."""
     read = [_READERS[fact.kind](fact, item, answer) for answer in answers]

@@ -19,9 +19,7 @@ from shared.fhir.codes import NOT_SURE
 
 DATA_ABSENT_REASON: Final = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 
-UNKNOWN_CODES: Final = frozenset(
-    {NOT_SURE, "UNK", "NI", "NASK", "NAV", "MSK", "asked-unknown", "asked-declined"}
-)
+UNKNOWN_CODES: Final = frozenset({NOT_SURE, "UNK", "NI", "NASK", "NAV", "MSK", "asked-unknown", "asked-declined"})
 """Codes of HL7 v2-0532, NullFlavor and data-absent-reason that say: the answer is not known."""
 
 COMPARISONS: Final = {"=": eq, "!=": ne, ">": gt, "<": lt, ">=": ge, "<=": le}

@@ -145,9 +145,7 @@ def _elements(name: str, line: str) -> Iterator[Element]:
             base,
             kind_name,
             match[1] == "1",
-            _bound_check(systems)
-            if systems and kind_name == "code"
-            else PRIMITIVES.get(kind_name, _anything),
+            _bound_check(systems) if systems and kind_name == "code" else PRIMITIVES.get(kind_name, _anything),
             primitive,
             many,
             systems,

@@ -231,9 +231,7 @@ class ResponseView:
             self._judged[condition.number] = self._judge(condition, gate, found, self.root)
         return self._judged[condition.number]
 
-    def _judge(
-        self, condition: Condition, gate: QuestionItem, nodes: list[Node], scope: Place
-    ) -> bool | None:
+    def _judge(self, condition: Condition, gate: QuestionItem, nodes: list[Node], scope: Place) -> bool | None:
         """What these occurrences of the gate say; without any, it would stand in `scope`."""
         values = [value for node in nodes for value in node.values if value is not None]
         state = self.state_at(gate, nodes[0].place if nodes else scope)

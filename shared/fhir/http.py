@@ -143,9 +143,7 @@ def install_error_handlers(app: FastAPI) -> None:
                 log.warning("database unavailable", extra={"error": type(error).__name__})
                 return outcome_response(stopped.problems, 503)
         reference = secrets.token_hex(6)
-        log.error(
-            "unexpected error", extra={"reference": reference, "error": type(error).__name__}, exc_info=error
-        )
+        log.error("unexpected error", extra={"reference": reference, "error": type(error).__name__}, exc_info=error)
         problem = Problem(
             Category.FAULT,
             "unexpected",
@@ -220,9 +218,7 @@ class ResourceApi:
     def search(self, request: Request, resource_type: str, allowed: frozenset[str]) -> Response:
         """A searchset Bundle with self and next links."""
         strict = "handling=strict" in request.headers.get("prefer", "").replace(" ", "")
-        search = parse_search(
-            resource_type, request.query_params.multi_items(), allowed=allowed, strict=strict
-        )
+        search = parse_search(resource_type, request.query_params.multi_items(), allowed=allowed, strict=strict)
         return self.answer_search(search)
 
     def answer_search(self, search: Search) -> Response:

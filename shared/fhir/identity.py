@@ -106,7 +106,5 @@ def _merged(sent: Any, ours: dict[str, Any]) -> dict[str, Any]:
     """The sender's profile, security and tags stay; version, time and digest are the server's."""
     if not isinstance(sent, dict):
         return ours
-    kept = [
-        e for e in sent.get("extension", []) if isinstance(e, dict) and e.get("url") != EXT_CONTENT_SHA256
-    ]
+    kept = [e for e in sent.get("extension", []) if isinstance(e, dict) and e.get("url") != EXT_CONTENT_SHA256]
     return {**sent, **ours, "extension": [*kept, *ours["extension"]]}

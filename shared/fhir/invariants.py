@@ -48,9 +48,7 @@ class Invariant:
     message: str
 
 
-_QTY_3 = Invariant(
-    "qty-3", implies("code", "system"), "A unit code needs the system it comes from; add 'system'."
-)
+_QTY_3 = Invariant("qty-3", implies("code", "system"), "A unit code needs the system it comes from; add 'system'.")
 
 INVARIANTS: dict[str, tuple[Invariant, ...]] = {
     "Extension": (
@@ -85,15 +83,9 @@ INVARIANTS: dict[str, tuple[Invariant, ...]] = {
             "'start' is later than 'end'; swap or correct them.",
         ),
     ),
-    "Attachment": (
-        Invariant("att-1", implies("data", "contentType"), "'data' needs 'contentType'; add it."),
-    ),
-    "ContactPoint": (
-        Invariant("cpt-2", implies("value", "system"), "'value' needs 'system' (phone, email, ...)."),
-    ),
-    "Expression": (
-        Invariant("exp-1", needs("expression", "reference"), "Give 'expression' or 'reference'."),
-    ),
+    "Attachment": (Invariant("att-1", implies("data", "contentType"), "'data' needs 'contentType'; add it."),),
+    "ContactPoint": (Invariant("cpt-2", implies("value", "system"), "'value' needs 'system' (phone, email, ...)."),),
+    "Expression": (Invariant("exp-1", needs("expression", "reference"), "Give 'expression' or 'reference'."),),
     "Timing.repeat": (
         Invariant("tim-1", implies("duration", "durationUnit"), "'duration' needs 'durationUnit'."),
         Invariant("tim-2", implies("period", "periodUnit"), "'period' needs 'periodUnit'."),
@@ -112,9 +104,7 @@ INVARIANTS: dict[str, tuple[Invariant, ...]] = {
         ),
     ),
     "Questionnaire": (
-        Invariant(
-            "que-2", lambda node: distinct(link_ids(node)), "A linkId is used twice; make them unique."
-        ),
+        Invariant("que-2", lambda node: distinct(link_ids(node)), "A linkId is used twice; make them unique."),
     ),
     "Questionnaire.item": (
         Invariant("que-1", group_or_display, "A group needs items, and a display must not have any."),
@@ -131,8 +121,7 @@ INVARIANTS: dict[str, tuple[Invariant, ...]] = {
         Invariant(
             "que-5",
             lambda node: (
-                node.get("type") in WITH_OPTIONS
-                or not (has(node, "answerOption") or has(node, "answerValueSet"))
+                node.get("type") in WITH_OPTIONS or not (has(node, "answerOption") or has(node, "answerValueSet"))
             ),
             "This type of item takes no list of options.",
         ),
@@ -156,9 +145,7 @@ INVARIANTS: dict[str, tuple[Invariant, ...]] = {
             lambda node: node.get("type") in WITH_LENGTH or not has(node, "maxLength"),
             "This type of item takes no maxLength.",
         ),
-        Invariant(
-            "que-11", not_both("answerOption", "initial"), "Mark the option as initialSelected instead."
-        ),
+        Invariant("que-11", not_both("answerOption", "initial"), "Mark the option as initialSelected instead."),
         Invariant(
             "que-12",
             lambda node: len(entries(node, "enableWhen")) < 2 or has(node, "enableBehavior"),
@@ -188,12 +175,8 @@ INVARIANTS: dict[str, tuple[Invariant, ...]] = {
             "Give a value or dataAbsentReason, not both.",
         ),
     ),
-    "Observation.referenceRange": (
-        Invariant("obs-3", needs("low", "high", "text"), "Give 'low', 'high' or 'text'."),
-    ),
-    "Condition.stage": (
-        Invariant("con-1", needs("summary", "assessment"), "Give 'summary' or 'assessment'."),
-    ),
+    "Observation.referenceRange": (Invariant("obs-3", needs("low", "high", "text"), "Give 'low', 'high' or 'text'."),),
+    "Condition.stage": (Invariant("con-1", needs("summary", "assessment"), "Give 'summary' or 'assessment'."),),
     "Condition.evidence": (Invariant("con-2", needs("code", "detail"), "Give 'code' or 'detail'."),),
     "Organization": (Invariant("org-1", needs("identifier", "name"), "Give 'identifier' or 'name'."),),
     "Patient.contact": (
@@ -204,9 +187,7 @@ INVARIANTS: dict[str, tuple[Invariant, ...]] = {
         ),
     ),
     "ServiceRequest": (Invariant("prr-1", implies("orderDetail", "code"), "'orderDetail' needs 'code'."),),
-    "CarePlan.activity": (
-        Invariant("cpl-3", not_both("detail", "reference"), "Give 'detail' or 'reference'."),
-    ),
+    "CarePlan.activity": (Invariant("cpl-3", not_both("detail", "reference"), "Give 'detail' or 'reference'."),),
     "Task": (
         Invariant(
             "inv-1",
@@ -214,9 +195,7 @@ INVARIANTS: dict[str, tuple[Invariant, ...]] = {
             "'lastModified' is before 'authoredOn'; correct them.",
         ),
     ),
-    "AuditEvent.entity": (
-        Invariant("sev-1", not_both("name", "query"), "Give 'name' or 'query', not both."),
-    ),
+    "AuditEvent.entity": (Invariant("sev-1", not_both("name", "query"), "Give 'name' or 'query', not both."),),
     "Parameters.parameter": (
         Invariant("inv-1", parameter_content, "A parameter has exactly one of value[x], resource and part."),
     ),
@@ -229,8 +208,7 @@ INVARIANTS: dict[str, tuple[Invariant, ...]] = {
         Invariant(
             "bdl-2",
             lambda node: (
-                node.get("type") == "searchset"
-                or not any("search" in each for each in entries(node, "entry"))
+                node.get("type") == "searchset" or not any("search" in each for each in entries(node, "entry"))
             ),
             "Only entries of a searchset have 'search'.",
         ),
@@ -239,9 +217,7 @@ INVARIANTS: dict[str, tuple[Invariant, ...]] = {
             entry_requests,
             "Each entry of a batch, transaction or history has a request; no other has.",
         ),
-        Invariant(
-            "bdl-4", entry_responses, "Each entry of a response or history has a response; no other has."
-        ),
+        Invariant("bdl-4", entry_responses, "Each entry of a response or history has a response; no other has."),
         Invariant(
             "bdl-7",
             lambda node: node.get("type") == "history" or distinct(full_urls(node)),
@@ -249,12 +225,8 @@ INVARIANTS: dict[str, tuple[Invariant, ...]] = {
         ),
     ),
     "Bundle.entry": (
-        Invariant(
-            "bdl-5", needs("resource", "request", "response"), "Give a resource, a request or a response."
-        ),
-        Invariant(
-            "bdl-8", lambda node: "/_history/" not in str(node.get("fullUrl")), "fullUrl names no version."
-        ),
+        Invariant("bdl-5", needs("resource", "request", "response"), "Give a resource, a request or a response."),
+        Invariant("bdl-8", lambda node: "/_history/" not in str(node.get("fullUrl")), "fullUrl names no version."),
     ),
     "CapabilityStatement": (
         Invariant("cpb-1", needs("rest", "messaging", "document"), "Give 'rest', 'messaging' or 'document'."),
@@ -283,9 +255,7 @@ INVARIANTS: dict[str, tuple[Invariant, ...]] = {
             "A search parameter is listed twice.",
         ),
     ),
-    "CodeSystem": (
-        Invariant("csd-1", lambda node: distinct(concept_codes(node)), "A code is defined twice."),
-    ),
+    "CodeSystem": (Invariant("csd-1", lambda node: distinct(concept_codes(node)), "A code is defined twice."),),
     "ValueSet.compose.include": (
         Invariant("vsd-1", needs("valueSet", "system"), "Give 'system' or 'valueSet'."),
         Invariant(

@@ -9,9 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-_LITERAL = re.compile(
-    r"(?:https?://\S+/)?([A-Z][A-Za-z]+)/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?"
-)
+_LITERAL = re.compile(r"(?:https?://\S+/)?([A-Z][A-Za-z]+)/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:\S+")
 _WAYS = frozenset(("reference", "identifier", "display", "extension", "_reference", "_display"))
 _FORBIDDEN_META = (("versionId", "dom-4"), ("lastUpdated", "dom-4"), ("security", "dom-5"))
@@ -101,9 +99,7 @@ def reference_faults(
         yield Fault("", "reference-target", message, "value")
 
 
-def _target(
-    literal: str, contained: Mapping[str, str], container: str, known_types: frozenset[str]
-) -> str | None:
+def _target(literal: str, contained: Mapping[str, str], container: str, known_types: frozenset[str]) -> str | None:
     """The type that a literal reference points to, where it can be told: relative, absolute or contained."""
     if literal.startswith("#"):
         return container if literal == "#" else contained.get(literal[1:])

@@ -41,9 +41,7 @@ def _issue(problem: Problem) -> dict[str, Any]:
 
 def _more(count: int, worst: Severity) -> dict[str, Any]:
     text = f"{count} more problems are not listed; correct the ones above and send the resource again."
-    return _plain(
-        worst, "informational" if worst is Severity.INFORMATION else "processing", "more-problems", text
-    )
+    return _plain(worst, "informational" if worst is Severity.INFORMATION else "processing", "more-problems", text)
 
 
 def _plain(severity: Severity, issue_code: str, code: str, text: str) -> dict[str, Any]:

@@ -22,9 +22,7 @@ def has(node: Node, name: str) -> bool:
 
 
 def has_choice(node: Node, name: str) -> bool:
-    return any(
-        key.lstrip("_").startswith(name) and key.lstrip("_")[len(name) :][:1].isupper() for key in node
-    )
+    return any(key.lstrip("_").startswith(name) and key.lstrip("_")[len(name) :][:1].isupper() for key in node)
 
 
 def entries(node: Any, name: str) -> list[Node]:
@@ -87,9 +85,7 @@ def low_not_above_high(node: Node) -> bool:
 
 def percent(node: Node) -> bool:
     ends = (_object(node, "probabilityRange").get(name) for name in ("low", "high"))
-    return all(
-        type(end) is not dict or (end.get("code") == "%" and end.get("system") == UCUM) for end in ends if end
-    )
+    return all(type(end) is not dict or (end.get("code") == "%" and end.get("system") == UCUM) for end in ends if end)
 
 
 def at_most_100(node: Node) -> bool:
@@ -145,9 +141,7 @@ def positive_in_ucum(node: Node) -> bool:
 
 
 def ucum_coded(node: Node) -> bool:
-    return (has(node, "code") or not has(node, "value")) and (
-        not has(node, "system") or node.get("system") == UCUM
-    )
+    return (has(node, "code") or not has(node, "value")) and (not has(node, "system") or node.get("system") == UCUM)
 
 
 def whole_count(node: Node) -> bool:

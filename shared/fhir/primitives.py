@@ -101,9 +101,7 @@ def _date(value: object) -> str | None:
 
 
 def _date_time(value: object) -> str | None:
-    expected = (
-        "a date, or a date and time YYYY-MM-DDThh:mm:ss with seconds (00 to 59) and a time zone (Z or +hh:mm)"
-    )
+    expected = "a date, or a date and time YYYY-MM-DDThh:mm:ss with seconds (00 to 59) and a time zone (Z or +hh:mm)"
     if type(value) is not str:
         return f"found {found(value)}, expected {expected}, as a string"
     match = _DATE_TIME.fullmatch(value)
@@ -166,9 +164,7 @@ def xhtml(value: object) -> str | None:
             raise _NotNarrative("the outermost XHTML element is not a div in the XHTML namespace")
         outermost = False
         if _XHTML_ELEMENTS.fullmatch(name) is None:
-            raise _NotNarrative(
-                "the XHTML has an element other than basic formatting, lists, tables, links, images"
-            )
+            raise _NotNarrative("the XHTML has an element other than basic formatting, lists, tables, links, images")
         for attribute, text in attributes.items():
             link = "".join(text.split()).lower() if attribute in _XHTML_LINKS else ""
             if attribute.startswith("on") or link.startswith(("javascript:", "vbscript:")):

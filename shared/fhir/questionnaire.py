@@ -123,9 +123,7 @@ def _walk(
 
 def _with_relatives(items: dict[str, QuestionItem]) -> dict[str, QuestionItem]:
     children: dict[str, list[QuestionItem]] = {link_id: [] for link_id in items}
-    ancestors = {
-        link_id: [items[name] for name in item.path if name in items] for link_id, item in items.items()
-    }
+    ancestors = {link_id: [items[name] for name in item.path if name in items] for link_id, item in items.items()}
     for item in items.values():
         if item.parent in children:
             children[item.parent].append(item)
@@ -148,9 +146,7 @@ def _with_gates(items: dict[str, QuestionItem]) -> dict[str, QuestionItem]:
         link_id: replace(
             item,
             enable_when=(
-                conditions := tuple(
-                    _worked_out(each, items.get(each.question), numbers) for each in item.enable_when
-                )
+                conditions := tuple(_worked_out(each, items.get(each.question), numbers) for each in item.enable_when)
             ),
             rule=(item.enable_behavior == "any", *(each.number for each in conditions))
             if all(items[each.question].singular for each in conditions if each.question in items)
@@ -170,9 +166,7 @@ def _worked_out(condition: Condition, gate: QuestionItem | None, numbers: dict[s
     return replace(condition, outcomes=outcomes, number=number)
 
 
-def _check_gates(
-    item: QuestionItem, items: Mapping[str, QuestionItem], reader: ItemReader, expression: str
-) -> None:
+def _check_gates(item: QuestionItem, items: Mapping[str, QuestionItem], reader: ItemReader, expression: str) -> None:
     """Each condition must name a question, in a type and with a code that its answers can have."""
     for number, condition in enumerate(item.enable_when):
         where = (f"{expression}.enableWhen[{number}]", item.link_id)
@@ -214,9 +208,7 @@ def _entangled(items: Mapping[str, QuestionItem]) -> list[str]:
     """Items whose enablement cannot be computed: behind a cycle or too long a chain."""
     needs = {
         link_id: {
-            name
-            for name in (item.parent, *(condition.question for condition in item.enable_when))
-            if name in items
+            name for name in (item.parent, *(condition.question for condition in item.enable_when)) if name in items
         }
         for link_id, item in items.items()
     }

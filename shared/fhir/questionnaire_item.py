@@ -15,9 +15,7 @@ from shared.fhir.answer_values import ORDERED_KINDS, AnswerValue, Coding, is_num
 from shared.problems import Category, Problem
 
 EXTENSION: Final = "http://hl7.org/fhir/StructureDefinition/"
-ENABLE_WHEN_EXPRESSION: Final = (
-    "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-enableWhenExpression"
-)
+ENABLE_WHEN_EXPRESSION: Final = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-enableWhenExpression"
 
 ANSWER_KINDS: Final[Mapping[str, tuple[str, ...]]] = {
     "boolean": ("Boolean",),
@@ -129,9 +127,7 @@ class ItemReader:
         self, code: str, message: str, expression: str, link_id: str | None, *, issue_code: str = "invariant"
     ) -> None:
         """Note one reason why the Questionnaire must not be published."""
-        self.problems.append(
-            Problem(Category.UNPROCESSABLE, code, message, expression, link_id, issue_code=issue_code)
-        )
+        self.problems.append(Problem(Category.UNPROCESSABLE, code, message, expression, link_id, issue_code=issue_code))
 
     def read(
         self, raw: Mapping[str, Any], *, link_id: str, index: int, path: tuple[str, ...], expression: str
@@ -214,9 +210,7 @@ class ItemReader:
                 issue_code="not-supported",
             )
 
-    def _options(
-        self, raw: Mapping[str, Any], item_type: str, link_id: str, expression: str
-    ) -> Iterator[Option]:
+    def _options(self, raw: Mapping[str, Any], item_type: str, link_id: str, expression: str) -> Iterator[Option]:
         given, value_set = raw.get("answerOption") or (), raw.get("answerValueSet")
         if given and value_set:
             self.refuse(

@@ -144,9 +144,7 @@ def _values(value: str) -> list[str]:
     if not values:
         raise ValueError("the value is empty; leave the parameter out or give a value")
     if len(values) > MAX_VALUES:
-        raise ValueError(
-            f"{len(values)} values found, at most {MAX_VALUES} expected; ask in several searches"
-        )
+        raise ValueError(f"{len(values)} values found, at most {MAX_VALUES} expected; ask in several searches")
     return values
 
 

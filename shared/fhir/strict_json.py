@@ -91,9 +91,7 @@ def _syntax(error: orjson.JSONDecodeError, text: str) -> Problem:
         return _unreadable("number-out-of-range", "A number is too large; correct its exponent.")
     if _NOT_A_NUMBER.match(text, max(error.pos - 1, 0)):
         return _unreadable("not-json", f"NaN or Infinity at {place}; JSON has no such number, leave it out.")
-    return _unreadable(
-        "not-json", f"The body is not JSON: the reader stopped at {place}; correct the syntax there."
-    )
+    return _unreadable("not-json", f"The body is not JSON: the reader stopped at {place}; correct the syntax there.")
 
 
 def _measured(content: Any) -> tuple[int, bool]:
@@ -143,9 +141,7 @@ class _Reader:
         """The content; names are compared only if `repeated`, because that is slow."""
         hook = self._object if repeated else None
         try:
-            return json.loads(
-                text, object_pairs_hook=hook, parse_float=self._decimal, parse_int=self._integer
-            )
+            return json.loads(text, object_pairs_hook=hook, parse_float=self._decimal, parse_int=self._integer)
         except RecursionError:  # below a repeated name, where the first reading did not see it
             raise ProblemError(_too_deep()) from None
 
@@ -205,8 +201,7 @@ def _faults(content: Any) -> Iterator[Problem]:
         if isinstance(value, dict):
             yield from _faults_of_names(value, path)
             waiting.extend(
-                (inner, f"{path}.{name}" if _is_name(name) else path)
-                for name, inner in reversed(value.items())
+                (inner, f"{path}.{name}" if _is_name(name) else path) for name, inner in reversed(value.items())
             )
         elif isinstance(value, list):
             waiting.extend((value[index], f"{path}[{index}]") for index in reversed(range(len(value))))
@@ -238,18 +233,14 @@ def _faults_of_names(value: dict[str, Any], path: str) -> Iterator[Problem]:
             expression=f"{path}.{name}" if _is_name(name) else path,
         )
     if any(_FORBIDDEN.search(name) for name in value):
-        yield _incorrect(
-            "control-character", "The name of an element has a control character.", expression=path
-        )
+        yield _incorrect("control-character", "The name of an element has a control character.", expression=path)
 
 
 def _is_name(name: Any) -> TypeGuard[str]:
     return isinstance(name, str) and _ELEMENT_NAME.fullmatch(name) is not None
 
 
-def _incorrect(
-    code: str, message: str, *, issue_code: str = "value", expression: str | None = None
-) -> Problem:
+def _incorrect(code: str, message: str, *, issue_code: str = "value", expression: str | None = None) -> Problem:
     return Problem(Category.INCORRECT, code, message, expression=expression, issue_code=issue_code)
 
 

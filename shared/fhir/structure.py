@@ -86,21 +86,15 @@ class _Walk:
 
     def _is_resource(self, node: Any, frame: Frame, expected: str | None) -> bool:
         if type(node) is not dict:
-            self._report(
-                frame, "", "wrong-json-type", f"Found {found(node)}, expected a resource.", "structure"
-            )
+            self._report(frame, "", "wrong-json-type", f"Found {found(node)}, expected a resource.", "structure")
             return False
         name = node.get("resourceType")
         if name is None:
             self._report(frame, "", "missing-element", "'resourceType' is missing; add it.", "required")
         elif type(name) is not str or name not in self.resource_types:
-            self._report(
-                frame, "", "unknown-resource-type", "'resourceType' is not a type of FHIR R4.", "value"
-            )
+            self._report(frame, "", "unknown-resource-type", "'resourceType' is not a type of FHIR R4.", "value")
         elif expected is not None and name != expected:
-            self._report(
-                frame, "", "wrong-resource-type", f"Found a {name}, expected a {expected}; send one.", "value"
-            )
+            self._report(frame, "", "wrong-resource-type", f"Found a {name}, expected a {expected}; send one.", "value")
         else:
             return True
         return False
@@ -115,14 +109,10 @@ class _Walk:
     def node(self, kind: Kind, node: Any, frame: Frame) -> None:
         """Check one object against the elements of its type."""
         if type(node) is not dict:
-            self._report(
-                frame, "", "wrong-json-type", f"Found {found(node)}, expected an object.", "structure"
-            )
+            self._report(frame, "", "wrong-json-type", f"Found {found(node)}, expected an object.", "structure")
             return
         if not node:
-            self._report(
-                frame, "", "empty", "The object is empty; leave it out, or give it content.", "structure"
-            )
+            self._report(frame, "", "empty", "The object is empty; leave it out, or give it content.", "structure")
             return
         start = len(self.problems)
         for name in kind.required:
@@ -133,9 +123,7 @@ class _Walk:
             if len(chosen) > 1 or (choice.required and not chosen):
                 self._choice(choice, chosen, frame)
         if len(node) == 1 and "id" in node and not kind.is_resource:
-            self._report(
-                frame, "", "ele-1", "The element holds an id and nothing else; give it content.", "invariant"
-            )
+            self._report(frame, "", "ele-1", "The element holds an id and nothing else; give it content.", "invariant")
         elements = kind.elements
         for name, value in node.items():
             element = elements.get(name)
@@ -211,9 +199,7 @@ class _Walk:
             if type(value) is not dict:
                 return
             if element.bound and not element.has_bound_code(value):
-                message = (
-                    f"'{element.json_name}' has no code of its value set; expected one of {element.expected}."
-                )
+                message = f"'{element.json_name}' has no code of its value set; expected one of {element.expected}."
                 self._report(inner, "", "unknown-code", message, "code-invalid")
             if element.kind_name == "Reference" and value:
                 for fault in reference_faults(
@@ -228,9 +214,7 @@ class _Walk:
     def _bad_value(self, element: Element, value: Any, why: str, segment: str, frame: Frame) -> None:
         name = element.json_name
         if type(value) is list and not element.many:
-            self._report(
-                frame, segment, "cardinality", f"'{name}': found an array, expected one value.", "structure"
-            )
+            self._report(frame, segment, "cardinality", f"'{name}': found an array, expected one value.", "structure")
         elif element.bound and type(value) is str:
             shown = f"'{value}'" if _CODE_TOKEN.fullmatch(value) else "the value"
             message = f"'{name}': {shown} is not one of {element.expected}."
@@ -281,9 +265,7 @@ class _Walk:
         """An element that the type does not list: `_x` beside a primitive x, or something unknown."""
         element = kind.elements.get(name[1:]) if name.startswith("_") else None
         if element is None or not element.takes_sibling:
-            shown = (
-                f"'{name}'" if _ELEMENT_NAME.fullmatch(name) else "an element whose name is not one of FHIR"
-            )
+            shown = f"'{name}'" if _ELEMENT_NAME.fullmatch(name) else "an element whose name is not one of FHIR"
             self._report(
                 frame,
                 f".{name}" if _ELEMENT_NAME.fullmatch(name) else "",
@@ -320,9 +302,7 @@ class _Walk:
             if entry is not None:
                 self.node(self.kinds["Element"], entry, place)
             elif element.json_name not in node:
-                self._report(
-                    place, "", "empty", "Neither a value nor an extension; remove the entry.", "structure"
-                )
+                self._report(place, "", "empty", "Neither a value nor an extension; remove the entry.", "structure")
 
     def _generic(self, node: Any, frame: Frame) -> None:
         """A contained resource whose elements are not listed here: ids and the rules of JSON in FHIR only."""

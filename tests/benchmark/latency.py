@@ -45,9 +45,7 @@ def one(client: httpx.Client) -> tuple[float, float]:
     """Milliseconds to the assessment and to the mail server, for one emergency of a new patient."""
     body = fresh((EXAMPLES / "cold-pale-foot.json").read_bytes(), secrets.token_hex(6))
     started, start = datetime.now(UTC), time.perf_counter()
-    answer = client.post(
-        "/fhir/QuestionnaireResponse", content=body, headers={"Content-Type": "application/fhir+json"}
-    )
+    answer = client.post("/fhir/QuestionnaireResponse", content=body, headers={"Content-Type": "application/fhir+json"})
     answer.raise_for_status()
     response_id = answer.headers["location"].split("/QuestionnaireResponse/")[1].split("/")[0]
     wait_for(client, "RiskAssessment", f"{SID_RESPONSE}|{response_id}")

@@ -69,9 +69,7 @@ FORM = index(
         "ddimer",
         "quantity",
         extension=[
-            extension(
-                "questionnaire-unit", valueCoding={"system": UCUM, "code": "ng/mL", "display": "ng/mL"}
-            ),
+            extension("questionnaire-unit", valueCoding={"system": UCUM, "code": "ng/mL", "display": "ng/mL"}),
             extension("minValue", valueDecimal=Decimal("0.1")),
         ],
     ),
@@ -309,9 +307,7 @@ def test_an_option_that_excludes_all_others_stands_alone() -> None:
         "valueCoding": coding("none"),
         "extension": [extension("questionnaire-optionExclusive", valueBoolean=True)],
     }
-    form = index(
-        question("risk", "choice", repeats=True, answerOption=[{"valueCoding": coding("smoker")}, exclusive])
-    )
+    form = index(question("risk", "choice", repeats=True, answerOption=[{"valueCoding": coding("smoker")}, exclusive]))
 
     assert codes(response(answered("risk", "none", "smoker")), form=form) == ["exclusive-option"]
     assert codes(response(answered("risk", "none")), form=form) == []
@@ -396,9 +392,7 @@ def test_a_withdrawn_or_stopped_response_is_checked_for_shape_alone(status: str)
         answered("sites", "knee"),
         status=status,
     )
-    shape = response(
-        answered("age_years", True), {"linkId": "zz"}, answered("trauma", "N", "Y"), status=status
-    )
+    shape = response(answered("age_years", True), {"linkId": "zz"}, answered("trauma", "N", "Y"), status=status)
 
     assert check_conformance(FORM, values) == []
     assert codes(shape) == ["answer-type", "unknown-link-id", "not-repeating"]
@@ -417,9 +411,7 @@ VALUES: st.SearchStrategy[Json] = st.one_of(
         st.sampled_from(["Y", "N", "ASKU", "clinician", "calf", "zz"]),
         st.sampled_from([None, YES_NO_SYSTEM, CS_ANSWER]),
     ),
-    st.builds(
-        lambda value: {"valueQuantity": value}, st.sampled_from([{}, {"value": 3}, {"value": 3, **NG_ML}])
-    ),
+    st.builds(lambda value: {"valueQuantity": value}, st.sampled_from([{}, {"value": 3}, {"value": 3, **NG_ML}])),
     st.just({"valueBoolean": True}),
     st.just({"valueReference": {"reference": "Patient/1"}}),
     st.just(DECLINED),
@@ -428,9 +420,7 @@ VALUES: st.SearchStrategy[Json] = st.one_of(
 
 def items(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     inner: st.SearchStrategy[Json] = st.just({}) | nested(children)
-    answers = st.lists(
-        st.builds(lambda value, more: {**value, **more}, VALUES, inner), min_size=1, max_size=3
-    )
+    answers = st.lists(st.builds(lambda value, more: {**value, **more}, VALUES, inner), min_size=1, max_size=3)
     content = inner | st.builds(lambda given: {"answer": given}, answers)
     return st.lists(st.builds(lambda name, rest: {"linkId": name, **rest}, LINK_IDS, content), max_size=4)
 
@@ -446,9 +436,7 @@ TREES = st.recursive(st.just(NOTHING), items, max_leaves=12)
 
 @settings(max_examples=300, deadline=None)
 @given(TREES, STATUS)
-def test_any_response_of_valid_structure_gets_problems_and_no_exception(
-    tree: list[Json], status: str
-) -> None:
+def test_any_response_of_valid_structure_gets_problems_and_no_exception(tree: list[Json], status: str) -> None:
     problems = check_conformance(FORM, response(*tree, status=status))
 
     assert problems == check_conformance(FORM, response(*tree, status=status))

@@ -45,9 +45,7 @@ def test_every_shipped_example_ends_as_it_is_expected_to(system: System) -> None
     assert sum(row.acknowledged for row in rows) == sum(expected.alert for expected in expectations())
 
 
-def test_an_emergency_reaches_the_inbox_without_a_word_about_the_patient(
-    system: System, client: httpx.Client
-) -> None:
+def test_an_emergency_reaches_the_inbox_without_a_word_about_the_patient(system: System, client: httpx.Client) -> None:
     response = a_response({"chest_pain": "Y", "other_concerns": "ZZCANARYANSWER"}, patient="ZZCANARYID")
     response["subject"]["display"] = "ZZCANARYNAME"
     response_id = post(client, response)

@@ -96,9 +96,7 @@ def test_doctor_gives_a_remedy_for_each_failure(data: Path) -> None:
     (data / "secrets" / "postgres-owner").chmod(0o644)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        answer = sural(
-            "doctor", "--port", str(port), "--data", data, given={"SURAL_REDIS_URL": "redis://127.0.0.1:1"}
-        )
+        answer = sural("doctor", "--port", str(port), "--data", data, given={"SURAL_REDIS_URL": "redis://127.0.0.1:1"})
 
     assert answer.returncode == 1
     assert answer.stdout.count("FAIL") == 3

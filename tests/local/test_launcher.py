@@ -65,9 +65,7 @@ def test_without_python_it_says_so_in_a_line(checkout: Path, tools: Path) -> Non
     answer = call(checkout, tools, "up")
 
     assert answer.returncode == 1
-    assert answer.stderr.startswith(
-        "sural: Python 3.11, 3.12 or 3.13 is needed, and this machine has no Python."
-    )
+    assert answer.stderr.startswith("sural: Python 3.11, 3.12 or 3.13 is needed, and this machine has no Python.")
     assert len(answer.stderr.splitlines()) == 1
 
 

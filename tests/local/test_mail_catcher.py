@@ -24,9 +24,7 @@ class Running:
     def __init__(self, store: Path) -> None:
         self.smtp, self.http = free_port(), free_port()
         ports = [f"--smtp-port={self.smtp}", f"--http-port={self.http}", f"--store={store}"]
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "deploy.sandbox.mail_catcher", *ports], cwd=CHECKOUT
-        )
+        self.process = subprocess.Popen([sys.executable, "-m", "deploy.sandbox.mail_catcher", *ports], cwd=CHECKOUT)
         eventually(self.answers, within_s=20)
 
     def answers(self) -> bool:
@@ -81,9 +79,7 @@ def test_a_sent_message_can_be_read_as_data_and_survives_a_restart(catcher: Runn
 
 
 def test_the_inbox_shows_markup_as_text_and_addresses_as_links(catcher: Running) -> None:
-    catcher.send(
-        message("<img src=x>", 'Open http://127.0.0.1:8000/worklist?a=1&b=2 <script>alert("x")</script>')
-    )
+    catcher.send(message("<img src=x>", 'Open http://127.0.0.1:8000/worklist?a=1&b=2 <script>alert("x")</script>'))
 
     page, headers = catcher.get("/")
 

@@ -59,9 +59,7 @@ def pid_of(data: Path, name: str) -> int:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_request_to_stop_ends_every_process_in_order(
-    machine: Machine, data: Path, number: signal.Signals
-) -> None:
+def test_a_request_to_stop_ends_every_process_in_order(machine: Machine, data: Path, number: signal.Signals) -> None:
     process = machine("waits", "forks")
     family = descendants(process.pid)
 
@@ -72,9 +70,7 @@ def test_a_request_to_stop_ends_every_process_in_order(
     assert "database system is shut down" in (data / "logs" / "postgres.log").read_text()
 
 
-def test_a_killed_supervisor_takes_servers_children_and_worker_pools_with_it(
-    machine: Machine, data: Path
-) -> None:
+def test_a_killed_supervisor_takes_servers_children_and_worker_pools_with_it(machine: Machine, data: Path) -> None:
     process = machine("waits", "forks", "celery")
     celery = pid_of(data, "celery")
     eventually(lambda: len(descendants(celery)) == 2)

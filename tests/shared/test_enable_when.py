@@ -297,9 +297,7 @@ def test_a_disabled_group_disables_everything_in_it() -> None:
 
 
 def test_a_question_that_its_own_gate_rules_out_stays_ruled_out_in_an_open_group() -> None:
-    compiled = index(
-        yes_no("a"), yes_no("b"), group("g", yes_no("x", enableWhen=if_yes("b")), enableWhen=if_yes("a"))
-    )
+    compiled = index(yes_no("a"), yes_no("b"), group("g", yes_no("x", enableWhen=if_yes("b")), enableWhen=if_yes("a")))
 
     assert enablement(compiled, response(answered("b", "N"))).state("x") is OFF
 

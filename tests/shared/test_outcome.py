@@ -42,9 +42,9 @@ def test_an_issue_says_what_where_and_which_question() -> None:
 
 
 def test_a_problem_without_a_place_has_neither_expression_nor_link_id() -> None:
-    (issue,) = operation_outcome(
-        [Problem(Category.INCORRECT, "not-json", "Not JSON.", issue_code="structure")]
-    )["issue"]
+    (issue,) = operation_outcome([Problem(Category.INCORRECT, "not-json", "Not JSON.", issue_code="structure")])[
+        "issue"
+    ]
 
     assert issue.keys() == {"severity", "code", "details"}
 

@@ -58,9 +58,7 @@ def test_a_sound_response_comes_back_with_its_bytes_and_its_content() -> None:
     assert parsed.resource == {"resourceType": "QuestionnaireResponse", "status": "completed"}
 
 
-@pytest.mark.parametrize(
-    "digits", ["36.60", "1e2", "1.0", "0.1", "-0.50", "1E-5", "12345678901234567890.123456789"]
-)
+@pytest.mark.parametrize("digits", ["36.60", "1e2", "1.0", "0.1", "-0.50", "1E-5", "12345678901234567890.123456789"])
 def test_a_decimal_keeps_the_digits_that_were_sent(digits: str) -> None:
     parsed = parse_resource(answer(f'"valueDecimal": {digits}'), resource_type="QuestionnaireResponse")
 
@@ -286,16 +284,11 @@ TYPES = (
     "Range",
 )
 NAMES = st.sampled_from(
-    sorted(
-        {name for each in TYPES for name in kinds()[each].elements}
-        | {"_status", "answer", "url", "valueString"}
-    )
+    sorted({name for each in TYPES for name in kinds()[each].elements} | {"_status", "answer", "url", "valueString"})
 )
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(NAMES | st.text(max_size=5), inner, max_size=5)
-    ),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES | st.text(max_size=5), inner, max_size=5),
     max_leaves=25,
 )
 
@@ -306,9 +299,7 @@ def test_any_json_is_parsed_or_refused_with_problems(elements: dict[str, Any]) -
 
 
 @given(JSON_VALUES, st.sampled_from([None, 1]), st.booleans())
-def test_what_is_read_is_what_the_standard_library_reads(
-    value: Any, indent: int | None, ascii_only: bool
-) -> None:
+def test_what_is_read_is_what_the_standard_library_reads(value: Any, indent: int | None, ascii_only: bool) -> None:
     text = json.dumps(value, indent=indent, ensure_ascii=ascii_only)
     try:
         read = read_json(text.encode("utf-8", "replace"))

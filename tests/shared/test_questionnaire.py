@@ -39,9 +39,7 @@ def refusals(*items: Json, **more: Any) -> list[tuple[str, str | None]]:
 
 
 def test_items_are_found_by_link_id_in_document_order_with_their_place() -> None:
-    compiled = index(
-        group("pain", yes_no("trauma", required=True), group("more", yes_no("limp"))), yes_no("z")
-    )
+    compiled = index(group("pain", yes_no("trauma", required=True), group("more", yes_no("limp"))), yes_no("z"))
 
     assert list(compiled.items) == ["pain", "trauma", "more", "limp", "z"]
     assert compiled.canonical == "https://sural.example/fhir/Questionnaire/test-4711|3.1.4"

@@ -37,9 +37,7 @@ def test_a_wrong_resource_is_told_by_place_and_without_its_values() -> None:
 def test_an_unknown_type_is_a_problem_and_not_a_crash() -> None:
     contained = {"resourceType": "Patient", "contained": [{"resourceType": "Zaphod", "id": "z"}]}
 
-    assert [each.code for each in validate_with_fhir_resources({"resourceType": "Zaphod"})] == [
-        "unknown-resource-type"
-    ]
+    assert [each.code for each in validate_with_fhir_resources({"resourceType": "Zaphod"})] == ["unknown-resource-type"]
     assert [each.code for each in validate_with_fhir_resources(contained)] == ["unknown-resource-type"]
     assert [each.code for each in validate_with_fhir_resources({})] == ["missing-element"]
 

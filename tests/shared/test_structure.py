@@ -18,9 +18,7 @@ from shared.fhir.structure import MOST_PROBLEMS, check_structure
 from shared.problems import Category
 
 SENTINEL = "Zaphod-7731"
-SAMPLES = json.loads(
-    Path(__file__).with_name("structure_samples.json").read_text("utf-8"), parse_float=Decimal
-)
+SAMPLES = json.loads(Path(__file__).with_name("structure_samples.json").read_text("utf-8"), parse_float=Decimal)
 BASES: dict[str, dict[str, Any]] = SAMPLES["bases"]
 SOUND: list[tuple[str, dict[str, Any]]] = [(name, {}) for name in BASES] + SAMPLES["sound"]
 QR = "QuestionnaireResponse"
@@ -37,9 +35,7 @@ def found(resource_type: str, elements: dict[str, Any]) -> list[tuple[str, str |
     resource = build(resource_type, elements)
     problems = check_structure(resource, resource_type=resource_type)
     assert SENTINEL not in repr([problem.message for problem in problems])
-    return [
-        (problem.code, (problem.expression or "").removeprefix(f"{resource_type}.")) for problem in problems
-    ]
+    return [(problem.code, (problem.expression or "").removeprefix(f"{resource_type}.")) for problem in problems]
 
 
 @pytest.mark.parametrize(("code", "place", "resource_type", "elements"), SAMPLES["broken"])
@@ -77,9 +73,7 @@ def test_a_decimal_is_finite(value: float | Decimal) -> None:
 
 
 def test_every_primitive_type_has_samples() -> None:
-    assert {name for name in PRIMITIVES if not name.startswith("@")} - {"xhtml"} == SAMPLES[
-        "primitives"
-    ].keys()
+    assert {name for name in PRIMITIVES if not name.startswith("@")} - {"xhtml"} == SAMPLES["primitives"].keys()
 
 
 def test_all_problems_are_told_in_document_order_with_their_link_ids() -> None:
@@ -162,9 +156,7 @@ def test_the_table_holds_every_type_that_its_elements_name() -> None:
         ("HumanName", "use", "usual official temp nickname anonymous old maiden"),
     ],
 )
-def test_required_bindings_are_those_of_the_specification(
-    resource_type: str, element: str, codes: str
-) -> None:
+def test_required_bindings_are_those_of_the_specification(resource_type: str, element: str, codes: str) -> None:
     bound = kinds()[resource_type].elements[element].bound
 
     assert {code for listed in bound.values() for code in listed} == set(codes.split())
@@ -176,9 +168,7 @@ def test_one_broken_member_anywhere_is_noticed(sample: tuple[str, dict[str, Any]
     objects = [resource]
     for node in objects:
         inner = [each for value in node.values() for each in (value if isinstance(value, list) else [value])]
-        objects.extend(
-            each for each in inner if isinstance(each, dict) and each.get("resourceType") != "Goal"
-        )
+        objects.extend(each for each in inner if isinstance(each, dict) and each.get("resourceType") != "Goal")
     random.choice(objects)["zaphod"] = "x"
 
     codes = [each.code for each in check_structure(resource, resource_type=sample[0])]

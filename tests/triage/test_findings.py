@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -15,13 +16,15 @@ from services.triage.engine.model import (
     FactKind,
     Finding,
     FindingProblem,
+    Findings,
     Missing,
     Presence,
     Respondent,
     Visibility,
 )
-from services.triage.findings import Doubt, Reading, read_findings, read_response
+from services.triage.findings import Doubt, FactReader, Reading
 from shared.fhir.answer_values import DATA_ABSENT_REASON
+from shared.fhir.questionnaire import QuestionnaireIndex
 from tests.forms import (
     Json,
     answered,
@@ -61,6 +64,14 @@ FORM = index(
         enableWhen=[when("respondent", "=", answerCoding=coding("clinician"))],
     ),
 )
+
+
+def read_response(form: QuestionnaireIndex, response: dict[str, Any], facts: Sequence[FactDefinition]) -> Reading:
+    return FactReader(form, facts).read(response)
+
+
+def read_findings(form: QuestionnaireIndex, response: dict[str, Any], facts: Sequence[FactDefinition]) -> Findings:
+    return read_response(form, response, facts).findings
 
 
 def fact(name: str, kind: FactKind = FactKind.PRESENCE, **more: Any) -> FactDefinition:
