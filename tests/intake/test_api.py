@@ -10,12 +10,15 @@ from decimal import Decimal
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
 from services.intake.app import create_app
 from services.intake.settings import IntakeSettings
+from shared import outbox
 from shared.fhir.codes import EXT_CONTENT_SHA256, EXT_LINK_ID
 from shared.fhir.structure import check_structure
+from shared.postgres import connect
 from tests.builders import SENDER, a_response, answer_of
 from tests.conftest import Database
 from tests.serving import client_of
@@ -329,9 +332,22 @@ def test_a_request_id_is_kept_and_a_missing_one_is_made(ehr: httpx.Client) -> No
     assert len(ehr.get("/livez").headers["x-request-id"]) == 36
 
 
-def test_a_failure_in_the_middle_of_storing_leaves_nothing_behind(ehr: httpx.Client, database: Database) -> None:
-    import psycopg
+def test_an_accepted_response_waits_in_the_outbox_until_triage_was_told(
+    ehr: httpx.Client, database: Database
+) -> None:
+    response = a_response(identifier="form-1")
+    location = post(ehr, response).headers["location"]
+    post(ehr, response)
+    post(ehr, a_response(leave_out={"chest_pain"}))
 
+    told: list[tuple[str, str, int]] = []
+    with connect(database.intake_url, schema="intake") as connection:
+        outbox.relay(connection, lambda queue, refs: told.extend((queue, ref.id, ref.version) for ref in refs))
+
+    assert told == [("triage", location.split("/")[-3], 1)]
+
+
+def test_a_failure_in_the_middle_of_storing_leaves_nothing_behind(ehr: httpx.Client, database: Database) -> None:
     with psycopg.connect(database.owner_url, autocommit=True) as owner:
         owner.execute("ALTER TABLE intake.outbox RENAME TO gone")
     broken = post(ehr, a_response(identifier="form-1"))

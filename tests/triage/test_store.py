@@ -1,0 +1,81 @@
+"""Two evaluations that race for one assessment: the one of the newer response stays, the other writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from services.triage import store
+from services.triage.store import Outcome
+from shared.events import Ref
+from shared.fhir.codes import Urgency
+from shared.postgres import DictConnection, connect
+from tests.conftest import Database
+
+WHEN = datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def connection(database: Database) -> Iterator[DictConnection]:
+    with connect(database.triage_url, schema="triage") as connection:
+        yield connection
+
+
+def outcome(*, response_version: int, version: int, urgency: Urgency = Urgency.EMERGENCY) -> Outcome:
+    assessment = {
+        "resourceType": "RiskAssessment",
+        "id": "a-1",
+        "meta": {"versionId": str(version)},
+        "status": "final",
+        "subject": {"reference": "Patient/1"},
+    }
+    return Outcome(
+        assessment_id="a-1",
+        version_id=version,
+        response=Ref("r-1", response_version),
+        pack="posterior-lower-limb",
+        pack_version="1.0.0",
+        pack_sha256="",
+        urgency=urgency,
+        needs_review=False,
+        assessed_at=WHEN,
+        resources=[assessment],
+    )
+
+
+def told(connection: DictConnection) -> int:
+    row = connection.execute("SELECT count(*) AS number FROM outbox").fetchone()
+    assert row is not None
+    return int(row["number"])
+
+
+def test_a_run_for_an_older_response_that_commits_last_writes_nothing(connection: DictConnection) -> None:
+    assert store.commit(connection, outcome(response_version=2, version=1))
+
+    assert not store.commit(connection, outcome(response_version=1, version=2))
+
+    assert told(connection) == 1
+    assert store.current(connection, Ref("r-1", 1).tenant, ["a-1"])["a-1"].response_version == 2
+
+
+def test_two_runs_for_the_same_response_write_one_assessment(connection: DictConnection) -> None:
+    assert store.commit(connection, outcome(response_version=1, version=1))
+
+    assert not store.commit(connection, outcome(response_version=1, version=2))
+
+    assert told(connection) == 1
+
+
+def test_a_run_that_did_not_see_the_newest_assessment_writes_nothing(connection: DictConnection) -> None:
+    assert store.commit(connection, outcome(response_version=1, version=1))
+    assert store.commit(connection, outcome(response_version=2, version=2))
+
+    assert not store.commit(connection, outcome(response_version=3, version=2))
+
+
+def test_only_what_a_human_must_see_is_told_to_notify(connection: DictConnection) -> None:
+    store.commit(connection, outcome(response_version=1, version=1, urgency=Urgency.ROUTINE))
+
+    assert told(connection) == 0
