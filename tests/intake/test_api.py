@@ -332,9 +332,7 @@ def test_a_request_id_is_kept_and_a_missing_one_is_made(ehr: httpx.Client) -> No
     assert len(ehr.get("/livez").headers["x-request-id"]) == 36
 
 
-def test_an_accepted_response_waits_in_the_outbox_until_triage_was_told(
-    ehr: httpx.Client, database: Database
-) -> None:
+def test_an_accepted_response_waits_in_the_outbox_until_triage_was_told(ehr: httpx.Client, database: Database) -> None:
     response = a_response(identifier="form-1")
     location = post(ehr, response).headers["location"]
     post(ehr, response)
