@@ -5,6 +5,7 @@ A worker can be connected and idle for ever without consuming; only work that wa
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 
@@ -19,6 +20,8 @@ INTERVAL_S = 10.0
 STALE_S = 60.0
 BACKGROUND = "background"
 """Stands in the place of a queue for the process that runs the loops."""
+
+log = logging.getLogger(__name__)
 
 
 def task_name(queue: str) -> str:
@@ -52,6 +55,9 @@ def send_canaries(publisher: Publisher, queues: Sequence[str], stop: threading.E
                 publisher.send(task_name(queue), canary_queue(queue), {"v": 1})
         except BROKER_ERRORS:
             publisher.close()
+        except Exception as error:
+            log.exception("canary failed", extra={"error": type(error).__name__})
+            publisher.close()
         stop.wait(INTERVAL_S)
     publisher.close()
 
@@ -64,11 +70,6 @@ def run_heartbeat(url: str, schema: str, stop: threading.Event) -> None:
             note_seen(connection, BACKGROUND)
 
     run_every(f"{schema}-heartbeat", INTERVAL_S, beat, stop)
-
-
-def check_background(url: str, schema: str) -> str | None:
-    """None when the background process of this service ran within the last minute, else one sentence."""
-    return check_worker(url, schema, BACKGROUND)
 
 
 def check_worker(url: str, schema: str, queue: str) -> str | None:

@@ -1,12 +1,15 @@
 """Work done exactly once per referenced version, whatever the broker does.
 
 A job is a row. It is claimed with a lease and a fencing token; whoever lost the lease can no longer finish it. A claim
-that ended in a crash is counted, so that a response that kills its worker is set aside after a few attempts.
+that ended in a crash is counted, so that a response that kills its worker is set aside after a few attempts. A lease
+that ended because the database was away looks like a crash: only failures that recur for minutes count as the job's.
 """
 
 from __future__ import annotations
 
+import itertools
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -23,7 +26,32 @@ QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 LEASE_S = 10
 HEARTBEAT_S = 3
 BATCH = 50
+HOLD_S = 60.0
+"""Longest time for which a lease is extended: work that hangs goes to another worker after that."""
+DRAIN_S = 10.0
+"""After this time no further batch is begun in one call: half the soft time limit of a task."""
 MAX_ATTEMPTS = 3
+CRASHING_S = 120.0
+"""Lost leases alone say nothing about a job that is younger than this: restarts and outages lose them too."""
+TRANSIENT = frozenset(
+    {
+        "AdminShutdown",
+        "CannotConnectNow",
+        "DeadlockDetected",
+        "DiskFull",
+        "IdleInTransactionSessionTimeout",
+        "LockNotAvailable",
+        "NeighbourUnavailable",
+        "OperationalError",
+        "PoolTimeout",
+        "QueryCanceled",
+        "ResponseWithheld",
+        "TooManyConnections",
+    }
+)
+"""Errors, by class, that are not, or not surely, the fault of the job they ended."""
+
+_turns = itertools.count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +62,27 @@ class Claim:
     ref: Ref
     token: UUID
     attempts: int
+    age_s: float = 0.0
+    error: str | None = None
 
     @property
     def exhausted(self) -> bool:
-        """True when earlier attempts ended in a crash too often to try the work itself again."""
-        return self.attempts > MAX_ATTEMPTS
+        """True when earlier attempts failed too often to try the work itself again.
+
+        Failures of the job's own count as they are. Where only leases were lost, or the last error was one of the
+        database or a neighbour, the job must be two minutes old, and after such an error it has one attempt more.
+        """
+        transient = self.error in TRANSIENT
+        if self.error is not None and not transient:
+            return self.attempts > MAX_ATTEMPTS
+        return self.attempts > MAX_ATTEMPTS + transient and self.age_s > CRASHING_S
 
 
 def add(connection: DictConnection, kind: str, refs: Sequence[Ref], *, delay_s: float = 0) -> int:
-    """Note work that is to be done; what is known already stays as it is. Returns how many were new."""
+    """Note work that is to be done. Returns how many are new, or were set aside and are due again.
+
+    Other work that is known already stays as it is: what was set aside is tried anew when somebody names it again.
+    """
     if not refs:
         return 0
     return connection.execute(
@@ -57,12 +97,16 @@ def add(connection: DictConnection, kind: str, refs: Sequence[Ref], *, delay_s: 
     ).rowcount
 
 
-def claim(connection: DictConnection, kind: str, *, limit: int = BATCH, min_age_s: float = 0) -> list[Claim]:
+def claim(
+    connection: DictConnection, kind: str, *, limit: int = BATCH, min_age_s: float = 0, fresh_first: bool = False
+) -> list[Claim]:
     """Take due work: many fresh jobs at once, or one that already failed, alone, so that it can harm only itself.
 
     `min_age_s` leaves young work to the workers: the sweep takes only what they should have done by now.
+    `fresh_first`: failed work only where no fresh work is due. Whoever claims again and again takes turns.
     """
-    for query, size in (("claim_tried", 1), ("claim_fresh", limit)):
+    sizes = [("claim_tried", 1), ("claim_fresh", limit)]
+    for query, size in reversed(sizes) if fresh_first else sizes:
         rows = connection.execute(
             QUERIES[query], {"kind": kind, "limit": size, "lease_s": LEASE_S, "min_age_s": min_age_s}
         ).fetchall()
@@ -73,6 +117,8 @@ def claim(connection: DictConnection, kind: str, *, limit: int = BATCH, min_age_
                     ref=Ref(id=row["ref_id"], version=row["ref_version"], tenant=row["tenant_id"]),
                     token=row["lease_token"],
                     attempts=row["attempts"],
+                    age_s=row["age_s"],
+                    error=row["error"],
                 )
                 for row in rows
             ]
@@ -101,13 +147,16 @@ def _with_token(connection: DictConnection, query: str, claimed: Claim, more: di
 
 
 @contextmanager
-def kept_alive(pool: Pool, claims: Sequence[Claim]) -> Iterator[None]:
-    """Extend the leases of these claims every few seconds for as long as the block runs."""
+def kept_alive(
+    pool: Pool, claims: Sequence[Claim], *, every_s: float = HEARTBEAT_S, hold_s: float = HOLD_S
+) -> Iterator[None]:
+    """Extend the leases of these claims every few seconds while the block runs, for `hold_s` at the most."""
     stop = threading.Event()
     tokens = [claimed.token for claimed in claims]
+    end = time.monotonic() + hold_s
 
     def beat() -> None:
-        while not stop.wait(HEARTBEAT_S):
+        while not stop.wait(every_s) and time.monotonic() < end:
             with suppress(psycopg.Error, PoolTimeout), pool.connection() as connection:
                 connection.execute(QUERIES["heartbeat"], {"tokens": tokens, "lease_s": LEASE_S})
 
@@ -120,13 +169,24 @@ def kept_alive(pool: Pool, claims: Sequence[Claim]) -> Iterator[None]:
 
 
 def drain(
-    pool: Pool, kind: str, work: Callable[[Sequence[Claim]], None], *, min_age_s: float = 0, rounds: int = 40
+    pool: Pool,
+    kind: str,
+    work: Callable[[Sequence[Claim]], None],
+    *,
+    min_age_s: float = 0,
+    rounds: int = 40,
+    within_s: float = DRAIN_S,
 ) -> int:
-    """Claim and work until nothing is due (or `rounds` batches were done). Returns how many jobs were taken."""
-    taken = 0
+    """Claim and work until nothing is due, `rounds` batches were done or `within_s` is over; returns how many jobs.
+
+    Fresh and failed work take turns, across calls too, so that neither can starve the other.
+    """
+    taken, end = 0, time.monotonic() + within_s
     for _ in range(rounds):
+        if taken and time.monotonic() >= end:
+            break
         with pool.connection() as connection:
-            claims = claim(connection, kind, min_age_s=min_age_s)
+            claims = claim(connection, kind, min_age_s=min_age_s, fresh_first=next(_turns) % 2 == 0)
         if not claims:
             break
         taken += len(claims)

@@ -1,10 +1,12 @@
 -- Named queries of shared/jobs.py, run in the schema of whichever service uses them.
 
 -- name: add
-INSERT INTO job (tenant_id, kind, ref_id, ref_version, due_at)
+INSERT INTO job AS known (tenant_id, kind, ref_id, ref_version, due_at)
 SELECT tenant, %(kind)s, ref, version, now() + make_interval(secs => %(delay_s)s)
 FROM unnest(%(tenants)s::uuid[], %(ids)s::text[], %(versions)s::integer[]) AS wanted (tenant, ref, version)
-ON CONFLICT DO NOTHING
+ON CONFLICT (tenant_id, kind, ref_id, ref_version) DO UPDATE
+SET state = 'pending', attempts = 0, due_at = excluded.due_at, created_at = now(), error = NULL, finished_at = NULL
+WHERE known.state = 'dead'
 
 -- name: claim_fresh
 WITH due AS (
@@ -16,7 +18,8 @@ WITH due AS (
 UPDATE job SET state = 'running', attempts = job.attempts + 1, lease_token = gen_random_uuid(),
                lease_until = now() + make_interval(secs => %(lease_s)s)
 FROM due WHERE (job.tenant_id, job.kind, job.ref_id, job.ref_version) = (due.tenant_id, due.kind, due.ref_id, due.ref_version)
-RETURNING job.tenant_id, job.ref_id, job.ref_version, job.lease_token, job.attempts
+RETURNING job.tenant_id, job.ref_id, job.ref_version, job.lease_token, job.attempts, job.error,
+          extract(epoch FROM now() - job.created_at)::float8 AS age_s
 
 -- name: claim_tried
 WITH due AS (
@@ -29,7 +32,8 @@ WITH due AS (
 UPDATE job SET state = 'running', attempts = job.attempts + 1, lease_token = gen_random_uuid(),
                lease_until = now() + make_interval(secs => %(lease_s)s)
 FROM due WHERE (job.tenant_id, job.kind, job.ref_id, job.ref_version) = (due.tenant_id, due.kind, due.ref_id, due.ref_version)
-RETURNING job.tenant_id, job.ref_id, job.ref_version, job.lease_token, job.attempts
+RETURNING job.tenant_id, job.ref_id, job.ref_version, job.lease_token, job.attempts, job.error,
+          extract(epoch FROM now() - job.created_at)::float8 AS age_s
 
 -- name: heartbeat
 UPDATE job SET lease_until = now() + make_interval(secs => %(lease_s)s)
@@ -51,4 +55,7 @@ SELECT kind, state, count(*) AS number, coalesce(extract(epoch FROM now() - min(
 FROM job WHERE state <> 'done' GROUP BY kind, state
 
 -- name: prune
-DELETE FROM job WHERE state = 'done' AND finished_at < now() - interval '7 days'
+DELETE FROM job WHERE ctid IN (
+    SELECT ctid FROM job WHERE state = 'done' AND finished_at < now() - interval '7 days'
+    ORDER BY finished_at LIMIT 5000 FOR UPDATE SKIP LOCKED
+)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psycopg
 
-from shared.events import MAX_REFS, Ref
+from shared.events import MAX_REFS, QUEUES, Ref
 from shared.postgres import DictConnection, load_queries
 
 QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
@@ -40,17 +40,23 @@ def add(connection: DictConnection, queue: str, refs: Sequence[Ref]) -> None:
 def relay(connection: DictConnection, publish: Publish, *, limit: int = 1000) -> int:
     """Publish unsent rows, oldest first, and delete them. Returns how many went out.
 
-    Rows that another relay holds are skipped. When `publish` raises, the transaction is undone and every row stays:
-    some messages may then go out twice, none is lost.
+    Rows that another relay holds are skipped, and so are rows for a queue that this version does not know. When
+    `publish` raises, the transaction is undone and every row stays: some messages may then go out twice, none is lost.
     """
     with connection.transaction():
-        rows = connection.execute(QUERIES["take"], {"limit": limit}).fetchall()
+        rows = connection.execute(QUERIES["take"], {"limit": limit, "queues": list(QUEUES)}).fetchall()
         rows.sort(key=lambda row: (str(row["queue"]), int(row["id"])))
         for queue, group in groupby(rows, key=lambda row: str(row["queue"])):
             refs = [Ref(row["ref_id"], row["ref_version"], row["tenant_id"]) for row in group]
             for start in range(0, len(refs), MAX_REFS):
                 publish(queue, refs[start : start + MAX_REFS])
     return len(rows)
+
+
+def undeliverable(connection: DictConnection) -> dict[str, int]:
+    """How many rows wait for each queue that this version does not know. They stay for one that does."""
+    rows = connection.execute(QUERIES["undeliverable"], {"queues": list(QUEUES)}).fetchall()
+    return {str(row["queue"]): int(row["number"]) for row in rows}
 
 
 def channel(schema: str) -> str:

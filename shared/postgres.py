@@ -19,10 +19,13 @@ from shared.problems import Category, Problem, ProblemError
 Connection = psycopg.Connection[Any]
 DictConnection = psycopg.Connection[dict[str, Any]]
 Pool = ConnectionPool[psycopg.Connection[dict[str, Any]]]
+DatabaseError = psycopg.Error
+"""Whatever goes wrong with a database, a pool that has no connection to give included."""
 
-UNAVAILABLE_SQLSTATES = ("08", "53", "57P", "25006", "40001", "40P01", "55P03")
-"""Connection lost, out of resources (disk full too), shutting down, read-only standby, serialisation, deadlock,
-lock timeout: all mean "try again", none of them that the request was wrong."""
+UNAVAILABLE_SQLSTATES = ("08", "53", "57P", "57014", "58", "25006", "25P03", "40001", "40P01", "55P03")
+"""Connection lost, out of resources (disk full too), shutting down, our own statement timeout, input or output error,
+read-only standby, idle transaction ended, serialisation, deadlock, lock timeout: all mean "try again", none of them
+that the request was wrong."""
 
 MIGRATION_LOCK = 7_201_733_041
 SHARED_MIGRATIONS = Path(__file__).parent / "migrations"

@@ -13,17 +13,20 @@ from shared.postgres import DictConnection, connect
 
 POLL_S = 0.5
 BROKER_PAUSE_S = 1.0
+FAULT_PAUSE_S = 5.0
 
 log = logging.getLogger(__name__)
 
 
 def run_relay(url: str, schema: str, publisher: Publisher, stop: threading.Event) -> None:
-    """Relay this schema's outbox until `stop` is set. Any number of relays may run side by side."""
+    """Relay this schema's outbox until `stop` is set, whatever goes wrong. Any number may run side by side."""
     connection: DictConnection | None = None
     while not stop.is_set():
         try:
             if connection is None or connection.closed:
                 connection = connect(url, schema=schema)
+                for queue, number in outbox.undeliverable(connection).items():
+                    log.error("rows for an unknown queue stay in the outbox", extra={"queue": queue, "number": number})
                 connection.execute(f'LISTEN "{outbox.channel(schema)}"'.encode())
             if outbox.relay(connection, publisher) == 0:
                 outbox.wait_for_rows(connection, timeout_s=POLL_S)
@@ -34,6 +37,9 @@ def run_relay(url: str, schema: str, publisher: Publisher, stop: threading.Event
             log.warning("database away", extra={"error": type(error).__name__})
             connection = None
             stop.wait(POLL_S)
+        except Exception as error:
+            log.exception("relay failed", extra={"error": type(error).__name__})
+            stop.wait(FAULT_PAUSE_S)
     publisher.close()
     if connection is not None:
         connection.close()

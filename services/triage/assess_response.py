@@ -7,9 +7,10 @@ outcome. Only a neighbour or a database that is away postpones a job.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 from services.triage import store
@@ -23,20 +24,31 @@ from services.triage.knowledge.loader import load_not_assessable_texts, load_pac
 from services.triage.risk_assessment import build_resources, not_assessable
 from services.triage.settings import TriageSettings
 from shared import jobs
+from shared.events import Ref
 from shared.fhir.client import FhirClient, NeighbourFault, NeighbourUnavailable
 from shared.fhir.codes import EXT_CONTENT_SHA256, Urgency
 from shared.fhir.questionnaire import QuestionnaireIndex
 from shared.jobs import Claim
 from shared.outbox import announce
-from shared.postgres import Pool, database_now, unavailable
+from shared.postgres import DatabaseError, Pool, database_now, unavailable
 from shared.telemetry import correlated
 
 SCHEMA = "triage"
 NEIGHBOUR_PAUSE_S = 2.0
 RETRY_PAUSE_S = 1.0
+UNKNOWN_PAUSES_S = (1.0, 10.0, 60.0)
+"""How long to wait before asking again for what intake does not know: a replica or a restore may lag behind."""
+HOPELESS_PAUSE_S = 60.0
+"""How long to wait when not even "cannot be assessed" can be stored."""
+BATCH_S = 8.0
+"""After this time the rest of a batch is given back, so that a batch of heavy responses stays within a task."""
 NO_PACK = "none"
 
 log = logging.getLogger(__name__)
+
+
+class ResponseWithheld(NeighbourFault):
+    """Intake answers, but not to the question for this one response: too slow for it, or stopped on the way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +61,10 @@ class Evaluated:
     urgency: Urgency | None
     resources: Sequence[Resource]
     needs_review: bool = False
+
+
+Describe = Callable[[Run], Evaluated]
+"""Writes an evaluation that is done as FHIR, once its time and version are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,108 +90,162 @@ class Assessor:
     def work(self, claims: Sequence[Claim]) -> None:
         """Do these jobs. Each ends done, or is put back for later; none is dropped."""
         try:
-            responses = self.client.read_many("QuestionnaireResponse", [claimed.ref for claimed in claims])
+            responses = self._read(claims)
         except NeighbourUnavailable as error:
-            if not self._is_hopeless(error, claims):
+            if len(claims) == 1:
                 self._wait_for_intake(claims, error)
-                return
-            responses = {claimed.ref: {"id": claimed.ref.id} for claimed in claims}
-        for claimed in claims:
-            with correlated(correlation=claimed.ref.id):
-                self._one(claimed, responses.get(claimed.ref))
-        with self.pool.connection() as connection:
+            else:
+                self._each_alone(claims)
+        else:
+            self._all(claims, responses)
+        with suppress(DatabaseError), self.pool.connection() as connection:
             announce(connection, SCHEMA)
 
-    def _one(self, claimed: Claim, response: Mapping[str, Any] | None) -> None:
-        try:
-            if response is None:
-                self._unknown(claimed)
-            else:
-                self._assess(claimed, response)
-        except NeighbourUnavailable as error:
-            self._wait_for_intake([claimed], error)
-        except Exception as error:
-            log.exception("assessment failed", extra={"error": type(error).__name__, "attempts": claimed.attempts})
-            self._put_back([claimed], type(error).__name__, RETRY_PAUSE_S, counts=not unavailable(error))
+    def _read(self, claims: Sequence[Claim]) -> Mapping[Ref, Mapping[str, Any]]:
+        """The responses by reference; a bare one in place of one that intake was asked for too often in vain.
 
-    @staticmethod
-    def _is_hopeless(error: NeighbourUnavailable, claims: Sequence[Claim]) -> bool:
-        """True when intake answers but cannot give this one response, however often it is asked."""
-        return isinstance(error, NeighbourFault) and all(claimed.exhausted for claimed in claims)
+        Raises NeighbourFault when it is about a single response and intake answers other questions, else
+        NeighbourUnavailable.
+        """
+        try:
+            return self.client.read_many("QuestionnaireResponse", [claimed.ref for claimed in claims])
+        except NeighbourUnavailable as error:
+            if len(claims) > 1 or not (isinstance(error, NeighbourFault) or self._intake_answers()):
+                raise
+            if claims[0].exhausted:
+                return {claims[0].ref: {"id": claims[0].ref.id}}
+            raise error if isinstance(error, NeighbourFault) else ResponseWithheld(str(error)) from None
+
+    def _intake_answers(self) -> bool:
+        try:
+            self.client.find("QuestionnaireResponse", {"_count": "1", "_elements": "id"})
+        except NeighbourUnavailable as error:
+            return isinstance(error, NeighbourFault)
+        return True
+
+    def _all(self, claims: Sequence[Claim], responses: Mapping[Ref, Mapping[str, Any]]) -> None:
+        end = time.monotonic() + BATCH_S
+        for number, claimed in enumerate(claims):
+            if number and time.monotonic() > end:
+                self._put_back(claims[number:], "OutOfTime", 0, counts=False)
+                return
+            self._one(claimed, responses.get(claimed.ref))
+
+    def _each_alone(self, claims: Sequence[Claim]) -> None:
+        """Ask for each response by itself: one that intake cannot give, or many large ones, must not block others."""
+        end = time.monotonic() + BATCH_S
+        for number, claimed in enumerate(claims):
+            if number and time.monotonic() > end:
+                self._put_back(claims[number:], "OutOfTime", 0, counts=False)
+                return
+            try:
+                responses = self._read([claimed])
+            except NeighbourFault as error:
+                self._wait_for_intake([claimed], error)
+            except NeighbourUnavailable as error:
+                self._wait_for_intake(claims[number:], error)
+                return
+            else:
+                self._one(claimed, responses.get(claimed.ref))
+
+    def _one(self, claimed: Claim, response: Mapping[str, Any] | None) -> None:
+        with correlated(correlation=claimed.ref.id):
+            try:
+                if response is None:
+                    self._unknown(claimed)
+                else:
+                    self._assess(claimed, {**response, "id": claimed.ref.id})
+            except NeighbourUnavailable as error:
+                self._wait_for_intake([claimed], error)
+            except Exception as error:
+                self._failed(claimed, error)
+
+    def _failed(self, claimed: Claim, error: Exception) -> None:
+        """Try again later. What could not even be stored as "cannot be assessed" needs whoever runs this."""
+        more = {"error": type(error).__name__, "attempts": claimed.attempts}
+        own_fault = not unavailable(error)
+        hopeless = claimed.exhausted and own_fault
+        log.log(logging.CRITICAL if hopeless else logging.ERROR, "assessment failed", exc_info=error, extra=more)
+        delay_s = HOPELESS_PAUSE_S if hopeless else RETRY_PAUSE_S
+        self._put_back([claimed], type(error).__name__, delay_s, counts=own_fault)
 
     def _wait_for_intake(self, claims: Sequence[Claim], error: NeighbourUnavailable) -> None:
-        """Try again later. Only an answer that is a fault counts: the one response behind it is then found alone."""
+        """Try again later. A fault counts only against the one response that was asked for alone."""
         log.warning("intake away", extra={"number": len(claims), "error": type(error).__name__})
-        counts = isinstance(error, NeighbourFault)
+        counts = isinstance(error, NeighbourFault) and len(claims) == 1
         self._put_back(claims, type(error).__name__, NEIGHBOUR_PAUSE_S, counts=counts)
 
     def _unknown(self, claimed: Claim) -> None:
-        """A reference that intake does not know: forged, or intake lost data. Set aside, and counted."""
+        """A reference that intake does not know: forged, or intake lost data. Asked again, then set aside."""
         log.error("response not known to intake", extra={"response": claimed.ref.id})
-        if not claimed.exhausted:
-            self._put_back([claimed], "NotKnown", RETRY_PAUSE_S, counts=True)
+        if claimed.attempts <= len(UNKNOWN_PAUSES_S):
+            self._put_back([claimed], "NotKnown", UNKNOWN_PAUSES_S[claimed.attempts - 1], counts=True)
             return
         with self.pool.connection() as connection:
             jobs.finish(connection, claimed, dead=True)
 
     def _put_back(self, claims: Sequence[Claim], error: str, delay_s: float, *, counts: bool) -> None:
-        with self.pool.connection() as connection:
-            for claimed in claims:
-                jobs.retry(connection, claimed, error=error, delay_s=delay_s, counts=counts)
+        """Give the jobs back. When the database is away too, their leases end by themselves."""
+        try:
+            with self.pool.connection() as connection:
+                for claimed in claims:
+                    jobs.retry(connection, claimed, error=error, delay_s=delay_s, counts=counts)
+        except DatabaseError as away:
+            log.warning("database away", extra={"number": len(claims), "error": type(away).__name__})
 
     def _assess(self, claimed: Claim, response: Mapping[str, Any]) -> None:
         ref = claimed.ref
-        canonical = str(response.get("questionnaire", ""))
-        form = None if claimed.exhausted else self.forms.get(canonical)
+        form = None if claimed.exhausted else self.forms.get(str(response.get("questionnaire", "")))
         pack = self.packs.get(form.canonical) if form is not None else None
         held_id = assessment_id(ref.tenant, ref.id, pack.head.name if pack else NO_PACK)
         with self.pool.connection() as connection:
             held = store.current(connection, ref.tenant, [held_id]).get(held_id)
-            now: datetime = database_now(connection)
-        if held is not None and held.response_version >= ref.version:
-            with self.pool.connection() as connection:
+            if held is not None and held.response_version >= ref.version:
                 jobs.finish(connection, claimed)
-            return
-        run = Run(
-            assessment_id=held_id,
-            version=held.version_id + 1 if held else 1,
-            at=now,
-            status=status_of(response, first=held is None),
-        )
+                return
         basis = Basis.of(response, version=ref.version, sha256=content_sha256(response))
         if form is not None and pack is not None:
-            reader = self._reader(form, pack)
-            evaluated = evaluate_response(response, reader, pack, basis=basis, run=run)
-            if run.status is Status.ENTERED_IN_ERROR:
-                evaluated = replace(evaluated, urgency=None, needs_review=False)
+            described = prepared(response, self._reader(form, pack), pack, basis=basis)
         else:
-            reason = "unreadable" if claimed.exhausted else "no-pack"
+            described = self._not_assessable(basis, reason="unreadable" if claimed.exhausted else "no-pack")
+        version = held.version_id + 1 if held else 1
+        self._store(claimed, held_id, version, status_of(response, first=held is None), described)
+
+    def _not_assessable(self, basis: Basis, *, reason: str) -> Describe:
+        """Same-day by decision, whatever page 1 may hold: it is not known to be readable."""
+
+        def describe(run: Run) -> Evaluated:
             resources = not_assessable(self.texts, basis=basis, run=run, reason=reason)
-            evaluated = Evaluated(NO_PACK, "0", "", Urgency.SAME_DAY, resources)
-        self._store(claimed, run, evaluated)
+            return Evaluated(NO_PACK, "0", "", Urgency.SAME_DAY, resources)
+
+        return describe
 
     def _reader(self, form: QuestionnaireIndex, pack: Pack) -> FactReader:
         if form.canonical not in self.readers:
             self.readers[form.canonical] = FactReader(form, pack.content.facts)
         return self.readers[form.canonical]
 
-    def _store(self, claimed: Claim, run: Run, evaluated: Evaluated) -> None:
-        outcome = store.Outcome(
-            assessment_id=run.assessment_id,
-            version_id=run.version,
-            response=claimed.ref,
-            pack=evaluated.pack,
-            pack_version=evaluated.pack_version,
-            pack_sha256=evaluated.pack_sha256,
-            urgency=evaluated.urgency,
-            needs_review=evaluated.needs_review,
-            assessed_at=run.at,
-            resources=evaluated.resources,
-        )
+    def _store(self, claimed: Claim, held_id: str, version: int, status: Status, describe: Describe) -> None:
+        """Write everything in one transaction. The clock is read in it, so that what neighbours see as changed at a
+        time is visible soon after that time (a transaction of ours cannot stay idle for longer than ten seconds)."""
         with self.pool.connection() as connection, connection.transaction():
             if not jobs.finish(connection, claimed):
                 log.warning("lease lost", extra={"response": claimed.ref.id})
                 return
+            run = Run(held_id, version, database_now(connection), status)
+            evaluated = describe(run)
+            outcome = store.Outcome(
+                assessment_id=run.assessment_id,
+                version_id=run.version,
+                response=claimed.ref,
+                pack=evaluated.pack,
+                pack_version=evaluated.pack_version,
+                pack_sha256=evaluated.pack_sha256,
+                urgency=evaluated.urgency,
+                needs_review=evaluated.needs_review,
+                assessed_at=run.at,
+                resources=evaluated.resources,
+            )
             written = store.commit(connection, outcome)
         log.info(
             "assessed" if written else "superseded",
@@ -187,16 +257,26 @@ def evaluate_response(
     response: Mapping[str, Any], reader: FactReader, pack: Pack, *, basis: Basis, run: Run
 ) -> Evaluated:
     """Answers to findings to assessment to FHIR, without any side effect: the same input gives the same bytes."""
-    findings = reader.read(response).findings
-    assessment = evaluate(pack, findings, scope=scope_of(response))
-    return Evaluated(
-        pack=pack.head.name,
-        pack_version=pack.head.version,
-        pack_sha256=pack.head.sha256,
-        urgency=Urgency(assessment.urgency) if assessment.urgency is not None else None,
-        resources=build_resources(assessment, pack, basis=basis, run=run),
-        needs_review=assessment.needs_review,
-    )
+    return prepared(response, reader, pack, basis=basis)(run)
+
+
+def prepared(response: Mapping[str, Any], reader: FactReader, pack: Pack, *, basis: Basis) -> Describe:
+    """The evaluation, done; what is left is to write it down for a run, which takes milliseconds."""
+    assessment = evaluate(pack, reader.read(response).findings, scope=scope_of(response))
+
+    def describe(run: Run) -> Evaluated:
+        withdrawn = run.status is Status.ENTERED_IN_ERROR
+        urgency = Urgency(assessment.urgency) if assessment.urgency is not None and not withdrawn else None
+        return Evaluated(
+            pack=pack.head.name,
+            pack_version=pack.head.version,
+            pack_sha256=pack.head.sha256,
+            urgency=urgency,
+            resources=build_resources(assessment, pack, basis=basis, run=run),
+            needs_review=assessment.needs_review and not withdrawn,
+        )
+
+    return describe
 
 
 def scope_of(response: Mapping[str, Any]) -> Scope:
@@ -220,8 +300,10 @@ def status_of(response: Mapping[str, Any], *, first: bool) -> Status:
 
 def content_sha256(response: Mapping[str, Any]) -> str:
     """Digest of the bytes that intake received, as intake states it; '' when it comes from another FHIR server."""
-    for extension in response.get("meta", {}).get("extension", []):
-        if extension.get("url") == EXT_CONTENT_SHA256:
+    meta = response.get("meta")
+    extensions = meta.get("extension") if isinstance(meta, Mapping) else None
+    for extension in extensions if isinstance(extensions, list) else ():
+        if isinstance(extension, Mapping) and extension.get("url") == EXT_CONTENT_SHA256:
             return str(extension.get("valueString", ""))
     return ""
 

@@ -19,7 +19,7 @@ from shared.postgres import open_pool
 from shared.relay import run_relay
 
 SCHEMA = "triage"
-CATCH_UP_S, SWEEP_S, PRUNE_S = 2.0, 1.0, 3600.0
+CATCH_UP_S, SWEEP_S, PRUNE_S = 2.0, 1.0, 60.0
 WORKER_GRACE_S = 1.5
 """Due work younger than this is left to the workers."""
 

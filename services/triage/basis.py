@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -50,16 +50,21 @@ class Basis:
 
     @classmethod
     def of(cls, response: Mapping[str, Any], *, version: int, sha256: str) -> Basis:
-        """Read from the response itself. A missing subject becomes one that says so."""
-        orders: Sequence[Mapping[str, Any]] = response.get("basedOn") or ()
+        """Read from the response itself, whatever it holds. A missing subject becomes one that says so.
+
+        Of references only reference, type, display and identifier are taken over: extensions of the sender stay with
+        the response, which is referenced in its exact version.
+        """
+        orders = response.get("basedOn")
+        authored = response.get("authored")
         return cls(
             response_id=response["id"],
             response_version=version,
             sha256=sha256,
-            subject=response.get("subject") or {"display": "not stated"},
-            encounter=response.get("encounter"),
-            based_on=orders[0] if orders else None,
-            authored=response.get("authored"),
+            subject=_reference(response.get("subject")) or {"display": "not stated"},
+            encounter=_reference(response.get("encounter")),
+            based_on=_reference(orders[0]) if isinstance(orders, list) and orders else None,
+            authored=authored if isinstance(authored, str) else None,
         )
 
     @property
@@ -106,6 +111,23 @@ def issue_id(assessment: str, flag_id: str) -> str:
 def provenance_id(run: Run) -> str:
     """The one Provenance of a version of an assessment."""
     return str(uuid5(NAMESPACE, f"{run.assessment_id}/{run.version}/provenance"))
+
+
+def _reference(value: Any) -> Resource | None:
+    """What names the target of a Reference, or None when nothing does."""
+    if not isinstance(value, Mapping):
+        return None
+    kept: Resource = _strings(value, "reference", "type", "display")
+    identifier = value.get("identifier")
+    if isinstance(identifier, Mapping) and (named := _strings(identifier, "system", "value")):
+        kept["identifier"] = named
+    return kept or None
+
+
+def _strings(value: Mapping[str, Any], *names: str) -> Resource:
+    """Those of these members that are strings, without what UTF-8 cannot express."""
+    found = {name: value[name] for name in names if isinstance(value.get(name), str)}
+    return {name: text.encode("utf-8", "replace").decode("utf-8") for name, text in found.items()}
 
 
 def performer() -> Resource:

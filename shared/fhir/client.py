@@ -20,6 +20,9 @@ AWAY = frozenset({401, 403, 429, 502, 503, 504})
 """Answers that say nothing about the question: the neighbour, or what stands before it, is not ready for us."""
 OVERLAP = timedelta(seconds=15)
 """How far a catch-up looks back behind what it has seen: longer than any write of a neighbour can take to commit."""
+LOOK_BACK = timedelta(hours=25)
+LOOK_BACK_EVERY = timedelta(minutes=1)
+"""How far, and how often, a catch-up looks back whatever it has seen: a neighbour's clock may have been wrong."""
 
 
 class NeighbourUnavailable(Exception):

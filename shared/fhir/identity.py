@@ -6,16 +6,17 @@ What a client sent comes back byte for byte, decimals, order and unknown extensi
 
 from __future__ import annotations
 
-import re
+import json
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
 from shared.fhir.codes import CS_URGENCY, EXT_CONTENT_SHA256
-from shared.fhir.resources import Stored
+from shared.fhir.resources import WITHOUT_BODY, Stored
 
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\],:]')
+_READER = json.JSONDecoder(parse_float=str, parse_int=str)
+_SPACE = " \t\n\r"
 
 
 def instant(moment: datetime) -> str:
@@ -31,7 +32,7 @@ def as_received(stored: Stored) -> bytes:
         "extension": [{"url": EXT_CONTENT_SHA256, "valueString": stored.sha256.hex()}],
     }
     rest = stored.body
-    if b'"meta"' in rest or b'"id"' in rest:
+    if b'"meta"' in rest or b'"id"' in rest or b"\\u" in rest:
         members = top_level_members(rest)
         if sent := members.get("meta"):
             meta = _merged(orjson.loads(sent[1]), meta)
@@ -49,7 +50,10 @@ def as_stored(stored: Stored) -> bytes:
 
 
 def subset(stored: Stored, elements: tuple[str, ...], full: bytes) -> bytes:
-    """`_elements`: the named top-level elements, with id, meta and the tag SUBSETTED (R4 search.html)."""
+    """`_elements`: the named top-level elements, with id, meta and the tag SUBSETTED (R4 search.html).
+
+    `full` is the resource as it is shown; it is not looked at when `WITHOUT_BODY` holds all of them.
+    """
     meta: dict[str, Any] = {
         "versionId": str(stored.version_id),
         "lastUpdated": instant(stored.last_updated),
@@ -58,7 +62,7 @@ def subset(stored: Stored, elements: tuple[str, ...], full: bytes) -> bytes:
     if stored.tag:
         meta["tag"].append({"system": CS_URGENCY, "code": stored.tag})
     head = orjson.dumps({"resourceType": stored.type, "id": stored.id, "meta": meta})
-    wanted = [name for name in elements if name not in ("resourceType", "id", "meta")]
+    wanted = [name for name in dict.fromkeys(elements) if name not in WITHOUT_BODY]
     if not wanted:
         return head
     members = top_level_members(full)
@@ -69,25 +73,28 @@ def subset(stored: Stored, elements: tuple[str, ...], full: bytes) -> bytes:
 def top_level_members(body: bytes) -> dict[str, tuple[tuple[int, int], bytes]]:
     """For each member of the outermost object: where it lies (name to end of value) and its value's text.
 
-    `body` must be well-formed JSON with an object at the top.
+    `body` must be well-formed JSON with an object at the top. Names are compared as they are after decoding.
     """
+    text = body.decode("latin-1")  # one character per byte, so that places in the text are places in the body
     members: dict[str, tuple[tuple[int, int], bytes]] = {}
-    depth, name, name_start, value_start = 0, "", 0, -1
-    for token in _TOKEN.finditer(body):
-        text = token.group()
-        if depth == 1 and value_start < 0 and text[:1] == b'"':
-            name, name_start = orjson.loads(text), token.start()
-        elif depth == 1 and text == b":" and value_start < 0:
-            value_start = token.end()
-        elif depth == 1 and text in (b",", b"}"):
-            if value_start >= 0:
-                members[name] = ((name_start, token.start()), body[value_start : token.start()].strip())
-            value_start = -1
-        if text in (b"{", b"["):
-            depth += 1
-        elif text in (b"}", b"]"):
-            depth -= 1
+    at = _after_space(text, text.index("{") + 1)
+    while text[at] != "}":
+        start = at
+        at = _after_space(text, _READER.raw_decode(text, start)[1])
+        name = orjson.loads(body[start:at])
+        value_start = _after_space(text, at + 1)
+        value_end = _READER.raw_decode(text, value_start)[1]
+        at = _after_space(text, value_end)
+        members[name] = ((start, at), body[value_start:value_end])
+        if text[at] == ",":
+            at = _after_space(text, at + 1)
     return members
+
+
+def _after_space(text: str, at: int) -> int:
+    while text[at] in _SPACE:
+        at += 1
+    return at
 
 
 def without(body: bytes, spans: list[tuple[int, int]]) -> bytes:

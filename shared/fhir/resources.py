@@ -20,6 +20,8 @@ from shared.fhir.search import Search
 from shared.postgres import DictConnection, load_queries
 
 QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
+WITHOUT_BODY = frozenset({"resourceType", "id", "meta"})
+"""Elements that every resource can be given without its body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,8 @@ def vread(
 def find(connection: DictConnection, tenant: UUID, search: Search) -> tuple[list[Stored], bool]:
     """One page of current versions in the order of (last updated, id), and whether more follow.
 
-    Pages stay valid while data arrives: the next page starts after the last row of this one.
+    Pages stay valid while data arrives: the next page starts after the last row of this one. Bodies are left empty
+    when the search asks for nothing of them.
     """
     where: list[sql.Composable] = [sql.SQL("tenant_id = %(tenant_id)s AND type = %(type)s AND is_current")]
     values: dict[str, Any] = {"tenant_id": tenant, "type": search.resource_type, "limit": search.count + 1}
@@ -147,10 +150,12 @@ def find(connection: DictConnection, tenant: UUID, search: Search) -> tuple[list
     if search.after is not None:
         where.append(sql.SQL("(last_updated, id) > (%(after_time)s, %(after_id)s)"))
         values["after_time"], values["after_id"] = search.after
+    without_body = search.elements is not None and WITHOUT_BODY.issuperset(search.elements)
+    body = "''::bytea" if without_body else "body"
     query = sql.SQL(
-        "SELECT type, id, version_id, last_updated, body, sha256, tag FROM resource WHERE {where} "
+        "SELECT type, id, version_id, last_updated, {body} AS body, sha256, tag FROM resource WHERE {where} "
         "ORDER BY last_updated, id LIMIT %(limit)s"
-    ).format(where=sql.SQL(" AND ").join(where))
+    ).format(body=sql.SQL(body), where=sql.SQL(" AND ").join(where))
     rows = connection.execute(query, values).fetchall()
     return [_stored(row) for row in rows[: search.count]], len(rows) > search.count
 

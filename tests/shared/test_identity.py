@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -102,3 +103,52 @@ def test_a_subset_is_marked_as_one() -> None:
 
 def test_an_instant_is_utc_with_milliseconds() -> None:
     assert instant(WHEN) == "2026-11-22T07:30:12.345Z"
+
+
+@pytest.mark.parametrize("name", [b"\\u0069d", b"i\\u0064", b"\\u0069\\u0064"])
+def test_an_id_written_with_escapes_gives_way_to_ours_too(name: bytes) -> None:
+    body = b'{"resourceType":"QuestionnaireResponse","' + name + b'":"theirs","x":{"' + name + b'":1}}'
+
+    shown = as_received(stored(body))
+
+    assert [value for key, value in json.loads(shown, object_pairs_hook=list) if key == "id"] == ["r-1"]
+    assert json.loads(shown)["x"] == {"id": 1}
+
+
+def test_meta_written_with_escapes_cannot_claim_a_version_or_an_urgency() -> None:
+    body = b'{"\\u006deta":{"versionId":"77"},"resourceType":"QuestionnaireResponse"}'
+
+    pairs = json.loads(as_received(stored(body)), object_pairs_hook=list)
+
+    assert [dict(value)["versionId"] for key, value in pairs if key == "meta"] == ["3"]
+
+
+def test_an_element_that_is_asked_for_twice_is_given_once() -> None:
+    whole = stored(b'{"resourceType":"QuestionnaireResponse","status":"completed"}')
+
+    part = subset(whole, ("status", "status"), as_received(whole))
+
+    assert part.count(b'"status"') == 1
+
+
+def test_id_and_meta_alone_are_given_without_the_body() -> None:
+    assert json.loads(subset(stored(b""), ("id", "meta"), b""))["id"] == "r-1"
+
+
+def test_the_cost_of_giving_an_id_does_not_grow_with_the_number_of_elements() -> None:
+    """As many steps for a response with thousands of ids in it as for one with one."""
+    body = json.dumps({"id": "theirs", "extension": [{"id": "e", "url": "http://x/y"}] * 20_000, "z": "é"}).encode()
+    steps = 0
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal steps
+        steps += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        members = top_level_members(body)
+    finally:
+        sys.setprofile(None)
+
+    assert list(members) == ["id", "extension", "z"]
+    assert steps < 500

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+import threading
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
+from psycopg_pool import PoolTimeout
 
 from shared import jobs
 from shared.events import Ref
-from shared.postgres import DictConnection, Pool, connect, open_pool
+from shared.postgres import DictConnection, Pool, connect, open_pool, unavailable
 from tests.conftest import Database
+from tests.waiting import eventually
 
 KIND = "assess"
 REF = Ref("response-7", 1)
@@ -31,6 +36,11 @@ def connection(database: Database) -> Iterator[DictConnection]:
 def end_leases(connection: DictConnection) -> None:
     """As if the worker had died long ago."""
     connection.execute("UPDATE job SET lease_until = now() - interval '1 second' WHERE state = 'running'")
+
+
+def grow_old(connection: DictConnection) -> None:
+    """As if the jobs had been known for a while."""
+    connection.execute("UPDATE job SET created_at = now() - interval '5 minutes'")
 
 
 def test_a_reference_that_is_heard_of_twice_is_one_job(connection: DictConnection) -> None:
@@ -83,10 +93,70 @@ def test_a_job_that_kills_its_worker_three_times_is_set_aside(connection: DictCo
     for _ in range(3):
         jobs.claim(connection, KIND)
         end_leases(connection)
+    grow_old(connection)
 
     [last] = jobs.claim(connection, KIND)
 
     assert last.exhausted
+
+
+def test_leases_lost_within_seconds_say_nothing_about_the_job(connection: DictConnection) -> None:
+    jobs.add(connection, KIND, [REF])
+    for _ in range(3):
+        jobs.claim(connection, KIND)
+        end_leases(connection)
+
+    [claim] = jobs.claim(connection, KIND)
+
+    assert not claim.exhausted
+
+
+def test_a_job_that_failed_by_itself_three_times_is_set_aside_at_once(connection: DictConnection) -> None:
+    jobs.add(connection, KIND, [REF])
+    for _ in range(3):
+        [claim] = jobs.claim(connection, KIND)
+        jobs.retry(connection, claim, error="KeyError", delay_s=0)
+
+    [claim] = jobs.claim(connection, KIND)
+
+    assert claim.exhausted
+
+
+def test_after_an_outage_a_job_is_tried_once_more_before_it_is_set_aside(connection: DictConnection) -> None:
+    jobs.add(connection, KIND, [REF])
+    grow_old(connection)
+    [claim] = jobs.claim(connection, KIND)
+    jobs.retry(connection, claim, error="OperationalError", delay_s=0, counts=False)
+    tried = []
+    for _ in range(5):
+        [claim] = jobs.claim(connection, KIND)
+        tried.append(claim.exhausted)
+        end_leases(connection)
+
+    assert tried == [False, False, False, False, True]
+
+
+def test_a_job_that_was_set_aside_is_due_again_when_somebody_names_it(connection: DictConnection) -> None:
+    jobs.add(connection, KIND, [REF])
+    for _ in range(4):
+        [claim] = jobs.claim(connection, KIND)
+        jobs.retry(connection, claim, error="NotKnown", delay_s=0)
+    [claim] = jobs.claim(connection, KIND)
+    jobs.finish(connection, claim, dead=True)
+
+    assert jobs.add(connection, KIND, [REF]) == 1
+
+    [again] = jobs.claim(connection, KIND)
+    assert (again.ref, again.attempts, again.exhausted) == (REF, 1, False)
+
+
+def test_work_that_is_done_stays_done_when_it_is_named_again(connection: DictConnection) -> None:
+    jobs.add(connection, KIND, [REF])
+    [claim] = jobs.claim(connection, KIND)
+    jobs.finish(connection, claim)
+
+    assert jobs.add(connection, KIND, [REF]) == 0
+    assert jobs.claim(connection, KIND) == []
 
 
 def test_a_job_that_failed_before_is_claimed_alone_so_that_it_harms_no_other(connection: DictConnection) -> None:
@@ -149,3 +219,85 @@ def test_draining_works_off_everything_that_is_due(connection: DictConnection, p
 
     assert jobs.drain(pool, KIND, work) == 120
     assert len(set(seen)) == 120
+
+
+def test_work_that_fails_again_and_again_does_not_hold_up_fresh_work(connection: DictConnection, pool: Pool) -> None:
+    jobs.add(connection, KIND, [Ref(f"broken-{number}", 1) for number in range(30)])
+    for claim in jobs.claim(connection, KIND):
+        jobs.retry(connection, claim, error="KeyError", delay_s=0)
+    jobs.add(connection, KIND, [REF])
+    order: list[str] = []
+
+    def work(claims: Sequence[jobs.Claim]) -> None:
+        order.extend(claim.ref.id for claim in claims)
+        with pool.connection() as own:
+            for claim in claims:
+                jobs.retry(own, claim, error="KeyError", delay_s=60)
+
+    jobs.drain(pool, KIND, work, rounds=4)
+
+    assert REF.id in order[:2]
+    assert len(order) == 4
+
+
+def test_fresh_work_that_never_ends_does_not_hold_up_what_failed(connection: DictConnection, pool: Pool) -> None:
+    jobs.add(connection, KIND, [REF])
+    [claim] = jobs.claim(connection, KIND)
+    jobs.retry(connection, claim, error="KeyError", delay_s=0)
+    numbers, seen = itertools.count(), list[str]()
+
+    def work(claims: Sequence[jobs.Claim]) -> None:
+        seen.extend(claim.ref.id for claim in claims)
+        with pool.connection() as own:
+            jobs.add(own, KIND, [Ref(f"response-fresh-{next(numbers)}", 1)])
+            for claim in claims:
+                jobs.finish(own, claim)
+
+    jobs.drain(pool, KIND, work, rounds=3)
+
+    assert REF.id in seen
+
+
+def test_a_call_that_has_worked_long_enough_leaves_the_rest_to_the_next(connection: DictConnection, pool: Pool) -> None:
+    jobs.add(connection, KIND, [Ref(f"response-{number}", 1) for number in range(120)])
+
+    assert jobs.drain(pool, KIND, lambda _claims: None, within_s=0) == jobs.BATCH
+
+
+def test_a_job_that_hangs_is_let_go(connection: DictConnection, pool: Pool) -> None:
+    jobs.add(connection, KIND, [REF])
+    claims = jobs.claim(connection, KIND)
+
+    def beating() -> bool:
+        return any(thread.name == "lease-heartbeat" for thread in threading.enumerate())
+
+    with jobs.kept_alive(pool, claims, every_s=0.01, hold_s=0.05):
+        eventually(lambda: not beating())
+        end_leases(connection)
+
+        assert [claim.ref for claim in jobs.claim(connection, KIND)] == [REF]
+
+
+def test_old_finished_work_is_deleted_in_portions(connection: DictConnection) -> None:
+    connection.execute(
+        "INSERT INTO job (tenant_id, kind, ref_id, ref_version, state, finished_at) "
+        "SELECT %s, %s, number::text, 1, 'done', now() - interval '8 days' FROM generate_series(1, 5001) AS number",
+        (REF.tenant, KIND),
+    )
+
+    assert connection.execute(jobs.QUERIES["prune"]).rowcount == 5000
+    assert connection.execute(jobs.QUERIES["prune"]).rowcount == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        psycopg.errors.QueryCanceled,
+        psycopg.errors.IdleInTransactionSessionTimeout,
+        psycopg.errors.IoError,
+        psycopg.errors.DiskFull,
+        PoolTimeout,
+    ],
+)
+def test_a_database_that_cannot_just_now_is_no_fault_of_the_work(error: type[Exception]) -> None:
+    assert unavailable(error("not now"))

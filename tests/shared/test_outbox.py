@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
-from shared import outbox
+from shared import canary, outbox, relay
+from shared.broker import Publisher
 from shared.events import MAX_REFS, Ref
 from shared.postgres import DictConnection, connect
+from shared.relay import run_relay
 from tests.conftest import Database
+from tests.waiting import eventually
 
 
 class BrokerAway(Exception):
@@ -100,3 +106,62 @@ def test_the_waker_ends_the_relays_wait(connection: DictConnection, database: Da
     waker.close()
 
     assert [notification.channel for notification in notified] == ["intake_outbox"]
+
+
+class Recorder(Publisher):
+    """A publisher that remembers what it sent and reaches no broker."""
+
+    def __init__(self, faults: int = 0) -> None:
+        self.sent: list[str] = []
+        self._faults = faults
+
+    def send(self, task: str, queue: str, message: dict[str, Any]) -> None:
+        if self._faults:
+            self._faults -= 1
+            raise RuntimeError("a fault of ours")
+        self.sent.append(queue)
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+@contextmanager
+def running(loop: Callable[[threading.Event], None]) -> Iterator[threading.Thread]:
+    stop = threading.Event()
+    thread = threading.Thread(target=loop, args=(stop,))
+    thread.start()
+    try:
+        yield thread
+    finally:
+        stop.set()
+        thread.join(timeout=15)
+
+
+def test_a_row_for_an_unknown_queue_stays_and_holds_up_nothing(connection: DictConnection, database: Database) -> None:
+    outbox.add(connection, "notify.some_new_queue", [Ref("odd", 1)])
+    outbox.add(connection, "triage", [Ref("a", 1)])
+    publisher = Recorder()
+
+    with running(lambda stop: run_relay(database.intake_url, "intake", publisher, stop)) as thread:
+        eventually(lambda: waiting(connection) == 1)
+
+        assert thread.is_alive()
+    assert publisher.sent == ["triage"]
+    assert outbox.undeliverable(connection) == {"notify.some_new_queue": 1}
+
+
+def test_a_fault_ends_neither_the_relay_nor_the_canary(
+    connection: DictConnection, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "FAULT_PAUSE_S", 0.01)
+    monkeypatch.setattr(canary, "INTERVAL_S", 0.01)
+    outbox.add(connection, "triage", [Ref("a", 1)])
+    publisher, sender = Recorder(faults=2), Recorder(faults=2)
+
+    with (
+        running(lambda stop: run_relay(database.intake_url, "intake", publisher, stop)),
+        running(lambda stop: canary.send_canaries(sender, ["triage"], stop)),
+    ):
+        eventually(lambda: publisher.sent and sender.sent)
+
+    assert waiting(connection) == 0

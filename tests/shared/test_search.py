@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import UTC, datetime
 
 import pytest
@@ -82,3 +83,41 @@ def test_the_mark_of_the_next_page_is_read_back() -> None:
     when = datetime(2026, 11, 22, 8, 0, 0, 250000, tzinfo=UTC)
 
     assert search(("_page", next_page(when, "r-9"))).after == (when, "r-9")
+
+
+@pytest.mark.parametrize(
+    ("value", "start"),
+    [("ge2026-11", datetime(2026, 11, 1, tzinfo=UTC)), ("ge2026", datetime(2026, 1, 1, tzinfo=UTC)),
+     ("gt2026-12", datetime(2027, 1, 1, tzinfo=UTC)), ("gt2026", datetime(2027, 1, 1, tzinfo=UTC)),
+     ("gt2026-02", datetime(2026, 3, 1, tzinfo=UTC))],
+)  # fmt: skip
+def test_a_time_may_be_given_to_the_month_or_the_year(value: str, start: datetime) -> None:
+    assert search(("_lastUpdated", value)).last_updated == (Bound(">=", start),)
+
+
+def page_mark(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("_lastUpdated", "9999-12-31"),
+        ("_lastUpdated", "lt9999-12-31T23:59:59Z"),
+        ("_lastUpdated", "ge0001-01-01T00:00:00+14:00"),
+        ("_lastUpdated", "2026-13"),
+        ("_lastUpdated", "9999"),
+        ("_count", "²"),
+        ("_count", "9" * 5000),
+        ("_page", page_mark("2026-01-01T00:00:00+00:00 a\x00b")),
+        ("_page", page_mark("2026-01-01T00:00:00+00:00 ")),
+        ("_page", page_mark("0001-01-01T00:00:00+14:00 a")),
+        ("_page", "éé"),
+    ],
+    ids=lambda pair: f"{pair[0]}={pair[1][:30]!a}",
+)
+def test_a_value_outside_of_what_can_be_stored_is_refused(pair: tuple[str, str]) -> None:
+    with pytest.raises(ProblemError) as refused:
+        search(pair)
+
+    assert refused.value.http_status == 400

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from fastapi import FastAPI
 from starlette.requests import Request
@@ -16,9 +19,11 @@ from starlette.responses import Response
 
 from services.intake.app import create_app as create_intake
 from services.intake.settings import IntakeSettings
+from services.triage import assess_response
 from services.triage.app import create_app as create_triage
 from services.triage.assess_response import Assessor, open_assessor
-from services.triage.catch_up import KIND, catch_up
+from services.triage.catch_up import KIND, LOOKED_BACK, catch_up
+from services.triage.findings import FactReader, Reading
 from services.triage.settings import TriageSettings
 from shared import jobs
 from shared.events import Ref
@@ -208,6 +213,7 @@ def test_a_response_that_kills_its_worker_again_and_again_is_given_to_a_human(li
         for _ in range(jobs.MAX_ATTEMPTS):
             jobs.claim(connection, KIND)
             connection.execute("UPDATE job SET lease_until = now() - interval '1 second'")
+        connection.execute("UPDATE job SET created_at = now() - interval '5 minutes'")
 
     line.deliver()
 
@@ -219,7 +225,7 @@ def test_a_response_that_kills_its_worker_again_and_again_is_given_to_a_human(li
 
 def test_a_rule_that_fails_postpones_the_job_and_is_never_silent(line: Line) -> None:
     response_id = line.post(a_response({"chest_pain": "Y"}))
-    broken = replace(line.assessor, texts={}, packs={"broken": None})
+    broken = replace(line.assessor, texts={}, packs={"broken": None})  # type: ignore[dict-item]
     with line.pool.connection() as connection:
         jobs.add(connection, KIND, [Ref(response_id, 1)])
         broken.work(jobs.claim(connection, KIND))
@@ -341,3 +347,227 @@ def test_a_late_run_for_an_older_version_writes_nothing_and_alerts_nobody(
     [assessment] = line.found("RiskAssessment", "r-1")
     assert assessment["basis"] == [{"reference": "QuestionnaireResponse/r-1/_history/2"}]
     assert line.outbox() == []
+
+
+SCORE = [{"url": "http://ehr.example.org/match-score", "valueDecimal": 0.97}]
+COUNT = [{"url": "http://ehr.example.org/count", "valueDecimal": 123456789012345678901234}]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"subject": {"reference": "Patient/p-1", "extension": SCORE}},
+        {"subject": {"reference": "Patient/p-1", "extension": COUNT}},
+        {"subject": {"reference": "Patient/p-1", "identifier": {"value": "7", "period": {"extension": SCORE}}}},
+        {"encounter": {"reference": "Encounter/1", "extension": SCORE}},
+        {"basedOn": [{"reference": "ServiceRequest/1", "extension": SCORE}]},
+    ],
+    ids=["fraction", "large-number", "within-identifier", "encounter", "order"],
+)
+def test_numbers_in_the_senders_extensions_do_not_stop_an_emergency(line: Line, odd: dict[str, Any]) -> None:
+    response_id = line.post(a_response({"chest_pain": "Y"}, patient="p-1") | odd)
+    line.deliver(response_id)
+
+    [assessment] = line.found("RiskAssessment", response_id)
+    assert urgency(assessment) == "emergency"
+    assert assessment["subject"]["reference"] == "Patient/p-1"
+    assert "extension" not in json.dumps([assessment.get(name) for name in ("subject", "encounter", "basedOn")])
+
+
+def test_the_assessment_stands_on_intakes_id_whatever_id_the_sender_wrote(line: Line) -> None:
+    body = '{"\\u0069d":"someone-elses",' + json.dumps(a_response({"chest_pain": "Y"}))[1:]
+    answer = line.ehr.post(
+        "/fhir/QuestionnaireResponse", content=body, headers={"Content-Type": "application/fhir+json"}
+    )
+    response_id = answer.headers["location"].split("/QuestionnaireResponse/")[1].split("/")[0]
+    line.deliver(response_id)
+
+    [assessment] = line.found("RiskAssessment", response_id)
+    assert assessment["basis"] == [{"reference": f"QuestionnaireResponse/{response_id}/_history/1"}]
+
+
+def fail_by_itself(line: Line, response_id: str, times: int) -> None:
+    """The job of this response failed before, by a fault of its own."""
+    with line.pool.connection() as connection:
+        jobs.add(connection, KIND, [Ref(response_id, 1)])
+        for _ in range(times):
+            [claim] = jobs.claim(connection, KIND)
+            jobs.retry(connection, claim, error="KeyError", delay_s=0)
+
+
+def waits(line: Line) -> list[tuple[str, int, int]]:
+    """State, counted attempts, and seconds until they are due (rounded up to ten), of all jobs."""
+    with line.pool.connection() as connection:
+        rows = connection.execute(
+            "SELECT state, attempts, ceil(extract(epoch FROM due_at - now()) / 10)::int * 10 AS due FROM job"
+        ).fetchall()
+    return [(row["state"], row["attempts"], row["due"]) for row in rows]
+
+
+def test_what_cannot_even_be_called_unreadable_is_logged_as_critical_and_waits(
+    line: Line, caplog: pytest.LogCaptureFixture
+) -> None:
+    fail_by_itself(line, line.post(a_response({})), jobs.MAX_ATTEMPTS)
+    with line.pool.connection() as connection:
+        claims = jobs.claim(connection, KIND)
+
+    replace(line.assessor, texts={}).work(claims)
+
+    assert waits(line) == [("pending", 4, 60)]
+    assert [record.levelno for record in caplog.records if record.message == "assessment failed"] == [logging.CRITICAL]
+
+
+def test_a_response_that_intake_does_not_know_is_asked_for_over_a_minute_and_then_set_aside(line: Line) -> None:
+    seen = []
+    with line.pool.connection() as connection:
+        jobs.add(connection, KIND, [Ref("lost-in-a-restore", 1)])
+    for _ in range(4):
+        with line.pool.connection() as connection:
+            connection.execute("UPDATE job SET due_at = now()")
+            claims = jobs.claim(connection, KIND)
+        line.assessor.work(claims)
+        [(state, _, due)] = waits(line)
+        seen.append((state, due))
+
+    assert seen[:3] == [("pending", 10), ("pending", 10), ("pending", 60)]
+    assert seen[3][0] == "dead"
+
+
+def test_a_database_that_goes_away_in_the_middle_loses_no_job_and_raises_nothing(
+    line: Line, database: Database
+) -> None:
+    ids = [line.post(a_response({"chest_pain": "Y"})) for _ in range(3)]
+    with line.pool.connection() as connection:
+        jobs.add(connection, KIND, [Ref(response_id, 1) for response_id in ids])
+        claims = jobs.claim(connection, KIND)
+    gone = open_pool(database.triage_url, schema="triage", size=1)
+    gone.close()
+
+    replace(line.assessor, pool=gone).work(claims)
+
+    with line.pool.connection() as connection:
+        connection.execute("UPDATE job SET lease_until = now() - interval '1 second'")
+    line.deliver()
+    assert [urgency(line.found("RiskAssessment", response_id)[0]) for response_id in ids] == ["emergency"] * 3
+
+
+class NarrowIntake:
+    """A neighbour before the real one that gives one response at a time, and some never."""
+
+    def __init__(self, intake: httpx.Client, never: frozenset[str] = frozenset()) -> None:
+        self._intake, self._never = intake, never
+        self.app = FastAPI()
+        self.app.add_api_route("/fhir/{path:path}", self.passed_on)
+
+    def passed_on(self, path: str, request: Request) -> Response:
+        ids = request.query_params.get("_id", "").split(",")
+        if len(ids) > 1 or self._never.intersection(ids):
+            return Response(status_code=504)
+        answer = self._intake.get(f"/fhir/{path}", params=dict(request.query_params))
+        return Response(answer.content, answer.status_code, media_type="application/fhir+json")
+
+
+def test_responses_that_are_too_large_to_be_read_together_are_read_one_by_one(line: Line) -> None:
+    ids = [line.post(a_response({"chest_pain": "Y"})) for _ in range(4)]
+    with served(NarrowIntake(line.ehr).app) as url, FhirClient(url) as client:
+        replace(line, assessor=replace(line.assessor, client=client)).deliver(*ids)
+
+    assert [len(line.found("RiskAssessment", response_id)) for response_id in ids] == [1, 1, 1, 1]
+
+
+def test_a_response_that_intake_never_gives_is_counted_and_blocks_no_other(line: Line) -> None:
+    ids = [line.post(a_response({"chest_pain": "Y"})) for _ in range(4)]
+    with served(NarrowIntake(line.ehr, frozenset({ids[0]})).app) as url, FhirClient(url) as client:
+        replace(line, assessor=replace(line.assessor, client=client)).deliver(*ids)
+
+    assert [len(line.found("RiskAssessment", response_id)) for response_id in ids] == [0, 1, 1, 1]
+    assert [wait for wait in waits(line) if wait[0] != "done"] == [("pending", 1, 10)]
+
+
+def test_when_intake_gives_nothing_at_all_nobody_is_blamed(line: Line) -> None:
+    ids = [line.post(a_response({"chest_pain": "Y"})) for _ in range(4)]
+    with served(NarrowIntake(line.ehr, frozenset({*ids, ""})).app) as url, FhirClient(url) as client:
+        replace(line, assessor=replace(line.assessor, client=client)).deliver(*ids)
+
+    assert waits(line) == [("pending", 0, 10)] * 4
+
+
+def test_a_response_that_intake_never_gives_is_read_by_a_human_in_the_end(line: Line) -> None:
+    response_id = line.post(a_response({"chest_pain": "Y"}))
+    with served(NarrowIntake(line.ehr, frozenset({response_id})).app) as url, FhirClient(url) as client:
+        narrow = replace(line, assessor=replace(line.assessor, client=client))
+        narrow.deliver(response_id)
+        for _ in range(5):
+            with line.pool.connection() as connection:
+                connection.execute("UPDATE job SET due_at = now(), created_at = now() - interval '5 minutes'")
+            narrow.deliver()
+
+    [assessment] = line.found("RiskAssessment", response_id)
+    assert urgency(assessment) == "same_day"
+    assert line.outbox() == [("notify.routine", 1)]
+
+
+def test_a_batch_that_takes_too_long_is_given_back_and_done_later(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = [line.post(a_response({"chest_pain": "Y"})) for _ in range(3)]
+    monkeypatch.setattr(assess_response, "BATCH_S", -1.0)
+    with line.pool.connection() as connection:
+        jobs.add(connection, KIND, [Ref(response_id, 1) for response_id in ids])
+        line.assessor.work(jobs.claim(connection, KIND))
+
+    assert sorted(state for state, _, _ in waits(line)) == ["done", "pending", "pending"]
+    line.deliver()
+    assert [len(line.found("RiskAssessment", response_id)) for response_id in ids] == [1, 1, 1]
+
+
+def test_a_response_from_the_future_hides_no_later_one_from_the_catch_up(line: Line, database: Database) -> None:
+    early = line.post(a_response({}))
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        owner.execute("UPDATE intake.resource SET last_updated = now() + interval '1 hour' WHERE id = %s", (early,))
+    assert catch_up(line.pool, line.assessor.client) == 1
+
+    line.post(a_response({"chest_pain": "Y"}))
+
+    assert catch_up(line.pool, line.assessor.client) == 1
+
+
+def test_the_catch_up_looks_back_a_day_every_minute_whatever_it_has_seen(line: Line, database: Database) -> None:
+    catch_up(line.pool, line.assessor.client)
+    line.post(a_response({}))
+    catch_up(line.pool, line.assessor.client)
+    late = line.post(a_response({"chest_pain": "Y"}))
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        owner.execute("UPDATE intake.resource SET last_updated = now() - interval '24 hours' WHERE id = %s", (late,))
+    assert catch_up(line.pool, line.assessor.client) == 0
+
+    with line.pool.connection() as connection:
+        connection.execute(
+            "UPDATE catch_up_cursor SET last_updated = now() - interval '61 seconds' WHERE source = %s", (LOOKED_BACK,)
+        )
+
+    assert catch_up(line.pool, line.assessor.client) == 1
+
+
+class TimedReader(FactReader):
+    """Notes when the evaluation had read the answers."""
+
+    read_at: datetime
+
+    def read(self, response: Mapping[str, Any]) -> Reading:
+        reading = super().read(response)
+        self.read_at = datetime.now(UTC)
+        return reading
+
+
+def test_an_assessment_is_dated_after_its_evaluation_and_not_before(line: Line) -> None:
+    response_id = line.post(a_response({}))
+    [pack] = line.assessor.packs.values()
+    form = line.assessor.forms.get(next(iter(line.assessor.packs)))
+    assert form is not None
+    reader = TimedReader(form, pack.content.facts)
+    line.assessor.readers[form.canonical] = reader
+
+    line.deliver(response_id)
+
+    [assessment] = line.found("RiskAssessment", response_id)
+    dated = datetime.fromisoformat(assessment["meta"]["lastUpdated"])
+    assert dated >= reader.read_at.replace(microsecond=reader.read_at.microsecond // 1000 * 1000)

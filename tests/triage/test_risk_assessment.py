@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 from xml.etree import ElementTree
@@ -274,3 +275,30 @@ def test_the_engine_is_a_device_with_its_version() -> None:
     assert check_structure(resource, resource_type="Device") == []
     assert validate_with_fhir_resources(resource) == []
     assert built(COLD_FOOT)[0]["performer"]["reference"] == f"Device/{resource['id']}"
+
+
+def test_of_a_senders_references_only_what_names_the_target_is_taken_over() -> None:
+    odd = [{"url": "http://ehr.example.org/score", "valueDecimal": Decimal("0.97")}]
+    basis = Basis.of(
+        {
+            "id": "qr-1",
+            "subject": {"display": "A", "identifier": {"system": "urn:x", "value": "7", "extension": odd}, "_x": 2**80},
+            "encounter": {"reference": "Encounter/1", "type": "Encounter", "extension": odd},
+            "basedOn": [{"extension": odd}],
+            "authored": Decimal("1.5"),
+        },
+        version=1,
+        sha256="",
+    )
+    assert basis.subject == {"display": "A", "identifier": {"system": "urn:x", "value": "7"}}
+    assert basis.encounter == {"reference": "Encounter/1", "type": "Encounter"}
+    assert (basis.based_on, basis.authored) == (None, None)
+
+
+@pytest.mark.parametrize("odd", [7, "x", [], {}, {"reference": 7}, {"identifier": [1]}, {"extension": 2**80}])
+def test_a_response_of_any_shape_can_be_called_not_assessable(odd: object) -> None:
+    response = {"id": "qr-1", "subject": odd, "encounter": odd, "basedOn": odd, "authored": odd}
+    basis = Basis.of(response, version=1, sha256="")
+    run = Run(assessment_id(TENANT, "qr-1", "none"), version=1, at=RUN.at)
+    for resource in not_assessable(load_not_assessable_texts(), basis=basis, run=run, reason="unreadable"):
+        assert check_structure(orjson.loads(orjson.dumps(resource)), resource_type=resource["resourceType"]) == []

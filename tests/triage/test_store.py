@@ -10,7 +10,9 @@ import pytest
 from services.triage import store
 from services.triage.store import Outcome
 from shared.events import Ref
+from shared.fhir import resources
 from shared.fhir.codes import Urgency
+from shared.fhir.search import Search
 from shared.postgres import DictConnection, connect
 from tests.conftest import Database
 
@@ -79,3 +81,14 @@ def test_only_what_a_human_must_see_is_told_to_notify(connection: DictConnection
     store.commit(connection, outcome(response_version=1, version=1, urgency=Urgency.ROUTINE))
 
     assert told(connection) == 0
+
+
+def test_a_search_for_ids_alone_reads_no_bodies(connection: DictConnection) -> None:
+    store.commit(connection, outcome(response_version=1, version=1))
+    tenant = Ref("r-1", 1).tenant
+
+    [[whole], _] = resources.find(connection, tenant, Search("RiskAssessment"))
+    [[bare], _] = resources.find(connection, tenant, Search("RiskAssessment", elements=("id", "meta")))
+
+    assert (bare.id, bare.version_id, bare.body) == (whole.id, whole.version_id, b"")
+    assert whole.body != b""
