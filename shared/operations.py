@@ -22,6 +22,10 @@ Check = Callable[[], str | None]
 """None when all is well, else one sentence that says what is wrong and what to do."""
 
 
+Guard = Callable[[Request], Response | None]
+Fault = Callable[[Request, Exception], Response]
+
+
 @dataclass(frozen=True, slots=True)
 class Gauge:
     """One number with its labels, as it is now."""
@@ -61,9 +65,13 @@ def install_operations(
     measure: Measure,
     version: str,
     metrics: Metrics | None = None,
+    guard: Guard,
+    fault: Fault,
 ) -> None:
     """Add /livez, /readyz and /metrics, request ids and HTTP numbers to a service's app.
 
+    `guard` sees each request first and may answer it; `fault` answers for an error that nothing else caught. So every
+    answer is counted and carries its request id.
     Services that share a process share `metrics`. The checks are kept in `app.state.checks` for whoever composes apps.
     """
     http = metrics or Metrics()
@@ -76,7 +84,10 @@ def install_operations(
         identifier = given if 0 < len(given) <= 64 and given.isascii() and given.isprintable() else str(uuid7())
         started = time.perf_counter()
         with correlated(request=identifier):
-            response = await call_next(request)
+            try:
+                response = guard(request) or await call_next(request)
+            except Exception as error:
+                response = fault(request, error)
         http.requests.labels(service, request.method, f"{response.status_code // 100}xx").inc()
         http.seconds.labels(service, request.method).observe(time.perf_counter() - started)
         response.headers["X-Request-Id"] = identifier

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,12 +11,27 @@ from fastapi import FastAPI
 from starlette.responses import JSONResponse, Response
 
 from shared.fhir.capability import ResourceCapability, capability_statement, parts_of
-from shared.fhir.http import FhirResponse, ResourceApi, install_error_handlers
-from shared.operations import Measure, Metrics, check_database, install_operations
+from shared.fhir.http import FhirResponse, ResourceApi, fault, guard, install_error_handlers
+from shared.operations import Guard, Measure, Metrics, check_database, install_operations
+from shared.origin import HostCheck, host_check
 from shared.version import VERSION
 
 Neighbours = Callable[[], Sequence[dict[str, Any]]]
 """The `rest.resource` entries that other services of the same base offer."""
+
+
+def guarded_app(title: str, lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]) -> FastAPI:
+    """An application whose errors are FHIR, and that never redirects: a body must not follow to another address."""
+    app = FastAPI(
+        title=title, version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
+    )
+    install_error_handlers(app)
+    return app
+
+
+def guard_of(ours: HostCheck) -> Guard:
+    """What every request passes first: it is for us, and its sender can read what we answer."""
+    return lambda request: guard(request, ours)
 
 
 def service_app(
@@ -28,6 +43,7 @@ def service_app(
     metrics: Metrics | None,
     neighbours: Neighbours = tuple,
     close: Callable[[], None] = lambda: None,
+    allowed_hosts: str = "",
 ) -> FastAPI:
     """A FastAPI application on `resources.pool`, which it closes (after `close`) at shutdown.
 
@@ -41,10 +57,17 @@ def service_app(
         close()
         resources.pool.close()
 
-    app = FastAPI(title=f"Sural {service}", version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
-    install_error_handlers(app)
-    checks = {"database": check_database(resources.pool)}
-    install_operations(app, service=service, checks=checks, measure=measure, version=VERSION, metrics=metrics)
+    app = guarded_app(f"Sural {service}", lifespan)
+    install_operations(
+        app,
+        service=service,
+        checks={"database": check_database(resources.pool)},
+        measure=measure,
+        version=VERSION,
+        metrics=metrics,
+        guard=guard_of(host_check(resources.public_url, allowed_hosts)),
+        fault=fault,
+    )
 
     @app.get("/fhir/metadata")
     def metadata() -> Response:

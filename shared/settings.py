@@ -27,6 +27,8 @@ class ServiceSettings(BaseSettings):
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
     public_url: str = "http://127.0.0.1:8000"
     """Where people and EHR systems reach us: used in links and in Bundle.link."""
+    allowed_hosts: str = ""
+    """Further names, separated by commas, that requests may be addressed to (Host header)."""
     service_token: SecretStr | None = None
     """Token that the services show each other. Checked when it is shown, required outside the sandbox."""
     pool_size: int = Field(default=8, ge=1, le=100)

@@ -13,7 +13,12 @@ SERVICES = ("intake", "triage", "notify")
 
 DOORS = {
     "fhir": {"shared.fhir.r4"},
-    "celery": {"shared.broker", "shared.canary", *(f"services.{name}.worker" for name in SERVICES)},
+    "celery": {
+        "shared.broker",
+        "shared.canary",
+        "shared.command_line",
+        *(f"services.{name}.{module}" for name in SERVICES for module in ("worker", "__main__")),
+    },
     "kombu": {"shared.broker"},
     "redis": {"shared.broker"},
     "psycopg": {

@@ -190,11 +190,14 @@ class Supervisor:
         kept.restarts += 1
         try:
             kept.start()
-        except StartError as error:
+        except (StartError, OSError) as error:  # OSError: no memory for a process, no space for its log
             kept.quick_deaths += 1
             kept.due = time.monotonic() + LONGEST_DELAY_S
             self._report(f"{kept.name}: {error}")
-        self._changed(self._kept)
+        try:
+            self._changed(self._kept)
+        except OSError as error:
+            self._report(f"What runs cannot be noted down: {error}")
 
     def _cannot_run(self, kept: Kept) -> StartError:
         log = self._data.log(kept.name)

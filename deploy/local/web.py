@@ -19,9 +19,11 @@ from services.notify.app import create_app as create_notify
 from services.notify.settings import NotifySettings
 from services.triage.app import create_app as create_triage
 from services.triage.settings import TriageSettings
-from shared.fhir.http import install_error_handlers
+from shared.fhir.http import fault
 from shared.operations import Metrics, install_operations
+from shared.origin import host_check
 from shared.serve import serve
+from shared.service_app import guard_of, guarded_app
 from shared.telemetry import configure_logging
 from shared.version import VERSION
 
@@ -67,14 +69,22 @@ def create_app() -> OneBase:
                 await stack.enter_async_context(app.router.lifespan_context(app))
             yield
 
-    front = FastAPI(title="Sural", version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
-    install_error_handlers(front)
+    front = guarded_app("Sural", lifespan)
     checks = {
         f"{name}-{check}": run
         for name, app in (("intake", intake), ("triage", triage), ("notify", notify))
         for check, run in app.state.checks.items()
     }
-    install_operations(front, service="web", checks=checks, measure=lambda: (), version=VERSION, metrics=metrics)
+    install_operations(
+        front,
+        service="web",
+        checks=checks,
+        measure=lambda: (),
+        version=VERSION,
+        metrics=metrics,
+        guard=guard_of(host_check(settings.public_url, settings.allowed_hosts)),
+        fault=fault,
+    )
 
     @front.get("/", include_in_schema=False)
     def home() -> Response:

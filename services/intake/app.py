@@ -37,6 +37,7 @@ def create_app(settings: IntakeSettings, *, metrics: Metrics | None = None) -> F
         metrics=metrics,
         neighbours=neighbours.parts,
         close=waker.close,
+        allowed_hosts=settings.allowed_hosts,
     )
     app.include_router(api.routes(resources, Catalogue(pool, DEFAULT_TENANT), stored=waker.wake))
     return app

@@ -15,6 +15,8 @@ from shared.fhir.resources import Stored
 from shared.postgres import Pool
 from shared.problems import Category, Problem, ProblemError, Severity
 
+MAX_KEY_BYTES = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Received:
@@ -45,7 +47,7 @@ def receive(
             "QuestionnaireResponse.identifier",
         )
     index, warnings = catalogue.resolve(response.get("questionnaire"))
-    problems = [*check_subject(response), *check_conformance(index, response)]
+    problems = [*check_keys(response), *check_subject(response), *check_conformance(index, response)]
     if any(problem.severity in (Severity.ERROR, Severity.FATAL) for problem in problems):
         raise ProblemError(problems)
     if identifier is None:
@@ -61,7 +63,8 @@ def receive(
         )
         stored = store.read_response(connection, tenant, response_id)
     if not created:
-        if only_if_new is None and not same_content(stored.body, response):
+        same = same_content(stored.body, response)
+        if only_if_new is None and not same:
             raise _refused(
                 Category.CONFLICT,
                 "identifier-reused",
@@ -71,6 +74,8 @@ def receive(
                 issue_code="duplicate",
             )
         warnings.append(_already_here(response_id))
+        if not same:
+            warnings.append(_not_stored(response_id))
     return Received(stored, created, (*warnings, *problems))
 
 
@@ -84,8 +89,20 @@ def business_identifier(response: Mapping[str, Any]) -> tuple[str, str] | None:
 
 def check_subject(response: Mapping[str, Any]) -> list[Problem]:
     """A RiskAssessment must have a patient, so a response without a usable subject cannot be assessed."""
-    if subject_key(response):
-        return []
+    subject = response.get("subject")
+    if isinstance(subject, dict) and str(subject.get("reference", "")).startswith("#"):
+        return [
+            Problem(
+                Category.UNPROCESSABLE,
+                "subject-contained",
+                "QuestionnaireResponse.subject names a contained resource, and a contained patient cannot be told from "
+                "another. Name the patient by a reference to a server or by an identifier with a system.",
+                expression="QuestionnaireResponse.subject.reference",
+                issue_code="business-rule",
+            )
+        ]
+    if key := subject_key(response):
+        return [_subject_without_system()] if key.startswith("|") else []
     return [
         Problem(
             Category.UNPROCESSABLE,
@@ -94,6 +111,33 @@ def check_subject(response: Mapping[str, Any]) -> list[Problem]:
             expression="QuestionnaireResponse.subject",
             issue_code="required",
         )
+    ]
+
+
+def check_keys(response: Mapping[str, Any]) -> list[Problem]:
+    """What is looked up later, identifiers and the patient, must fit into an index: at most 1,000 bytes each."""
+    subject = response.get("subject")
+    subject = subject if isinstance(subject, dict) else {}
+    places = [
+        (f"QuestionnaireResponse.{place}.{name}", holder.get(name))
+        for place, holder, names in (
+            ("identifier", response.get("identifier"), ("system", "value")),
+            ("subject", subject, ("reference",)),
+            ("subject.identifier", subject.get("identifier"), ("system", "value")),
+        )
+        if isinstance(holder, dict)
+        for name in names
+    ]
+    return [
+        Problem(
+            Category.UNPROCESSABLE,
+            "key-too-long",
+            f"{len(text.encode())} bytes found, at most {MAX_KEY_BYTES} expected. Send a shorter one.",
+            expression=place,
+            issue_code="too-long",
+        )
+        for place, text in places
+        if isinstance(text, str) and len(text.encode()) > MAX_KEY_BYTES
     ]
 
 
@@ -132,6 +176,30 @@ def _already_here(response_id: str) -> Problem:
         f"This response was stored before as QuestionnaireResponse/{response_id}; nothing new was stored.",
         severity=Severity.INFORMATION,
         issue_code="duplicate",
+    )
+
+
+def _not_stored(response_id: str) -> Problem:
+    return Problem(
+        Category.CONFLICT,
+        "identifier-reused",
+        f"QuestionnaireResponse/{response_id} has other answers than this one. These other answers were not stored: "
+        "send them under an identifier of their own.",
+        expression="QuestionnaireResponse.identifier",
+        severity=Severity.WARNING,
+        issue_code="duplicate",
+    )
+
+
+def _subject_without_system() -> Problem:
+    return Problem(
+        Category.UNPROCESSABLE,
+        "subject-without-system",
+        "The patient's identifier has no system, so it may be that of somebody else elsewhere: each urgent assessment "
+        "then makes an alert of its own. Name the system.",
+        expression="QuestionnaireResponse.subject.identifier",
+        severity=Severity.WARNING,
+        issue_code="incomplete",
     )
 
 

@@ -17,6 +17,7 @@ from services.notify.alert import State
 from services.notify.store import Alert
 from services.notify.task import Task
 from services.notify.task_change import TaskChange, read_change
+from shared.fhir.codes import Urgency
 from shared.postgres import DictConnection, Pool, database_now
 from shared.problems import Category, Problem, ProblemError
 
@@ -40,10 +41,22 @@ class Acknowledged:
     new: bool
 
 
-def acknowledge(pool: Pool, tenant: UUID, alert_id: UUID, *, person: str) -> Acknowledged:
+@dataclass(frozen=True, slots=True)
+class LookedAt:
+    """What a page showed of an alert: nobody acknowledges what came after it."""
+
+    urgency: Urgency
+    assessments: int
+
+
+def acknowledge(
+    pool: Pool, tenant: UUID, alert_id: UUID, *, person: str, looked_at: LookedAt | None = None
+) -> Acknowledged:
     """Note that this person knows of the alert, and end its repeats.
 
-    A second acknowledgement changes nothing. Raises ProblemError: no name (422), or no such alert (404).
+    `looked_at` is what the person saw; None when the alert is acknowledged as it is now, whatever it holds. A second
+    acknowledgement changes nothing. Raises ProblemError: no name (422), no such alert (404), or an alert that became
+    more urgent or holds more assessments than the person saw (409).
     """
     name = " ".join(person.split())
     if not name or len(name) > NAME_LENGTH or not name.isprintable():
@@ -55,8 +68,21 @@ def acknowledge(pool: Pool, tenant: UUID, alert_id: UUID, *, person: str) -> Ack
             _not_found(str(alert_id))
         if not alert.state.is_open:
             return Acknowledged(alert, new=False)
+        if looked_at is not None:
+            _refuse_unseen(alert, looked_at, store.count_assessments(connection, alert))
         change = TaskChange(state=State.ACCEPTED, owner={"display": name}, person=name)
         return Acknowledged(_apply(connection, alert, store.read_task(connection, alert), change), new=True)
+
+
+def changed_since() -> ProblemError:
+    """The alert is not what the person saw."""
+    message = "This alert changed since you looked; look again."
+    return ProblemError(Problem(Category.CONFLICT, "alert-changed", message, issue_code="conflict"))
+
+
+def _refuse_unseen(alert: Alert, looked_at: LookedAt, assessments: int) -> None:
+    if alert.urgency.rank < looked_at.urgency.rank or assessments > looked_at.assessments:
+        raise changed_since()
 
 
 def update_task(pool: Pool, tenant: UUID, task_id: str, sent: Mapping[str, Any], *, version: int) -> None:

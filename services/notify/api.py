@@ -13,6 +13,7 @@ from services.notify.acknowledge import update_task
 from shared.fhir.capability import ResourceCapability
 from shared.fhir.http import ResourceApi, quoted_version, read_body, refuse
 from shared.fhir.parse import parse_resource
+from shared.origin import from_elsewhere
 from shared.postgres import Pool
 from shared.problems import Category
 
@@ -35,6 +36,13 @@ def routes(api: ResourceApi) -> APIRouter:
 
     @router.put("/Task/{resource_id}")
     def update(request: Request, resource_id: str, body: bytes = Depends(read_body)) -> Response:
+        if from_elsewhere(request.headers, api.public_url):
+            refuse(
+                Category.FORBIDDEN,
+                "origin",
+                "A page of another site may not change a Task. Send this from your own system.",
+                issue_code="forbidden",
+            )
         change_task(api.pool, api.tenant, resource_id, body, if_match=request.headers.get("if-match"))
         return api.read(without_condition(request), TASK.type, resource_id)
 

@@ -52,7 +52,7 @@ def read_assessment(resource: Mapping[str, Any], ref: Ref, *, otherwise: Urgency
         ref=ref,
         status=str(resource["status"]),
         urgency=min(_urgencies(resource), key=lambda urgency: urgency.rank, default=otherwise),
-        subject_key=subject_key(subject) or f"RiskAssessment/{ref.id}",
+        subject_key=patient_key(subject) or f"RiskAssessment/{ref.id}",
         subject=subject,
         pathway=_pathway(resource),
         response_id=_response_id(resource),
@@ -80,8 +80,21 @@ def _patient(subject: Mapping[str, Any]) -> dict[str, Any]:
     return kept | ({"identifier": identifier} if identifier else {})
 
 
+def patient_key(subject: Mapping[str, Any]) -> str | None:
+    """What tells this patient from every other one, or None: then nothing may join this patient's alert.
+
+    A reference to a contained resource ("#patient") and an identifier without a system are the same text for different
+    patients.
+    """
+    reference, identifier = str(subject.get("reference", "")), subject.get("identifier", {})
+    if reference and not reference.startswith("#"):
+        return reference
+    known = identifier.get("system") and identifier.get("value")
+    return f"{identifier['system']}|{identifier['value']}" if known else None
+
+
 def subject_key(subject: Mapping[str, Any]) -> str | None:
-    """What stands for the patient: the reference, else `system|value` of the identifier, else None."""
+    """What a search for the patient finds: the reference, else `system|value` of the identifier, else None."""
     if subject.get("reference"):
         return str(subject["reference"])
     identifier = subject.get("identifier", {})

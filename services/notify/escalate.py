@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from services.notify import communication, store, task
@@ -15,7 +15,9 @@ from services.notify.task import Task
 from shared import jobs
 from shared.events import Ref
 from shared.ids import named
-from shared.postgres import DictConnection, Pool, database_now
+from shared.postgres import DictConnection, Pool, database_now, unavailable
+
+PUT_OFF = timedelta(seconds=30)
 
 log = logging.getLogger(__name__)
 
@@ -24,32 +26,56 @@ def repeat_due(pool: Pool, plan: Plan) -> int:
     """Tell every alert again whose time has come by the database's clock; returns how many.
 
     Each in its own transaction, under the row's lock that acknowledging takes too: no step begins once an
-    acknowledgement is committed.
+    acknowledgement is committed. An alert whose step fails is put off, and keeps no other alert from being told.
     """
     fired = 0
-    while repeat_one(pool, plan):
-        fired += 1
+    while (told := repeat_one(pool, plan)) is not None:
+        fired += told
     return fired
 
 
-def repeat_one(pool: Pool, plan: Plan) -> bool:
-    """Begin the next step of one due alert; False when none is due."""
-    with pool.connection() as connection, connection.transaction():
-        alert = store.lock_due_alert(connection)
-        if alert is None:
-            return False
-        now = database_now(connection)
-        alert = replace(
-            alert,
-            step=alert.step + 1,
-            due_at=plan.next_due(alert.urgency, now),
-            task_version=alert.task_version + 1,
-        )
-        store.update_alert(connection, alert)
-        begin_step(connection, plan, alert, store.read_task(connection, alert), now)
-        store.add_event(connection, alert, "repeated")
-    log.warning("alert told again", extra={"alert": str(alert.id), "urgency": alert.urgency, "number": alert.step})
+def repeat_one(pool: Pool, plan: Plan) -> bool | None:
+    """Begin the next step of one due alert: True; False when that failed and was put off; None when none is due.
+
+    Raises what says that the database is away.
+    """
+    alert = None
+    try:
+        with pool.connection() as connection, connection.transaction():
+            alert = store.lock_due_alert(connection)
+            if alert is None:
+                return None
+            _repeat(connection, plan, alert)
+    except Exception as error:
+        if alert is None or unavailable(error):
+            raise
+        log.error("alert not told again", extra={"alert": str(alert.id), "error": type(error).__name__}, exc_info=error)
+        _put_off(pool, alert)
+        return False
+    log.warning("alert told again", extra={"alert": str(alert.id), "urgency": alert.urgency, "number": alert.step + 1})
     return True
+
+
+def _repeat(connection: DictConnection, plan: Plan, alert: Alert) -> None:
+    now = database_now(connection)
+    alert = replace(
+        alert,
+        step=alert.step + 1,
+        due_at=plan.next_due(alert.urgency, now),
+        task_version=alert.task_version + 1,
+    )
+    store.update_alert(connection, alert)
+    begin_step(connection, plan, alert, store.read_task(connection, alert), now)
+    store.add_event(connection, alert, "repeated")
+
+
+def _put_off(pool: Pool, failed: Alert) -> None:
+    """Try this alert again later, unless somebody acknowledged or fired it meanwhile."""
+    with pool.connection() as connection, connection.transaction():
+        alert = store.lock_alert(connection, failed.tenant_id, failed.id)
+        if alert is not None and alert.due_at is not None and alert.due_at == failed.due_at:
+            store.update_alert(connection, replace(alert, due_at=database_now(connection) + PUT_OFF))
+            store.add_event(connection, alert, "repeat_failed")
 
 
 def begin_step(connection: DictConnection, plan: Plan, alert: Alert, content: Task, now: datetime) -> None:

@@ -7,6 +7,7 @@ POST that browsers send only from this page (Fetch Metadata, https://www.w3.org/
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
@@ -22,16 +23,18 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from services.notify import store
-from services.notify.acknowledge import acknowledge
+from services.notify.acknowledge import LookedAt, acknowledge, changed_since
 from services.notify.worklist import clock, shown
+from shared.fhir.codes import Urgency
+from shared.origin import from_elsewhere
 from shared.postgres import Pool, database_now, unavailable
 from shared.problems import ProblemError
-from shared.settings import is_loopback
 
 FOLDER = Path(__file__).parent / "templates"
 REFRESH_S = 15
 MOST_SHOWN = 300
 FORM_BYTES = 4096
+COUNT = re.compile(r"[0-9]{1,9}")
 NAME_COOKIE = "sural_name"
 SHIFT_S = 12 * 3600
 SECURITY_HEADERS = {
@@ -84,7 +87,7 @@ def routes(pool: Pool, tenant: UUID, *, public_url: str, sandbox: bool) -> APIRo
     @router.post("/worklist/{alert_id}/acknowledge")
     def acknowledge_alert(alert_id: UUID, form: Mapping[str, list[str]] = Depends(read_form)) -> Response:
         name = form.get("name", [""])[0]
-        acknowledge(pool, tenant, alert_id, person=name)
+        acknowledge(pool, tenant, alert_id, person=name, looked_at=looked_at(form))
         answer = RedirectResponse(f"{base}/worklist#alert-{alert_id}", status_code=303, headers=SECURITY_HEADERS)
         answer.set_cookie(
             NAME_COOKIE,
@@ -109,6 +112,14 @@ def routes(pool: Pool, tenant: UUID, *, public_url: str, sandbox: bool) -> APIRo
     return router
 
 
+def looked_at(form: Mapping[str, list[str]]) -> LookedAt:
+    """What the page had shown when the button was pressed. Raises ProblemError 409 where the form does not say it."""
+    urgency, assessments = (form.get(field, [""])[0] for field in ("urgency", "assessments"))
+    if urgency not in list(Urgency) or not COUNT.fullmatch(assessments):
+        raise changed_since()
+    return LookedAt(Urgency(urgency), int(assessments))
+
+
 def renderer(*, base: str, sandbox: bool) -> Render:
     """A function that fills a template; everything that is filled in is escaped."""
     environment = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True)
@@ -126,16 +137,8 @@ def refuse_foreign(headers: Mapping[str, str], public_url: str) -> None:
 
     A browser says where a form comes from, by Sec-Fetch-Site and Origin; one of them must be there, and both must fit.
     """
-    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
-    if site is not None and site != "same-origin":
-        raise HTTPException(403)
-    if origin in (None, "null"):
-        if site is None:
-            raise HTTPException(403)
-        return
-    ours, theirs = urlsplit(public_url), urlsplit(origin)
-    same = (theirs.scheme, theirs.netloc) == (ours.scheme, ours.netloc)
-    if not same and not (is_loopback(theirs.hostname or "") and theirs.netloc == headers.get("host")):
+    silent = "sec-fetch-site" not in headers and "origin" not in headers
+    if silent or from_elsewhere(headers, public_url):
         raise HTTPException(403)
 
 
@@ -146,7 +149,10 @@ SENTENCES = {
     ),
     404: ("Not found", "There is no such page or alert."),
     413: ("Not acknowledged", "The form is too large."),
-    503: ("Not available now", "The database does not answer. Nothing was changed. Try again in a few seconds."),
+    503: (
+        "Not available now",
+        "The database does not answer. Look at the worklist again in a few seconds: only it shows what is stored.",
+    ),
     500: ("Something went wrong", "Nothing was changed. Try again; if it stays, report the reference."),
 }
 

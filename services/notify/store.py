@@ -131,6 +131,14 @@ def add_assessment(connection: DictConnection, alert: Alert, ref: Ref, urgency: 
     )
 
 
+def count_assessments(connection: DictConnection, alert: Alert) -> int:
+    """How many versions of assessments this alert stands for."""
+    parameters = {"tenant_id": alert.tenant_id, "alert_id": alert.id}
+    row = connection.execute(QUERIES["assessments"], parameters).fetchone()
+    assert row is not None
+    return int(row["number"])
+
+
 def alerted(connection: DictConnection, tenant: UUID, assessment_ids: Sequence[str]) -> set[str]:
     """Those of these assessments that an alert stands for."""
     rows = connection.execute(QUERIES["alerted"], {"tenant_id": tenant, "ids": list(assessment_ids)}).fetchall()

@@ -49,6 +49,10 @@ VALUES (%(tenant_id)s, %(assessment_id)s, %(assessment_version)s, %(alert_id)s, 
 SELECT DISTINCT assessment_id FROM alert_assessment
 WHERE tenant_id = %(tenant_id)s AND assessment_id = ANY (%(ids)s)
 
+-- name: assessments
+-- How many versions of assessments an alert stands for.
+SELECT count(*) AS number FROM alert_assessment WHERE tenant_id = %(tenant_id)s AND alert_id = %(alert_id)s
+
 -- name: add_deliveries
 INSERT INTO delivery (id, tenant_id, alert_id, step, channel, recipient, urgency, created_at)
 SELECT id, %(tenant_id)s, %(alert_id)s, %(step)s, channel, recipient, %(urgency)s, %(created_at)s

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,10 @@ from shared.problems import Category, Problem, ProblemError
 MAY_CHANGE = ("status", "statusReason", "owner", "note")
 SERVER_WRITES = ("meta", "text", "lastModified")
 """Ignored when they come back: the server writes them anew."""
+
+
+PERSONS = {"Practitioner", "PractitionerRole"}
+_TYPED = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,7 @@ class TaskChange:
 
 def read_change(held: Task, sent: Mapping[str, Any], *, state: State) -> TaskChange:
     """Compare what was sent with what is held. Raises ProblemError with everything that is not allowed."""
-    problems = [*_fixed(held, sent), *_status_problems(sent, state)]
+    problems = [*_fixed(held, sent), *_status_problems(sent, state), *_owner_problems(held, sent)]
     notes, before = sent.get("note", []), held.get("note", [])
     if notes[: len(before)] != before:
         problems.append(_problem("Notes may be added after those that are there, not changed or left out.", "note"))
@@ -85,6 +90,16 @@ def _status_problems(sent: Mapping[str, Any], state: State) -> list[Problem]:
     if wanted == State.REJECTED and not sent.get("statusReason"):
         return [_problem("Say why it is rejected: statusReason.text.", "statusReason")]
     return []
+
+
+def _owner_problems(held: Task, sent: Mapping[str, Any]) -> list[Problem]:
+    """Only a person can know of an alert: no device, patient or organisation acknowledges."""
+    owner = sent.get("owner") or {}
+    typed = _TYPED.search(str(owner.get("reference", "")))
+    stated = {typed[1] if typed else None, owner.get("type")} - {None}
+    if owner == held.get("owner") or stated <= PERSONS:
+        return []
+    return [_problem("The owner must be a person: a Practitioner, a PractitionerRole, or just a name.", "owner")]
 
 
 def _name(owner: Mapping[str, Any]) -> str | None:

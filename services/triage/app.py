@@ -21,7 +21,14 @@ def create_app(settings: TriageSettings, *, metrics: Metrics | None = None) -> F
     url = settings.triage_database_url.get_secret_value()
     pool = open_pool(url, schema="triage", size=settings.pool_size, name="web")
     resources = ResourceApi(pool, settings.public_url, DEFAULT_TENANT, identity.as_stored)
-    app = service_app("triage", resources, api.CAPABILITIES, measure=lambda: measure(pool), metrics=metrics)
+    app = service_app(
+        "triage",
+        resources,
+        api.CAPABILITIES,
+        measure=lambda: measure(pool),
+        metrics=metrics,
+        allowed_hosts=settings.allowed_hosts,
+    )
     app.include_router(api.routes(resources))
     return app
 

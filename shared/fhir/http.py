@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from email.utils import format_datetime
 from typing import Any, NoReturn
@@ -21,13 +22,17 @@ from starlette.responses import Response
 from shared.fhir import identity, resources
 from shared.fhir.outcome import operation_outcome
 from shared.fhir.resources import Stored
-from shared.fhir.search import Search, next_page, parse_search
-from shared.postgres import Pool, as_problem
+from shared.fhir.search import RESOURCE_ID, Search, next_page, parse_search
+from shared.origin import HostCheck
+from shared.postgres import Pool, as_problem, unavailable
 from shared.problems import Category, Problem, ProblemError, Severity
 
+FHIR_VERSION = "4.0"
 FHIR_JSON = "application/fhir+json; charset=utf-8"
 MAX_BODY = 1024 * 1024
 JSON_TYPES = ("application/fhir+json", "application/json", "text/json")
+_NEVER = re.compile(r"0(\.0{0,3})?")
+_VERSION = re.compile(r"[1-9][0-9]{0,8}")
 
 log = logging.getLogger(__name__)
 
@@ -46,13 +51,15 @@ class FhirResponse(Response):
 
 async def read_body(request: Request) -> bytes:
     """The request's body. Raises ProblemError: not FHIR JSON (415), compressed (415), or over 1 MiB (413)."""
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media_type, parameters = media_range(request.headers.get("content-type", ""))
     if media_type not in JSON_TYPES:
         refuse(
             Category.UNSUPPORTED,
             "content-type",
             f"Content-Type {media_type[:60] or '(none)'} found. Send application/fhir+json.",
         )
+    if parameters.get("fhirversion", FHIR_VERSION) != FHIR_VERSION:
+        refuse(Category.UNSUPPORTED, "fhir-version", f"Another fhirVersion found. Send {FHIR_VERSION} (R4).")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         refuse(
             Category.UNSUPPORTED,
@@ -69,6 +76,47 @@ async def read_body(request: Request) -> bytes:
             _too_large()
         chunks.append(chunk)
     return b"".join(chunks)
+
+
+def media_range(text: str) -> tuple[str, dict[str, str]]:
+    """A media type in lower case and its parameters, names in lower case."""
+    media_type, *rest = text.split(";")
+    pairs = (part.partition("=") for part in rest)
+    return media_type.strip().lower(), {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs}
+
+
+def check_accept(request: Request) -> None:
+    """Refuse who cannot read FHIR JSON in R4. Raises ProblemError 406.
+
+    `_format` counts more than Accept (R4 http.html); no Accept means anything.
+    """
+    wanted = request.query_params.getlist("_format")
+    ranges = wanted or request.headers.get("accept", "*/*").split(",")
+    if not any(_readable(text.replace("fhir json", "fhir+json")) for text in ranges):
+        refuse(
+            Category.UNSUPPORTED,
+            "not-acceptable",
+            f"Only application/fhir+json, fhirVersion {FHIR_VERSION}, is given out. Ask for it in Accept or _format.",
+            status=406,
+        )
+
+
+def _readable(text: str) -> bool:
+    media_type, parameters = media_range(text)
+    if parameters.get("fhirversion", FHIR_VERSION) != FHIR_VERSION or _NEVER.fullmatch(parameters.get("q", "1")):
+        return False
+    return media_type in (*JSON_TYPES, "json", "*/*", "application/*", "")
+
+
+def check_host(request: Request, ours: HostCheck) -> None:
+    """Refuse what is addressed to somebody else. Raises ProblemError 421 (RFC 9110)."""
+    if not ours(request.headers.get("host", "")):
+        refuse(
+            Category.INCORRECT,
+            "host",
+            "The Host header names none of our hosts. Use the public address, or add the name to SURAL_ALLOWED_HOSTS.",
+            status=421,
+        )
 
 
 def _too_large() -> NoReturn:
@@ -116,6 +164,13 @@ HTTP_PROBLEMS = {
 }
 
 
+AWAY = "The database does not answer now. Send the same request again."
+MAY_BE_STORED = (
+    "The database does not answer now: this may or may not have been stored. "
+    "Send the same request again with the same identifier."
+)
+
+
 def install_error_handlers(app: FastAPI) -> None:
     """Every error leaves as an OperationOutcome; the framework's own bodies cannot be reached."""
 
@@ -136,27 +191,39 @@ def install_error_handlers(app: FastAPI) -> None:
         problem = Problem(Category.INCORRECT, "request", "A part of the address or a header cannot be read.")
         return outcome_response([problem], 400)
 
-    def fault(_request: Request, error: Exception) -> Response:
-        if error.__class__.__module__.startswith(("psycopg",)):
-            stopped = as_problem(error)
-            if stopped.http_status == 503:
-                log.warning("database unavailable", extra={"error": type(error).__name__})
-                return outcome_response(stopped.problems, 503)
-        reference = secrets.token_hex(6)
-        log.error("unexpected error", extra={"reference": reference, "error": type(error).__name__}, exc_info=error)
-        problem = Problem(
-            Category.FAULT,
-            "unexpected",
-            "Something went wrong on our side. Send the same request again; if it stays, report the reference.",
-            issue_code="exception",
-            severity=Severity.FATAL,
-        )
-        return outcome_response([problem], 500, reference=reference)
-
     app.add_exception_handler(ProblemError, problem_error)
     app.add_exception_handler(HTTPException, http_error)
     app.add_exception_handler(RequestValidationError, invalid_request)
     app.add_exception_handler(Exception, fault)
+
+
+def fault(request: Request, error: Exception) -> Response:
+    """The answer to what nobody expected: 503 when the database is away, else 500 with a reference for the log."""
+    if unavailable(error):
+        log.warning("database unavailable", extra={"error": type(error).__name__})
+        message = AWAY if request.method in ("GET", "HEAD") else MAY_BE_STORED
+        return outcome_response([replace(problem, message=message) for problem in as_problem(error).problems], 503)
+    reference = secrets.token_hex(6)
+    log.error("unexpected error", extra={"reference": reference, "error": type(error).__name__}, exc_info=error)
+    problem = Problem(
+        Category.FAULT,
+        "unexpected",
+        "Something went wrong on our side. Send the same request again; if it stays, report the reference.",
+        issue_code="exception",
+        severity=Severity.FATAL,
+    )
+    return outcome_response([problem], 500, reference=reference)
+
+
+def guard(request: Request, ours: HostCheck) -> Response | None:
+    """The refusal of a request that no route should see, or None."""
+    try:
+        check_host(request, ours)
+        if request.url.path.startswith("/fhir/"):
+            check_accept(request)
+    except ProblemError as error:
+        return outcome_response(error.problems, error.http_status)
+    return None
 
 
 def version_headers(stored: Stored, *, location: str | None = None) -> dict[str, str]:
@@ -178,7 +245,7 @@ def http_date(moment: datetime) -> str:
 def quoted_version(header: str | None) -> int | None:
     """The version in an If-Match or If-None-Match header, or None when it holds none of ours."""
     text = (header or "").strip().removeprefix("W/").strip('"')
-    return int(text) if text.isdigit() else None
+    return int(text) if _VERSION.fullmatch(text) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +264,10 @@ class ResourceApi:
 
     def read(self, request: Request, resource_type: str, resource_id: str) -> Response:
         """The current version, 304 when the client has it already, 404 when there is none."""
-        with self.pool.connection() as connection:
-            stored = resources.read(connection, self.tenant, resource_type, resource_id)
+        stored = None
+        if RESOURCE_ID.fullmatch(resource_id):
+            with self.pool.connection() as connection:
+                stored = resources.read(connection, self.tenant, resource_type, resource_id)
         if stored is None:
             _not_found(resource_type, resource_id)
         if quoted_version(request.headers.get("if-none-match")) == stored.version_id:
@@ -208,7 +277,7 @@ class ResourceApi:
     def vread(self, resource_type: str, resource_id: str, version_id: str) -> Response:
         """One version."""
         stored = None
-        if version_id.isdigit() and len(version_id) < 10:
+        if RESOURCE_ID.fullmatch(resource_id) and _VERSION.fullmatch(version_id):
             with self.pool.connection() as connection:
                 stored = resources.vread(connection, self.tenant, resource_type, resource_id, int(version_id))
         if stored is None:
@@ -242,8 +311,11 @@ class ResourceApi:
         return head[:-1] + (b',"entry":[' + b",".join(entries) + b"]" if entries else b"") + b"}"
 
     def _entry(self, search: Search, stored: Stored) -> bytes:
-        full = self.present(stored)
-        body = full if search.elements is None else identity.subset(stored, search.elements, full)
+        if search.elements is None:
+            body = self.present(stored)
+        else:
+            full = b"" if resources.WITHOUT_BODY.issuperset(search.elements) else self.present(stored)
+            body = identity.subset(stored, search.elements, full)
         url = orjson.dumps(f"{self.base}/{stored.type}/{stored.id}")
         return b'{"fullUrl":' + url + b',"resource":' + body + b',"search":{"mode":"match"}}'
 

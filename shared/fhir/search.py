@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,11 @@ from datetime import UTC, datetime, timedelta
 from shared.problems import Category, Problem, ProblemError, Severity
 
 DEFAULT_COUNT, MAX_COUNT, MAX_VALUES = 50, 200, 200
+
+RESOURCE_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+"""What an id can be in R4 (datatypes.html#id)."""
+_WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
+_YEAR_MONTH = re.compile(r"([0-9]{4})(?:-([0-9]{2}))?")
 
 PREFIXES = {"eq": "=", "ne": "<>", "gt": ">", "lt": "<", "ge": ">=", "le": "<=", "sa": ">", "eb": "<"}
 
@@ -121,7 +127,7 @@ def _apply(search: Search, name: str, value: str) -> Search:
         case "_lastUpdated":
             return replace(search, last_updated=search.last_updated + _bounds(value))
         case "_count":
-            if not value.isdigit():
+            if not _WHOLE_NUMBER.fullmatch(value):
                 raise ValueError("expected a whole number from 0 to 200, for example _count=50")
             return replace(search, count=min(int(value), MAX_COUNT))
         case "_elements":
@@ -175,17 +181,22 @@ def _bounds(value: str) -> tuple[Bound, ...]:
 
 
 def _period(text: str) -> tuple[datetime, datetime]:
-    """The span that a FHIR date or dateTime stands for: a day is 24 hours, a second is a second."""
+    """The span that a FHIR date or dateTime stands for: a year, a month, a day of 24 hours (all in UTC), a second."""
     try:
+        if rough := _YEAR_MONTH.fullmatch(text):
+            year, month = int(rough[1]), int(rough[2] or 1)
+            following = (year, month + 1) if rough[2] and month < 12 else (year + 1, 1)
+            return datetime(year, month, 1, tzinfo=UTC), datetime(*following, 1, tzinfo=UTC)
         if len(text) == 10:
             day = datetime.fromisoformat(text).replace(tzinfo=UTC)
             return day, day + timedelta(days=1)
         instant = datetime.fromisoformat(text.replace(" ", "+"))
-    except ValueError:
-        instant = None
-    if instant is None or instant.tzinfo is None:
-        raise ValueError("expected a date or a time with zone, for example ge2026-11-22T08:00:00Z")
-    return instant, instant + (timedelta(milliseconds=1) if "." in text else timedelta(seconds=1))
+        if instant.tzinfo is not None:
+            instant = instant.astimezone(UTC)
+            return instant, instant + (timedelta(milliseconds=1) if "." in text else timedelta(seconds=1))
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError("expected a date or a time with zone, for example ge2026-11-22T08:00:00Z")
 
 
 def _place(value: str) -> tuple[datetime, str]:
@@ -193,9 +204,11 @@ def _place(value: str) -> tuple[datetime, str]:
         text = base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)).decode()
         time, _, resource_id = text.partition(" ")
         instant = datetime.fromisoformat(time)
-    except (binascii.Error, UnicodeDecodeError, ValueError):
+        readable = instant.tzinfo is not None and RESOURCE_ID.fullmatch(resource_id) is not None
+        instant = instant.astimezone(UTC)
+    except (binascii.Error, UnicodeDecodeError, ValueError, OverflowError):
         raise ValueError("this page mark is not one of ours; start the search again without it") from None
-    if instant.tzinfo is None:
+    if not readable:
         raise ValueError("this page mark is not one of ours; start the search again without it")
     return instant, resource_id
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -356,3 +357,184 @@ def test_a_failure_in_the_middle_of_storing_leaves_nothing_behind(ehr: httpx.Cli
 
     assert stored(ehr) == 0
     assert post(ehr, a_response(identifier="form-1")).status_code == 201
+
+
+def changed(**members: Any) -> dict[str, Any]:
+    return {**a_response(), **members}
+
+
+def test_a_contained_patient_is_refused_as_nobody_can_tell_who_it_is(ehr: httpx.Client) -> None:
+    patient = {"resourceType": "Patient", "id": "patient"}
+    for subject in ({"reference": "#patient"}, {"reference": "#patient", "identifier": {"value": "7"}}):
+        answer = post(ehr, changed(subject=subject, contained=[patient]))
+        assert answer.status_code == 422
+        assert "subject-contained" in codes(answer)
+    assert stored(ehr) == 0
+
+
+def test_a_patient_identifier_without_a_system_is_accepted_with_a_warning(ehr: httpx.Client) -> None:
+    answer = post(ehr, changed(subject={"identifier": {"value": "1"}}))
+    known = post(ehr, changed(subject={"identifier": {"system": "https://clinic.example", "value": "1"}}))
+
+    assert answer.status_code == 201
+    assert "subject-without-system" in codes(answer)
+    assert "subject-without-system" not in codes(known)
+
+
+LONG = secrets.token_urlsafe(4000)
+
+
+@pytest.mark.parametrize(
+    ("members", "place"),
+    [
+        ({"identifier": {"system": "http://a", "value": LONG}}, "identifier.value"),
+        ({"identifier": {"system": f"http://a/{LONG}", "value": "1"}}, "identifier.system"),
+        ({"subject": {"reference": f"http://a/{LONG}/Patient/1"}}, "subject.reference"),
+        ({"subject": {"identifier": {"system": "http://a", "value": LONG}}}, "subject.identifier.value"),
+        ({"subject": {"identifier": {"system": f"http://a/{LONG}", "value": "1"}}}, "subject.identifier.system"),
+    ],
+    ids=["identifier", "system", "reference", "patient identifier", "patient system"],
+)
+def test_a_key_too_long_to_be_looked_up_is_refused_with_its_place(
+    ehr: httpx.Client, members: dict[str, Any], place: str
+) -> None:
+    answer = post(ehr, changed(**members))
+
+    assert answer.status_code == 422
+    assert codes(answer) == ["key-too-long"]
+    assert answer.json()["issue"][0]["expression"] == [f"QuestionnaireResponse.{place}"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "%00",
+        "a%00/_history/1",
+        "KNOWN/_history/%C2%B2",
+        f"KNOWN/_history/{'9' * 5000}",
+        "KNOWN/_history/0",
+        "a" * 65,
+        "a_b",
+    ],
+    ids=ascii,
+)
+def test_an_id_or_version_that_r4_does_not_know_is_not_found(ehr: httpx.Client, path: str) -> None:
+    known = httpx.URL(post(ehr, a_response()).headers["location"]).path.split("/")[3]
+
+    answer = ehr.get(f"{POST}/{path.replace('KNOWN', known)}")
+
+    assert (answer.status_code, codes(answer)) == (404, ["not-found"])
+
+
+@pytest.mark.parametrize("version", [b"\xb2", b"9" * 5000])
+def test_a_condition_that_names_no_version_is_ignored(ehr: httpx.Client, version: bytes) -> None:
+    path = httpx.URL(post(ehr, a_response()).headers["location"]).path.partition("/_history")[0]
+
+    assert ehr.get(path, headers={b"If-None-Match": b'W/"' + version + b'"'}).status_code == 200
+
+
+def test_other_answers_under_if_none_exist_are_named_as_not_stored(ehr: httpx.Client) -> None:
+    header = f"identifier={SENDER}|form-9"
+    post(ehr, a_response({}, identifier="form-9", patient="p"), If_None_Exist=header)
+
+    same = post(ehr, a_response({}, identifier="form-9", patient="p"), If_None_Exist=header)
+    other = post(ehr, a_response({"chest_pain": "Y"}, identifier="form-9", patient="p"), If_None_Exist=header)
+
+    assert "identifier-reused" not in codes(same)
+    assert other.status_code == 200
+    [warning] = [i for i in other.json()["issue"] if i["details"]["coding"][0]["code"] == "identifier-reused"]
+    assert warning["severity"] == "warning"
+    assert stored(ehr) == 1
+
+
+def test_an_unexpected_error_is_counted_has_a_request_id_and_keeps_the_connection(
+    ehr: httpx.Client, database: Database
+) -> None:
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        owner.execute("ALTER TABLE intake.outbox RENAME TO gone")
+
+    answer = post(ehr, a_response(), X_Request_Id="ehr-77")
+
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        owner.execute("ALTER TABLE intake.gone RENAME TO outbox")
+    assert answer.status_code == 500
+    assert answer.headers["x-request-id"] == "ehr-77"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers.get("connection") != "close"
+    assert 'sural_http_requests_total{method="POST",service="intake",status="5xx"} 1.0' in ehr.get("/metrics").text
+
+
+def test_a_database_that_cannot_answer_leaves_open_whether_the_response_is_stored(
+    ehr: httpx.Client, database: Database
+) -> None:
+    post(ehr, a_response())
+    with psycopg.connect(database.owner_url) as owner:
+        owner.execute("LOCK TABLE intake.outbox IN ACCESS EXCLUSIVE MODE")
+        answer = post(ehr, a_response())
+
+    assert (answer.status_code, codes(answer)) == (503, ["database-unavailable"])
+    assert answer.headers["retry-after"] == "2"
+    assert "may or may not have been stored" in answer.text
+    assert "nothing was stored" not in answer.text
+
+
+@pytest.mark.parametrize("path", [f"{POST}/", "/fhir/Nothing/", "/livez/"])
+def test_a_slash_too_many_is_not_found_and_never_redirected(ehr: httpx.Client, path: str) -> None:
+    answer = ehr.post(path, content=b"{}", headers=FHIR)
+
+    assert (answer.status_code, codes(answer)) == (404, ["not-found"])
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:8000", "[", "a b"])
+def test_a_request_for_another_host_is_refused(ehr: httpx.Client, host: str) -> None:
+    for path in (POST, "/livez"):
+        answer = ehr.get(path, headers={"Host": host})
+        assert (answer.status_code, codes(answer)) == (421, ["host"])
+
+
+def test_our_own_names_are_answered(database: Database) -> None:
+    settings = IntakeSettings.load(
+        {
+            "SURAL_INTAKE_DATABASE_URL": database.intake_url,
+            "SURAL_PUBLIC_URL": "https://Sural.Hospital.example/x",
+            "SURAL_ALLOWED_HOSTS": "sural.internal.example, 10.1.2.3",
+        }
+    )
+    hosts = ("sural.hospital.example", "SURAL.hospital.example:443", "localhost:1", "[::1]:8000", "intake:8000",
+             "sural.internal.example", "10.1.2.3:8000")  # fmt: skip
+    with client_of(create_app(settings)) as client:
+        for host in hosts:
+            assert client.get("/livez", headers={"Host": host}).status_code == 200, host
+
+
+ACCEPTED = ["*/*", "application/fhir+json", "application/json;q=0.5, application/fhir+xml", "application/*",
+            "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+            "application/fhir+json; fhirVersion=4.0"]  # fmt: skip
+REFUSED = ["application/fhir+xml", "text/html", "application/fhir+json; fhirVersion=3.0", "application/fhir+json;q=0"]
+
+
+@pytest.mark.parametrize(("accept", "status"), [*((a, 200) for a in ACCEPTED), *((a, 406) for a in REFUSED)])
+def test_only_who_can_read_json_of_this_version_is_answered(ehr: httpx.Client, accept: str, status: int) -> None:
+    answer = ehr.get(POST, headers={"Accept": accept})
+
+    assert answer.status_code == status
+    assert status == 200 or codes(answer) == ["not-acceptable"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "status"),
+    [("xml", 406), ("application/fhir+xml", 406), ("json", 200), ("application/fhir+json", 200)],
+)
+def test_format_counts_more_than_accept(ehr: httpx.Client, wanted: str, status: int) -> None:
+    accept = "application/fhir+xml" if status == 200 else "application/fhir+json"
+
+    assert ehr.get(POST, params={"_format": wanted}, headers={"Accept": accept}).status_code == status
+    assert ehr.get(f"{POST}?_format={wanted}").status_code == status
+
+
+def test_a_body_of_another_fhir_version_is_refused(ehr: httpx.Client) -> None:
+    other = post(ehr, a_response(), Content_Type="application/fhir+json; fhirVersion=3.0")
+    ours = post(ehr, a_response(), Content_Type='application/fhir+json; fhirVersion="4.0"; charset=utf-8')
+
+    assert (other.status_code, codes(other)) == (415, ["fhir-version"])
+    assert ours.status_code == 201

@@ -102,6 +102,32 @@ def test_a_process_that_dies_is_started_again(machine: Machine, data: Path, name
     eventually(lambda: pid_of(data, name) != before and alive(pid_of(data, name)))
 
 
+def test_a_process_that_cannot_be_started_now_is_tried_again_and_ends_nothing_else(
+    machine: Machine, data: Path
+) -> None:
+    process = machine("waits")
+    before, waits = pid_of(data, "valkey"), pid_of(data, "waits")
+    log = data / "logs" / "valkey.log"
+    log.unlink()
+    log.mkdir()
+
+    kill(before, signal.SIGKILL)
+    assert process.stdout
+    said = iter(process.stdout.readline, b"")
+    assert any(b" valkey: [Errno" in line for line in said)
+    assert process.poll() is None
+    assert alive(waits)
+    log.rmdir()
+
+    def started_again() -> bool:
+        system = running.find(DataFolder(data))
+        assert system is not None
+        return any(kept.name == "valkey" and kept.pid != before for kept in system.processes)
+
+    eventually(started_again, within_s=30)
+    assert pid_of(data, "waits") == waits
+
+
 def test_the_pool_of_a_killed_worker_dies_with_it(machine: Machine, data: Path) -> None:
     machine("forks")
     forking = pid_of(data, "forks")

@@ -176,3 +176,72 @@ def test_capability_and_metrics_say_what_there_is(client: httpx.Client, task_id:
     assert 'sural_alerts_open{state="received",urgency="emergency"} 1.0' in metrics
     assert 'sural_deliveries{channel="email",state="sent"} 1.0' in metrics
     assert "sural_alert_oldest_unacknowledged_seconds" in metrics
+
+
+@pytest.mark.parametrize(
+    "owner",
+    [
+        {"reference": "Device/interface-engine"},
+        {"reference": "Patient/7391", "display": "Dr Osei"},
+        {"reference": "https://ehr.example/fhir/RelatedPerson/1/_history/2"},
+        {"reference": "Organization/clinic", "display": "Dr Osei"},
+        {"display": "Dr Osei", "type": "Device"},
+    ],
+    ids=str,
+)
+def test_only_a_person_acknowledges(
+    client: httpx.Client, service: Service, task_id: str, owner: dict[str, Any]
+) -> None:
+    task = client.get(f"/fhir/Task/{task_id}").json() | {"status": "accepted", "owner": owner}
+
+    answer = put(client, task, if_match='W/"2"')
+
+    assert answer.status_code == 422
+    assert answer.json()["issue"][0]["expression"] == ["Task.owner"]
+    assert service.alert()["state"] == "received"
+
+
+@pytest.mark.parametrize(
+    "owner",
+    [
+        {"reference": "Practitioner/osei"},
+        {"reference": "https://ehr.example/fhir/PractitionerRole/7", "type": "PractitionerRole"},
+        {"identifier": {"system": "https://gmc.example", "value": "7"}},
+    ],
+    ids=str,
+)
+def test_a_person_may_be_named_by_reference_or_identifier(
+    client: httpx.Client, service: Service, task_id: str, owner: dict[str, Any]
+) -> None:
+    task = client.get(f"/fhir/Task/{task_id}").json() | {"status": "accepted", "owner": owner}
+
+    assert put(client, task, if_match='W/"2"').status_code == 200
+    assert service.alert()["state"] == "accepted"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site", "Origin": "http://127.0.0.1:8123"},
+    ],
+    ids=str,
+)
+def test_a_page_of_another_site_cannot_change_a_task(
+    client: httpx.Client, service: Service, task_id: str, headers: dict[str, str]
+) -> None:
+    task = client.get(f"/fhir/Task/{task_id}").json() | {"status": "accepted", "owner": {"display": "Dr Osei"}}
+    sent = {"Content-Type": "application/fhir+json", "If-Match": 'W/"2"', **headers}
+
+    answer = client.put(f"/fhir/Task/{task_id}", json=task, headers=sent)
+
+    assert answer.status_code == 403
+    assert answer.json()["issue"][0]["code"] == "forbidden"
+    assert service.alert()["state"] == "received"
+
+
+def test_a_version_that_cannot_be_one_is_not_found_and_matches_nothing(client: httpx.Client, task_id: str) -> None:
+    assert client.get(f"/fhir/Task/{task_id}/_history/%C2%B2").status_code == 404
+    assert put(client, client.get(f"/fhir/Task/{task_id}").json(), if_match='W/"' + "9" * 5000 + '"').status_code == 400

@@ -161,3 +161,20 @@ def test_an_alert_from_before_anybody_was_set_up_is_told_once_somebody_is(
     service.sends()
 
     assert len(mail.mails) == 1
+
+
+def test_an_alert_that_cannot_be_told_again_keeps_no_other_from_it(service: Service, triage: Triage) -> None:
+    for number in range(3):
+        service.hears(triage.publish(an_assessment(patient=f"Patient/{number}", response_id=f"qr-{number}")))
+    broken, *others = service.rows("SELECT id FROM alert ORDER BY opened_at")
+    service.rows("DELETE FROM resource WHERE type = 'Task' AND id = %s", str(broken["id"]))
+    service.alerts_due()
+    service.rows("UPDATE alert SET due_at = due_at - interval '1 minute' WHERE id = %s", broken["id"])
+
+    assert tick(service) == 2
+
+    steps = {row["id"]: row["step"] for row in service.rows("SELECT id, step FROM alert")}
+    assert steps == {broken["id"]: 1} | {other["id"]: 2 for other in others}
+    (left,) = service.rows("SELECT extract(epoch FROM due_at - now()) AS s FROM alert WHERE id = %s", broken["id"])
+    assert 20 < left["s"] <= 30
+    assert service.events().count("repeat_failed") == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -25,9 +26,13 @@ def client(settings: NotifySettings) -> Iterator[httpx.Client]:
         yield opened
 
 
+SEEN = {"urgency": "emergency", "assessments": "1"}
+"""What the page's form says of an emergency with one assessment."""
+
+
 def press(client: httpx.Client, alert_id: object, *, name: str = "Dr Osei", **headers: str) -> httpx.Response:
     given = {key.replace("_", "-"): value for key, value in headers.items()} or FROM_THE_PAGE
-    return client.post(f"/worklist/{alert_id}/acknowledge", data={"name": name}, headers=given)
+    return client.post(f"/worklist/{alert_id}/acknowledge", data={"name": name, **SEEN}, headers=given)
 
 
 def test_an_empty_worklist_says_so(client: httpx.Client) -> None:
@@ -183,3 +188,45 @@ def test_words_for_age_deliveries_and_patients() -> None:
     assert patient_words({"identifier": {"system": "s", "value": "81-7"}}) == ("81-7", "")
     assert patient_words({"reference": "Patient/7", "display": "A B"}) == ("A B", "Patient/7")
     assert patient_words(None)[0] == "Patient not known"
+
+
+@pytest.mark.parametrize("newer", ["emergency", "same_day"])
+def test_a_page_from_before_a_further_assessment_cannot_acknowledge_it(
+    client: httpx.Client, service: Service, triage: Triage, newer: str
+) -> None:
+    service.hears(triage.publish(an_assessment("same_day")), kind=RAISE_ROUTINE)
+    alert_id = service.alert()["id"]
+    seen = dict(re.findall(r'type="hidden" name="(\w+)" value="(\w+)"', client.get("/worklist").text))
+    service.hears(triage.publish(an_assessment(newer, response_id="qr-77")))
+
+    def acknowledge() -> httpx.Response:
+        form = {"name": "Dr Osei", **seen}
+        return client.post(f"/worklist/{alert_id}/acknowledge", data=form, headers=FROM_THE_PAGE)
+
+    stale = acknowledge()
+    assert stale.status_code == 409
+    assert "This alert changed since you looked; look again." in stale.text
+    assert service.alert()["state"] == "requested"
+
+    seen = dict(re.findall(r'type="hidden" name="(\w+)" value="(\w+)"', client.get("/worklist").text))
+    assert seen == {"urgency": newer, "assessments": "2"}
+    assert acknowledge().status_code == 303
+    assert service.alert()["acknowledged_by"] == "Dr Osei"
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [{}, {"urgency": "emergency"}, {"assessments": "1"}, {"urgency": "dire", "assessments": "1"},
+     {"urgency": "emergency", "assessments": "²"}],
+    ids=str,
+)  # fmt: skip
+def test_a_form_that_does_not_say_what_was_seen_acknowledges_nothing(
+    client: httpx.Client, service: Service, triage: Triage, seen: dict[str, str]
+) -> None:
+    service.hears(triage.publish(an_assessment()))
+    address = f"/worklist/{service.alert()['id']}/acknowledge"
+
+    answer = client.post(address, data={"name": "Dr Osei", **seen}, headers=FROM_THE_PAGE)
+
+    assert answer.status_code == 409
+    assert service.alert()["state"] == "requested"

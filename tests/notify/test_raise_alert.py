@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from shared.events import Ref
 from shared.fhir.codes import SID_ALERT, SID_ASSESSMENT, SID_RESPONSE
 from shared.ids import DEFAULT_TENANT, uuid7
 from tests.notify.conftest import Service
-from tests.notify.neighbours import Triage, an_assessment
+from tests.notify.neighbours import MailServer, Triage, an_assessment
 
 
 def test_an_emergency_opens_an_alert_with_a_task_that_its_sender_can_find(service: Service, triage: Triage) -> None:
@@ -262,3 +263,35 @@ def test_the_ledger_cannot_be_changed(service: Service, triage: Triage, rows: Ca
 
     with pytest.raises(Exception, match="append-only"):
         rows("DELETE FROM alert_event")
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        {"reference": "#patient"},
+        {"reference": "#"},
+        {"identifier": {"value": "1"}},
+        {"identifier": {"value": "1", "assigner": {"display": "Clinic B"}}},
+    ],
+    ids=str,
+)
+def test_patients_who_cannot_be_told_apart_get_an_alert_each(
+    service: Service, triage: Triage, mail: MailServer, subject: dict[str, Any]
+) -> None:
+    for name in ("Ann", "Bob"):
+        assessment = an_assessment(response_id=f"qr-{name}")
+        assessment["subject"] = {**subject, "display": name}
+        service.hears(triage.publish(assessment))
+    service.sends()
+
+    assert {row["subject"]["display"] for row in service.rows("SELECT subject FROM alert")} == {"Ann", "Bob"}
+    assert len(mail.mails) == 2
+
+
+def test_a_contained_patient_with_an_identifier_of_a_system_is_known_by_it(service: Service, triage: Triage) -> None:
+    for response_id in ("qr-1", "qr-2"):
+        assessment = an_assessment(response_id=response_id)
+        assessment["subject"] = {"reference": "#p", "identifier": {"system": "http://clinic.example", "value": "7"}}
+        service.hears(triage.publish(assessment))
+
+    assert service.alert()["subject_key"] == "http://clinic.example|7"
