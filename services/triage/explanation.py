@@ -2,7 +2,13 @@
 
 Only what a patient or carer may read is put into sentences here: lines for clinicians only are left out, and
 a flag that has such a line is never named by what it guards against (SR-17). Every sentence is the pack's;
-this module decides which are said, about which answers, and in which order.
+this module decides which are said, about which answers, and in which order. It is kept short, because what is
+not read helps nobody: the coded result (`rule_results.py`) has every line, question and score.
+
+Texts that a pack may leave out: `not_excluded.more` (the word after the number of further open questions),
+`not_excluded.less_urgent` (names the flags that are not decided and would not be urgent, in one sentence),
+`not_excluded.note` (said at the end of that list, always), and, for the text of a floor, the same key with
+".emergency" (and so on) after it: what is said instead when the whole assessment is of that urgency.
 """
 
 from __future__ import annotations
@@ -11,11 +17,14 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from services.triage.engine.model import Finding, Urgency, Visibility
+from services.triage.engine.criteria import names_in
+from services.triage.engine.model import Finding, ScoreDefinition, Urgency, Visibility
 from services.triage.engine.pack import Pack
 from services.triage.engine.results import Assessment, FlagResult, FloorKind, LineVerdict, ScoreResult
 
 ANSWER_LENGTH = 300
+OPEN_QUESTIONS = 3
+"""How many of the questions that keep a flag open are named; the others are counted."""
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -57,7 +66,7 @@ def explain(pack: Pack, assessment: Assessment, *, answered_on: str) -> Explanat
         reasons=tuple(words.reasons()),
         not_excluded=tuple(words.not_excluded()),
         quality=tuple(words.quality()),
-        scores=tuple(sentence for score in assessment.scores for sentence in words.score(score)),
+        scores=tuple(words.scores()),
         limits=pack.head.note,
         every_output=pack.text("every_output", time=answered_on),
         safety_net=pack.text(f"safety_net.{key}"),
@@ -85,8 +94,8 @@ class _Words:
             fired = _public(line for line in result.fired if line.line.urgency is not None)
             if not fired:
                 continue
-            sentences = [self._about("finding.fired", line) for line in fired]
-            sentences += [self._about("finding.open", line) for line in _public(result.open)]
+            sentences = list(self._fired(fired))
+            sentences += [self._open("finding.open", line.facts, line.line.text) for line in _public(result.open)]
             confidential = result.flag.confidential
             outcome = self._pack.text(fired[0].line.text) if confidential else result.flag.guards
             yield Prediction(result, outcome, tuple(sentences))
@@ -104,18 +113,30 @@ class _Words:
                 items = self._joined(self._question(name) for name in floor.facts)
                 yield self._pack.text(floor.text, items=items)
             elif floor.kind is FloorKind.RULE:
-                yield self._pack.text(floor.text)
+                yield self._pack.text(self._worded(floor.text))
 
     def not_excluded(self) -> Iterator[str]:
+        """The urgent flags with what keeps them open, the others by name, and what all of this does not mean."""
         open_flags = [result for result in self._assessment.undecided if not result.flag.confidential]
+        in_short = self._optional("not_excluded.less_urgent")
+        by_name: dict[str, None] = {}
         for result in open_flags:
             if result.examination_only:
                 continue
-            facts = dict.fromkeys(name for line in result.lines for name in line.facts)
-            yield self._pack.text("not_excluded", guards=result.flag.guards, answers=self._answers(facts))
+            urgent = _public(line for line in result.lines if _is_urgent(line))
+            if in_short is not None and not urgent:
+                by_name[result.flag.guards] = None
+                continue
+            facts = dict.fromkeys(name for line in urgent or result.lines for name in line.facts)
+            yield self._pack.text("not_excluded", guards=result.flag.guards, answers=self._few(facts))
+        if by_name:
+            yield f"{in_short}: {self._joined(by_name)}."
         unexamined = dict.fromkeys(result.flag.guards for result in open_flags if result.examination_only)
         if unexamined:
             yield self._pack.text("not_examined", flags=self._joined(unexamined))
+        note = self._optional("not_excluded.note")
+        if note is not None:
+            yield note
 
     def quality(self) -> Iterator[str]:
         quality = self._assessment.quality
@@ -131,7 +152,13 @@ class _Words:
             if problem is not None:
                 yield self._pack.text(f"quality.{problem.value}", question=self._question(name))
 
-    def score(self, score: ScoreResult) -> Iterator[str]:
+    def scores(self) -> Iterator[str]:
+        """The scores that a flag uses. One that is for information only stands in the coded result."""
+        for score in self._assessment.scores:
+            if _is_used(self._pack, score.definition):
+                yield from self._score(score)
+
+    def _score(self, score: ScoreResult) -> Iterator[str]:
         title = score.definition.title
         if score.minimum is None:
             yield self._pack.text("score.not_computed", title=title)
@@ -153,8 +180,34 @@ class _Words:
             labels = [item.label for item in score.definition.items if item.id in score.unknown_items]
             yield self._pack.text("score.unknown_items", items=self._joined(labels))
 
-    def _about(self, key: str, line: LineVerdict) -> str:
-        return self._pack.text(key, text=self._pack.text(line.line.text), answers=self._answers(line.facts))
+    def _fired(self, lines: Iterable[LineVerdict]) -> Iterator[str]:
+        """One sentence per line, the most urgent first. An answer is named where it is first used, and once."""
+        named: set[str] = set()
+        for line in lines:
+            text = self._pack.text(line.line.text)
+            facts = [name for name in line.facts if name not in named]
+            named.update(facts)
+            yield self._pack.text("finding.fired", text=text, answers=self._answers(facts)) if facts else text
+
+    def _open(self, key: str, facts: Iterable[str], text: str) -> str:
+        return self._pack.text(key, text=self._pack.text(text), answers=self._few(facts))
+
+    def _few(self, names: Iterable[str]) -> str:
+        """The first open questions, and how many more there are."""
+        questions = list(dict.fromkeys(self._answer(name) for name in names))
+        more = len(questions) - OPEN_QUESTIONS
+        if more > 0:
+            word = self._optional("not_excluded.more")
+            questions[OPEN_QUESTIONS:] = [f"+{more}" if word is None else f"{more} {word}"]
+        return self._joined(questions)
+
+    def _worded(self, key: str) -> str:
+        urgency = self._assessment.urgency
+        own = f"{key}.{urgency.value}" if urgency is not None else key
+        return own if own in self._pack.content.texts else key
+
+    def _optional(self, key: str) -> str | None:
+        return self._pack.content.texts.get(key)
 
     def _answers(self, names: Iterable[str]) -> str:
         return self._joined(self._answer(name) for name in names)
@@ -173,6 +226,16 @@ class _Words:
 
     def _joined(self, parts: Iterable[str]) -> str:
         return self._pack.text("answer.separator").join(dict.fromkeys(parts))
+
+
+def _is_urgent(line: LineVerdict) -> bool:
+    return line.line.urgency in (Urgency.EMERGENCY, Urgency.SAME_DAY)
+
+
+def _is_used(pack: Pack, score: ScoreDefinition) -> bool:
+    rules = [line.when for flag in pack.content.flags for line in flag.lines]
+    rules += [derived.when for derived in pack.content.derived]
+    return any(score.known_points_fact in names_in(when) for when in rules)
 
 
 def _public(lines: Iterable[LineVerdict]) -> list[LineVerdict]:

@@ -7,9 +7,11 @@ that
    nothing evaluated later can lower what was found earlier.
 
 Page 1 alone (`Scope.PAGE_1`): only the answers to page-1 items count; all other facts are *not reached*,
-which is neither yes nor no nor the "unknown" that ``x~`` turns into yes. A line can fire only through page-1
-answers, no floor is applied and no score computed. When no flag fires there is no urgency yet (None), which
-is not "routine".
+which is neither yes nor no, and unknown where a criterion says ``x~``. A line can fire only when a page-1
+answer is part of it; what it asks further with ``x~`` counts as yes, as it would if the person stopped here.
+The only floor is the one for a page-1 question that was answered with "not sure" (SR-04); a page-1 question
+without an answer may still get one. No score is computed. When neither a flag fires nor that floor holds there
+is no urgency yet (None), which is not "routine".
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from services.triage.engine.model import Findings, Urgency, most_urgent
 from services.triage.engine.pack import Pack
 from services.triage.engine.red_flags import FlagResults, evaluate_flags
 from services.triage.engine.results import AppliedFloor, Assessment, FloorKind, Quality, Scope, unique
-from services.triage.engine.safety import active_contradictions, applied_floors, data_quality
+from services.triage.engine.safety import active_contradictions, applied_floors, data_quality, page_1_floors
 from services.triage.engine.state import State
 
 
@@ -36,7 +38,7 @@ def evaluate(pack: Pack, findings: Findings, *, scope: Scope | str = Scope.FULL)
     state.consider(contradictions)
     deciding = Deciding(state)
     flags = evaluate_flags(state, deciding)
-    floors = applied_floors(state, quality, deciding) if scope is Scope.FULL else ()
+    floors = applied_floors(state, quality, deciding) if scope is Scope.FULL else page_1_floors(state, quality)
     rule_floors = tuple(floor for floor in floors if floor.kind is not FloorKind.SCREEN)
     return Assessment(
         pack=pack.head,

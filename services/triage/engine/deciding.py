@@ -8,7 +8,7 @@ from services.triage.engine.criteria import All, AnyOf, Compare, Criterion, Fact
 from services.triage.engine.model import DerivedFact, ScoreDefinition
 from services.triage.engine.pack import Pack
 from services.triage.engine.state import State
-from services.triage.engine.truth import NO, NOT, UNKNOWN, YES
+from services.triage.engine.truth import NO, NOT, NOT_REACHED, UNKNOWN, YES
 
 
 class Deciding:
@@ -45,7 +45,8 @@ class Deciding:
             case Not(part):
                 self._collect(part, NOT[truth], found)
             case OrUnknown(part):
-                self._collect(part, truth if truth & self._truths(part) else UNKNOWN, found)
+                possible = self._truths(part)
+                self._collect(part, next((t for t in (truth, UNKNOWN) if possible & t), NOT_REACHED), found)
 
     def _of_many(self, parts: Sequence[Criterion], truth: int, every: bool, found: set[str]) -> None:
         """All parts when every one was needed, else those that have the truth themselves."""

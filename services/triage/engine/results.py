@@ -152,7 +152,7 @@ class Quality:
 class Assessment:
     """The result of `evaluate`. Same pack and findings, same assessment, field by field.
 
-    `urgency` is None only for page 1 alone when no flag fired: then nothing is known yet.
+    `urgency` is None only for page 1 alone when no flag fired and no floor holds: then nothing is known yet.
     `clinical_urgency` leaves out the floors of an incomplete safety screen (SR-04), for records that never
     asked.
     `fired` is ordered most urgent first, `undecided` and `not_fired` (line ids) in pack order.

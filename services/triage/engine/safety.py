@@ -45,6 +45,12 @@ def applied_floors(state: State, quality: Quality, deciding: Deciding) -> tuple[
     )
 
 
+def page_1_floors(state: State, quality: Quality) -> tuple[AppliedFloor, ...]:
+    """SR-04 for page 1 alone: "not sure" is an answer and is final, silence may still be broken."""
+    answered = tuple(name for name in quality.page_1_unknown if state.findings.get(name).answer)
+    return (_page_1_floor(state, answered),) if answered else ()
+
+
 def _contradiction_floors(pack: Pack, quality: Quality, deciding: Deciding) -> list[AppliedFloor]:
     rules = pack.content.safety
     floors = [
@@ -77,15 +83,7 @@ def _screen_floors(state: State, quality: Quality) -> list[AppliedFloor]:
     rule = state.pack.content.safety.screen
     floors = []
     if quality.page_1_unknown:
-        floors.append(
-            AppliedFloor(
-                id="screen-page-1",
-                kind=FloorKind.SCREEN,
-                urgency=rule.page_1_floor,
-                text=rule.page_1_text,
-                facts=quality.page_1_unknown,
-            )
-        )
+        floors.append(_page_1_floor(state, quality.page_1_unknown))
     if quality.required_unknown:
         questions = {state.pack.facts[name].link_id for name in quality.required_unknown}
         raised = len(questions) >= rule.raised_at and state.pack.raised_screen(state.values) & YES
@@ -99,6 +97,13 @@ def _screen_floors(state: State, quality: Quality) -> list[AppliedFloor]:
             )
         )
     return floors
+
+
+def _page_1_floor(state: State, facts: tuple[str, ...]) -> AppliedFloor:
+    rule = state.pack.content.safety.screen
+    return AppliedFloor(
+        id="screen-page-1", kind=FloorKind.SCREEN, urgency=rule.page_1_floor, text=rule.page_1_text, facts=facts
+    )
 
 
 def _rule_floors(state: State, deciding: Deciding) -> list[AppliedFloor]:

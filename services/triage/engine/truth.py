@@ -7,7 +7,9 @@ yes under any reading holds YES in its set: the more urgent reading wins, in one
 (It may hold YES where two uses of one fact take different readings; that errs towards more urgent, on answers
 that a human must look at anyway.)
 
-NOT_REACHED is an unknown that ``x~`` does not turn into yes: the question has not been put yet.
+NOT_REACHED is the unknown of a question that has not been put yet. It keeps a criterion open apart from the
+unknowns that an answer left, but ``x~`` reads it as it reads every unknown: as yes. A danger that was answered
+with yes on the first page is not made less urgent by a later question that could only narrow it down.
 """
 
 from __future__ import annotations
@@ -62,8 +64,8 @@ OR = _pairs({(one, other): _or(one, other) for one, other in product(_STATES, re
 
 NOT = tuple(_image(states, {NO: YES, YES: NO, UNKNOWN: UNKNOWN, NOT_REACHED: NOT_REACHED}) for states in range(SETS))
 
-OR_UNKNOWN = tuple(_image(states, {NO: NO, YES: YES, UNKNOWN: YES, NOT_REACHED: NOT_REACHED}) for states in range(SETS))
-"""``x~``: unknown counts as yes."""
+OR_UNKNOWN = tuple(_image(states, {NO: NO, YES: YES, UNKNOWN: YES, NOT_REACHED: YES}) for states in range(SETS))
+"""``x~``: unknown counts as yes, and so does what has not been asked yet."""
 
 UNKNOWN_IS_NO = tuple(
     _image(states, {NO: NO, YES: YES, UNKNOWN: NO, NOT_REACHED: NOT_REACHED}) for states in range(SETS)
