@@ -17,9 +17,11 @@ SENDER = "https://ehr.example.org/filled-form"
 
 UNREMARKABLE: Mapping[str, object] = {
     "respondent": "self",
+    "patient_can_answer": "Y",
     "age_years": 40,
     "sex_at_birth": "male",
     "location": "calf",
+    "location_other": "none",
     "laterality": "left",
     "onset": "gradual",
     "duration_days": 5,

@@ -279,7 +279,16 @@ WELL = (
     inside("injury", answered("trauma", NO)),
     inside("history", answered("operation_12w", NO), answered("fluoroquinolone_60d", NO)),
 )
-SIGNS = ("leg_swollen_one_side", "both_legs_swollen", "knee_swollen", "swelling_ankle_foot", "redness", "warmth")
+SIGNS = (
+    "leg_swollen_one_side",
+    "both_legs_swollen",
+    "swelling_thigh",
+    "knee_swollen",
+    "swelling_ankle_foot",
+    "redness",
+    "warmth",
+    "skin_blister_purple_black",
+)
 
 
 @pytest.mark.parametrize("link_id", ["joint_procedure_3m", "immunosuppressed", "steroid_systemic"])
@@ -302,6 +311,133 @@ def test_walking_right_after_the_injury_is_asked_of_those_who_cannot_walk_now(no
         injury = inside("injury", answered("trauma", trauma), answered("can_walk_4_steps", now))
 
         assert state("could_walk_right_after", injury) is expected
+
+
+SPREADING_SIGNS = (
+    ("page-1", "fever_or_chills"),
+    ("page-1", "feels_very_unwell"),
+    ("pain", "pain_out_of_proportion"),
+    ("swelling-skin", "both_legs_swollen"),
+    ("swelling-skin", "swelling_thigh"),
+    ("swelling-skin", "knee_swollen"),
+    ("swelling-skin", "swelling_ankle_foot"),
+    ("swelling-skin", "skin_blister_purple_black"),
+    ("swelling-skin", "break_in_skin"),
+)
+
+
+@pytest.mark.parametrize("answer", ["Y", NOT_SURE])
+@pytest.mark.parametrize(("group", "sign"), SPREADING_SIGNS)
+def test_rapid_spread_is_asked_about_without_redness_too_because_dark_skin_hides_it(
+    group: str, sign: str, answer: str
+) -> None:
+    thigh = inside("pain", answered("location", "thigh"), *([answered(sign, answer)] if group == "pain" else []))
+    signs = (thigh,) if group == "pain" else (thigh, inside(group, answered(sign, answer)))
+
+    assert state("redness_spreading_fast", *signs) is Enablement.ENABLED
+
+
+@pytest.mark.parametrize("answer", ["Y", NOT_SURE])
+@pytest.mark.parametrize(
+    ("group", "sign"),
+    [("injury", "trauma"), ("swelling-skin", "leg_swollen_one_side"), ("swelling-skin", "swelling_ankle_foot")],
+)
+def test_pressure_in_a_compartment_is_asked_about_after_any_injury_and_in_any_swelling(
+    group: str, sign: str, answer: str
+) -> None:
+    sign_alone = inside(group, answered(sign, answer))
+
+    assert state("leg_tense_hard", sign_alone) is Enablement.ENABLED
+    assert state("pain_passive_stretch", sign_alone) is Enablement.ENABLED
+
+
+def test_pain_that_gets_worse_opens_the_questions_about_pressure_in_a_compartment() -> None:
+    worse = inside("pain", answered("severity_0_10", 5), answered("pain_trend", "worse"))
+
+    assert state("leg_tense_hard", worse) is Enablement.ENABLED
+    assert state("pain_passive_stretch", worse) is Enablement.ENABLED
+
+
+@pytest.mark.parametrize("site", ["calf", "foot", "buttock"])
+@pytest.mark.parametrize("mechanism", ["none", "running", "wound", "minor"])
+def test_after_any_injury_it_is_asked_whether_the_knee_slipped_out_of_place(site: str, mechanism: str) -> None:
+    pain = inside("pain", answered("location", site), answered("location_other", "none"))
+    injury = inside("injury", answered("trauma", "Y"), answered("mechanism", mechanism))
+
+    assert state("knee_out_of_place", pain, injury) is Enablement.ENABLED
+
+
+@pytest.mark.parametrize(
+    ("site", "onset", "giving_way", "expected"),
+    [
+        ("knee", "sudden", NO, Enablement.ENABLED),
+        ("knee", "gradual", "Y", Enablement.ENABLED),
+        ("knee", "gradual", NOT_SURE, Enablement.ENABLED),
+        ("knee", "gradual", NO, Enablement.DISABLED),
+        ("foot", "sudden", NO, Enablement.DISABLED),
+    ],
+)
+def test_without_an_injury_a_knee_that_slipped_is_asked_about_in_a_sudden_or_unstable_knee(
+    site: str, onset: str, giving_way: str, expected: Enablement
+) -> None:
+    answers = (
+        inside("pain", answered("location", site), answered("location_other", "none"), answered("onset", onset)),
+        inside("injury", answered("trauma", NO), answered("mechanism", "none")),
+        inside("swelling-skin", answered("knee_swollen", NO)),
+        *([inside("knee", answered("giving_way", giving_way))] if site == "knee" else []),
+    )
+
+    assert state("knee_out_of_place", *answers) is expected
+
+
+INJURIES_DENIED = (
+    *("fall", "heavy_landing", "direct_blow", "blow_to_shin", "valgus_blow", "varus_blow", "hyperextension"),
+    *("crush", "wound", "high_energy", "twist"),
+)
+
+
+@pytest.mark.parametrize("mechanism", INJURIES_DENIED)
+def test_a_denied_injury_with_a_way_of_injury_hides_no_question_about_the_injury(mechanism: str) -> None:
+    denied = inside(
+        "injury", answered("trauma", NO), answered("mechanism", mechanism), answered("can_walk_4_steps", NO)
+    )
+    asked = ("could_walk_right_after", "knee_out_of_place", "leg_tense_hard", "pain_passive_stretch")
+
+    assert {state(link_id, denied) for link_id in asked} == {Enablement.ENABLED}
+
+
+@pytest.mark.parametrize(
+    "link_id",
+    [
+        *("iv_drug_use", "palpitations", "wound_leak", "ulcer_or_black_toe", "swelling_thigh"),
+        *("redness_spreading_fast", "leg_tense_hard", "pain_passive_stretch"),
+    ],
+)
+def test_a_clinician_can_always_record_it_whatever_was_answered_before(link_id: str) -> None:
+    assert state(link_id, first_page(40, respondent="clinician")) is Enablement.ENABLED
+
+
+@pytest.mark.parametrize("site", ["shin", "calf", "hip_groin"])
+@pytest.mark.parametrize("trauma", ["Y", NOT_SURE])
+def test_after_an_injury_the_movements_of_the_knee_are_asked_about_beyond_the_knee(site: str, trauma: str) -> None:
+    injured = (
+        inside("pain", answered("location", site), answered("location_other", "none")),
+        inside("injury", answered("trauma", trauma)),
+    )
+
+    for link_id in ("can_bend_knee_90", "can_straighten_knee", "can_lift_straight_leg"):
+        assert state(link_id, *injured) is Enablement.ENABLED
+
+
+@pytest.mark.parametrize(
+    ("group", "sign"), [("nerves", "weak_leg"), ("pain", "recurrent_after_improvement"), ("general", "fatigue")]
+)
+def test_unexplained_bruises_are_asked_about_with_weakness_relapse_or_tiredness(group: str, sign: str) -> None:
+    assert state("unexplained_bruises", inside(group, answered(sign, "Y"))) is Enablement.ENABLED
+
+
+def test_cold_feet_on_both_sides_are_not_missed_for_want_of_a_healthy_side_to_compare_with() -> None:
+    assert (index().items["foot_cold_pale_blue"].text or "").endswith("compared with the other one, or are both?")
 
 
 def test_paleness_is_asked_of_every_child_and_of_adults_who_are_ill() -> None:

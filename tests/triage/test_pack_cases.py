@@ -9,8 +9,18 @@ import pytest
 
 from services.triage.engine.assess import evaluate
 from services.triage.engine.criteria import OrUnknown
-from services.triage.engine.model import Contradiction, FactKind, FlagLine, Respondent, Screen, Urgency, Value
+from services.triage.engine.model import (
+    Contradiction,
+    FactKind,
+    Finding,
+    FlagLine,
+    Respondent,
+    Screen,
+    Urgency,
+    Value,
+)
 from services.triage.engine.results import Assessment, ScoreResult, Verdict
+from services.triage.explanation import Explanation, explain
 from services.triage.knowledge.cases import CaseTable, disagreements, line_verdict, read_cases, run_case
 from services.triage.knowledge.loader import PACKS, load_pack
 from tests.triage.packs import NO, NOT_APPLICABLE, NOT_SURE, UNKNOWN, YES, described
@@ -61,6 +71,7 @@ CONTRADICTIONS: dict[str, dict[str, object]] = {
     "no-fever-but-38": {"fever_or_chills_answer": NO, "temp_c": 38},
     "no-calf-swelling-but-3-cm": {"calf_swelling": NO, "calf_circumference_diff_cm": 3},
     "no-swelling-but-whole-leg": {"entire_leg_swollen_answer": NO, "entire_leg_swollen_exam": YES},
+    "d-dimer-not-raised-but-high": {"d_dimer_raised_answer": NO, "ddimer": 900, "ddimer_unit": UNKNOWN},
     "calf-squeeze-but-heel-raise": {"thompson_positive": YES, "single_heel_raise_possible": YES},
     "foot-drop-without-weakness": {"foot_drop": YES, "weak_leg": NO},
 }
@@ -231,6 +242,41 @@ def test_one_unanswered_question_of_page_1_is_a_same_day_call(fact: str) -> None
     assert [floor.text for floor in assessment.floors] == ["screen.page_1"]
 
 
+def page_1(**facts: object) -> Assessment:
+    """The emergency page alone, everything denied but these."""
+    return evaluate(PACK, described(PACK, MILD_ANKLE_PAIN, Respondent.PATIENT, facts), scope="page_1")
+
+
+@pytest.mark.parametrize(
+    ("answer", "line", "urgency"),
+    [
+        ("both_legs_weak_or_numb_answer", "RFX-03b", Urgency.EMERGENCY),
+        ("deformity", "RFX-04b", Urgency.SAME_DAY),
+    ],
+)
+def test_a_danger_on_page_1_counts_before_its_duration_is_known(answer: str, line: str, urgency: Urgency) -> None:
+    assessment = page_1(**{answer: YES})
+
+    assert line_verdict(assessment, line) is Verdict.FIRED
+    assert assessment.urgency is urgency
+
+
+def test_a_line_that_fires_before_a_question_was_put_names_that_question_too() -> None:
+    fired = {line.line.id: line.facts for flag in page_1(deformity=YES).fired for line in flag.fired}
+
+    assert fired == {"RFX-04b": ("deformity", "duration_days", "pain_trend")}
+
+
+def test_on_page_1_alone_not_sure_is_a_same_day_call_and_silence_is_not_yet() -> None:
+    unsure = page_1(chest_pain=Finding(NOT_SURE, answer="Not sure"))
+    silent = page_1(chest_pain=Finding(NOT_SURE))
+
+    assert unsure.urgency is Urgency.SAME_DAY
+    assert [(floor.text, floor.facts) for floor in unsure.floors] == [("screen.page_1", ("chest_pain",))]
+    assert silent.urgency is None
+    assert silent.floors == ()
+
+
 def test_two_unanswered_safety_questions_with_pain_of_5_are_a_same_day_call() -> None:
     assert assess(diabetes=NOT_SURE, dark_urine=NOT_SURE, severity_0_10=4).urgency is Urgency.ROUTINE
     assert assess(diabetes=NOT_SURE, severity_0_10=5).urgency is Urgency.ROUTINE
@@ -299,6 +345,38 @@ def test_low_back_pain_alone_is_out_of_scope_but_is_never_left_without_an_appoin
     assert at_least(assessment, Urgency.ROUTINE)
 
 
+def test_pain_somewhere_else_may_be_in_the_leg_and_at_the_site_of_a_clot() -> None:
+    elsewhere = assess(location="other", location_other="other", previous_dvt=YES)
+
+    assert "out_of_scope" not in elsewhere.raises
+    assert "suspected_dvt" in elsewhere.raises
+    assert "The flags were still evaluated" in PACK.content.texts["floor.out-of-scope"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "raised"),
+    [
+        ({"ddimer": 900, "ddimer_unit": UNKNOWN}, True),
+        ({"ddimer": 900, "ddimer_unit": UNKNOWN, "d_dimer_raised_answer": NO}, True),
+        ({"ddimer": 300, "ddimer_unit": "ddu", "d_dimer_raised_answer": NO}, True),
+        ({"ddimer": 300, "ddimer_unit": UNKNOWN, "d_dimer_raised_answer": NO}, False),
+    ],
+)
+def test_a_high_d_dimer_counts_whatever_its_unit_and_whatever_the_report_says(
+    facts: dict[str, object], raised: bool
+) -> None:
+    assessment = examined(location="shin", **facts)
+
+    assert (line_verdict(assessment, "RFX-15b") is Verdict.FIRED) is raised
+
+
+def test_one_swollen_thigh_without_an_injury_is_seen_the_same_day_for_a_clot() -> None:
+    assessment = assess(location="thigh", swelling_thigh=YES)
+
+    assert assessment.urgency is Urgency.SAME_DAY
+    assert "suspected_dvt" in assessment.raises
+
+
 def test_low_back_pain_with_calf_pain_is_in_scope() -> None:
     assert "out_of_scope" not in assess(location="lower_back", location_other="calf").raises
 
@@ -336,8 +414,73 @@ def test_a_pale_feverish_child_is_seen_the_same_day_for_the_paleness_too() -> No
 def test_safeguarding_lines_are_for_clinicians_only_and_raise_no_name() -> None:
     hidden = [line for line in LINES.values() if line.clinician_only]
 
-    assert [line.id for line in hidden] == ["RFX-25", "RFX-25b"]
+    assert [line.id for line in hidden] == ["RFX-25"]
     assert all(line.raises == () for line in hidden)
+
+
+SAFEGUARDING_ONLY = {"age_years": 1, "not_walking_yet": YES, "trauma": YES}
+
+
+def explained(assessment: Assessment) -> Explanation:
+    return explain(PACK, assessment, answered_on="2026-11-22")
+
+
+def test_an_emergency_in_an_infant_has_a_reason_that_anybody_may_read_and_that_gives_nothing_away() -> None:
+    hidden, open_reason = assess(**SAFEGUARDING_ONLY), assess(age_years=1, bone_visible=YES)
+
+    assert hidden.urgency is open_reason.urgency is Urgency.EMERGENCY
+    sentence = "At this age an injured or painful leg is examined in hospital."
+    assert sentence in explained(hidden).reasons
+    assert sentence in explained(open_reason).reasons
+    assert sentence not in explained(assess(age_years=1)).reasons
+
+
+def test_a_toddler_with_leg_pain_is_flagged_under_a_neutral_name() -> None:
+    assessment = assess(age_years=2)
+
+    assert [result.flag.id for result in assessment.fired] == ["RFX-48"]
+    assert [prediction.outcome for prediction in explained(assessment).predictions] == [
+        "a painful leg under the age of three"
+    ]
+
+
+UNDECIDED = dict.fromkeys(
+    ("feels_very_unwell_answer", "knee_swollen", "redness", "warmth", "break_in_skin", "purple_spots"), NOT_SURE
+)
+
+
+def test_a_flag_that_is_not_decided_names_three_open_questions_and_counts_the_others() -> None:
+    not_decided = explained(assess(**UNDECIDED)).not_excluded
+    sepsis = next(sentence for sentence in not_decided if sentence.startswith("Not decided: sepsis."))
+
+    assert sepsis.count("not assessed") == 3
+    assert sepsis.endswith("; 9 more.")
+    assert not_decided[-1].startswith("A flag that did not fire excludes nothing")
+
+
+def test_flags_that_could_only_be_less_urgent_are_named_in_one_sentence() -> None:
+    assessment = assess(pain_on_walking=NOT_SURE, dactylitis=NOT_SURE, location="calf")
+    names = [text for text in explained(assessment).not_excluded if text.startswith("Less urgent")]
+
+    assert len(names) == 1
+    assert "inflammatory arthritis" in names[0]
+    assert "not assessed" not in names[0]
+
+
+def test_an_answer_is_named_once_although_several_lines_of_a_flag_fire_on_it() -> None:
+    foot = assess(foot_cold_pale_blue_answer=Finding(YES, question="Cold foot?", answer="Yes"), onset="sudden")
+    (prediction,) = [one for one in explained(foot).predictions if one.result.flag.id == "RFX-02"]
+
+    assert prediction.rationale[0].startswith(PACK.content.texts["RFX-02a"])
+    assert PACK.content.texts["RFX-02b"] in prediction.rationale
+    assert " ".join(prediction.rationale).count("Cold foot?") == 1
+
+
+def test_a_score_for_information_only_is_not_put_into_words() -> None:
+    scores = explained(assess(previous_dvt=YES)).scores
+
+    assert not [sentence for sentence in scores if "three levels" in sentence]
+    assert len([sentence for sentence in scores if sentence.startswith("Not assessed")]) == 1
 
 
 def test_an_emergency_word_in_free_text_asks_for_review_and_changes_no_urgency() -> None:
@@ -350,8 +493,8 @@ def test_an_emergency_word_in_free_text_asks_for_review_and_changes_no_urgency()
 # --- Wells score ---------------------------------------------------------------------------------
 
 
-def test_cancer_a_calf_of_3_cm_and_pitting_are_three_points_likely_and_high() -> None:
-    facts = {"active_cancer": YES, "calf_circumference_diff_cm": Decimal("3.0"), "pitting_oedema": YES}
+def test_paralysis_a_calf_of_3_cm_and_pitting_are_three_points_and_likely() -> None:
+    facts = {"leg_paralysis_or_cast": YES, "calf_circumference_diff_cm": Decimal("3.0"), "pitting_oedema": YES}
 
     result = wells(**facts)
 
@@ -404,7 +547,14 @@ def test_the_wells_score_is_for_adults(age: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "fact", [{"anticoagulant": NOT_SURE}, {"chest_pain": YES}, {"sex_at_birth": "female", "pregnancy_status": UNKNOWN}]
+    "fact",
+    [
+        {"anticoagulant": NOT_SURE},
+        {"chest_pain": YES},
+        {"sex_at_birth": "female", "pregnancy_status": UNKNOWN},
+        {"active_cancer": YES},
+        {"previous_dvt": NOT_SURE},
+    ],
 )
 def test_no_class_is_given_where_the_score_may_not_apply(fact: dict[str, object]) -> None:
     result = wells(**fact)
