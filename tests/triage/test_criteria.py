@@ -77,7 +77,7 @@ def test_numbers_are_compared_exactly(text: str, relation: Operator) -> None:
     assert parse(f"severity_0_10 {text} 2.90") == Compare("severity_0_10", relation, Decimal("2.90"))
 
 
-def test_the_words_of_the_free_text_are_asked_for_as_in_the_dossier() -> None:
+def test_the_words_of_the_free_text_are_asked_for_by_their_fact() -> None:
     assert parse("text_match(other_concerns)") == Fact("text_match(other_concerns)")
 
 
