@@ -172,7 +172,8 @@ def check_emergency(stack: Stack) -> None:
     if "emergency" not in tags:
         raise CheckFailed(f"the RiskAssessment is tagged {', '.join(sorted(tags))}, not emergency")
 
-    task = wait_for_entry(f"{stack.base}/fhir/Task?status=requested", what="the Task")
+    # By the response, not by a status: the Task is "requested" only until the first mail is out, some 50 ms.
+    task = wait_for_entry(f"{stack.base}/fhir/Task?{query}", what="the Task")
     if task["focus"]["reference"].partition("/_history/")[0] != f"RiskAssessment/{assessment['id']}":
         raise CheckFailed("the Task is about something else than the RiskAssessment")
     wait_until(lambda: len(get_json(f"{stack.inbox}/messages")["messages"]) == 1, what="the mail")
