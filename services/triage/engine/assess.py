@@ -2,21 +2,25 @@
 
 1. Contradictions are found, and all their readings are made possible.
 2. Every red-flag line is evaluated, independently of everything that follows.
-3. Floors are added. The urgency is the most urgent of all fired flags, floors and the default: a maximum, so
-that
-   nothing evaluated later can lower what was found earlier.
+3. Conditions are ranked. The first one, and every supported one that cannot wait, has an urgency of its own.
+4. Floors are added. The urgency is the most urgent of all fired flags, conditions, floors and the default: a maximum,
+   so that nothing evaluated later can lower what was found earlier.
 
 Page 1 alone (`Scope.PAGE_1`): only the answers to page-1 items count; all other facts are *not reached*,
 which is neither yes nor no, and unknown where a criterion says ``x~``. A line can fire only when a page-1
 answer is part of it; what it asks further with ``x~`` counts as yes, as it would if the person stopped here.
 The only floor is the one for a page-1 question that was answered with "not sure" (SR-04); a page-1 question
-without an answer may still get one. No score is computed. When neither a flag fires nor that floor holds there
-is no urgency yet (None), which is not "routine".
+without an answer may still get one. No score is computed and nothing is ranked. When neither a flag fires nor that
+floor holds there is no urgency yet (None), which is not "routine".
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from services.triage.engine.deciding import Deciding
+from services.triage.engine.differential import Differential, rank
 from services.triage.engine.model import Findings, Urgency, most_urgent
 from services.triage.engine.pack import Pack
 from services.triage.engine.red_flags import FlagResults, evaluate_flags
@@ -40,12 +44,16 @@ def evaluate(pack: Pack, findings: Findings, *, scope: Scope | str = Scope.FULL)
     flags = evaluate_flags(state, deciding)
     floors = applied_floors(state, quality, deciding) if scope is Scope.FULL else page_1_floors(state, quality)
     rule_floors = tuple(floor for floor in floors if floor.kind is not FloorKind.SCREEN)
+    ranking = pack.ranking if scope is Scope.FULL else None
+    fired = frozenset(result.flag.id for result in flags.fired)
+    ranked = Differential() if ranking is None else rank(ranking, state.values, fired, deciding)
+    outcome = _Outcome(pack, scope, flags, ranked, consistent=not contradictions and not quality.conflicting)
     return Assessment(
         pack=pack.head,
         scope=scope,
         findings=findings,
-        urgency=_urgency(pack, scope, flags, floors),
-        clinical_urgency=_urgency(pack, scope, flags, rule_floors),
+        urgency=outcome.urgency(floors),
+        clinical_urgency=outcome.urgency(rule_floors),
         fired=flags.fired,
         undecided=flags.undecided,
         not_fired=flags.not_fired,
@@ -53,20 +61,40 @@ def evaluate(pack: Pack, findings: Findings, *, scope: Scope | str = Scope.FULL)
         scores=tuple(state.scores[score.id] for score in pack.content.scores if score.id in state.scores),
         floors=floors,
         quality=quality,
-        raises=_raised(pack, flags, floors, quality),
+        raises=_raised(pack, flags, ranked, floors, quality),
+        candidates=ranked.candidates,
+        must_not_miss=ranked.must_not_miss,
     )
 
 
-def _urgency(pack: Pack, scope: Scope, flags: FlagResults, floors: tuple[AppliedFloor, ...]) -> Urgency | None:
-    found = [*(result.urgency for result in flags.fired), *(floor.urgency for floor in floors)]
-    if scope is Scope.PAGE_1:
-        return most_urgent(*found)
-    rules = pack.content.safety
-    return most_urgent(*found, rules.default if flags.all_clear else rules.default_undecided)
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    pack: Pack
+    scope: Scope
+    flags: FlagResults
+    ranked: Differential
+    consistent: bool
+
+    def urgency(self, floors: Sequence[AppliedFloor]) -> Urgency | None:
+        """The most urgent of everything that was found."""
+        found = [*(result.urgency for result in self.flags.fired), *(floor.urgency for floor in floors)]
+        if self.scope is Scope.PAGE_1:
+            return most_urgent(*found)
+        return most_urgent(*found, self.ranked.urgency, self._default())
+
+    def _default(self) -> Urgency | None:
+        """None when nothing forbids self-care and the first candidate has an urgency of its own."""
+        rules = self.pack.content.safety
+        if not self.flags.all_clear:
+            return rules.default_undecided
+        return None if self.consistent and self.ranked.urgency is not None else rules.default
 
 
-def _raised(pack: Pack, flags: FlagResults, floors: tuple[AppliedFloor, ...], quality: Quality) -> tuple[str, ...]:
+def _raised(
+    pack: Pack, flags: FlagResults, ranked: Differential, floors: tuple[AppliedFloor, ...], quality: Quality
+) -> tuple[str, ...]:
     names = [name for result in flags.fired for name in result.raises]
+    names += ranked.raises
     names += [name for one in quality.contradictions for name in one.raises]
     names += pack.content.safety.conflict_raises if quality.conflicting else ()
     names += [name for floor in floors for name in floor.raises]

@@ -45,13 +45,13 @@ class Deciding:
             case Not(part):
                 self._collect(part, NOT[truth], found)
             case OrUnknown(part):
-                possible = self._truths(part)
+                possible = self.truths(part)
                 self._collect(part, next((t for t in (truth, UNKNOWN) if possible & t), NOT_REACHED), found)
 
     def _of_many(self, parts: Sequence[Criterion], truth: int, every: bool, found: set[str]) -> None:
         """All parts when every one was needed, else those that have the truth themselves."""
         for part in parts:
-            if every or self._truths(part) & truth:
+            if every or self.truths(part) & truth:
                 self._collect(part, truth, found)
 
     def _named(self, name: str, truth: int, found: set[str]) -> None:
@@ -68,7 +68,7 @@ class Deciding:
         if key not in self._known:
             definition = self._pack.computed[name]
             assert isinstance(definition, DerivedFact)
-            if definition.unknown_is_no and truth == NO and not self._truths(definition.when) & NO:
+            if definition.unknown_is_no and truth == NO and not self.truths(definition.when) & NO:
                 truth = UNKNOWN
             behind: set[str] = set()
             self._collect(definition.when, truth, behind)
@@ -81,8 +81,9 @@ class Deciding:
             found.add(name)
             return
         for item in definition.items:
-            if self._truths(item.when) & YES:
+            if self.truths(item.when) & YES:
                 self._collect(item.when, YES, found)
 
-    def _truths(self, criterion: Criterion) -> int:
+    def truths(self, criterion: Criterion) -> int:
+        """What the criterion may be, as a set."""
         return self._test_of(criterion)(self._values)

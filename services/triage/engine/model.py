@@ -1,16 +1,15 @@
 """The nouns of triage: what is known about a patient, and what a pack says about it.
 
-Results of an evaluation are in `results.py`. Nothing here knows FHIR or any clinical fact.
+Conditions are in `conditions.py`, a pack as a whole in `content.py`, results of an evaluation in `results.py`. Nothing
+here knows FHIR or any clinical fact.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum, StrEnum
-from types import MappingProxyType
 from typing import TypeAlias
 
 from services.triage.engine.criteria import Criterion
@@ -295,7 +294,10 @@ class Contradiction:
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """A least urgency that holds whenever its criterion does."""
+    """A least urgency that holds whenever its criterion does.
+
+    `withholds_ranking`: where it holds, the order of the candidates means nothing.
+    """
 
     id: str
     when: Criterion
@@ -303,6 +305,7 @@ class Floor:
     text: str
     raises: tuple[str, ...] = ()
     evidence: tuple[str, ...] = ()
+    withholds_ranking: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,46 +334,3 @@ class SafetyRules:
     floors: tuple[Floor, ...]
     default: Urgency
     default_undecided: Urgency
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """One source, as checked on a day."""
-
-    key: str
-    citation: str
-    url: str | None
-    checked: date | None
-    status: str
-
-
-@dataclass(frozen=True, slots=True)
-class PackHead:
-    """Which pack this is: what is stamped on every assessment. `sha256` covers every file of the folder."""
-
-    name: str
-    version: str
-    canonical: str
-    title: str
-    status: str
-    language: str
-    questionnaires: tuple[str, ...]
-    sha256: str
-    note: str
-    approved_on: date | None = None
-    reviewed_on: date | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """Everything that a pack folder says, checked and in file order."""
-
-    head: PackHead
-    facts: tuple[FactDefinition, ...]
-    text_matches: tuple[TextMatch, ...]
-    derived: tuple[DerivedFact, ...]
-    flags: tuple[Flag, ...]
-    scores: tuple[ScoreDefinition, ...]
-    safety: SafetyRules
-    texts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    evidence: Mapping[str, Evidence] = field(default_factory=lambda: MappingProxyType({}))

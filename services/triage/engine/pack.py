@@ -9,21 +9,21 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TypeAlias
 
 from services.triage.engine.compile import Compiler, Slots, Test
+from services.triage.engine.content import Content, PackHead
 from services.triage.engine.criteria import Criterion, names_in
 from services.triage.engine.model import (
-    Content,
     Contradiction,
     DerivedFact,
     FactDefinition,
     Flag,
     FlagLine,
     Floor,
-    PackHead,
     ScoreDefinition,
     Screen,
     TextMatch,
     Urgency,
 )
+from services.triage.engine.ranking import Ranking, compile_ranking
 from services.triage.engine.scores import CompiledScore, compile_score
 
 
@@ -59,6 +59,7 @@ class Pack:
     contradictions: tuple[tuple[Contradiction, Test], ...]
     floors: tuple[tuple[Floor, Test], ...]
     raised_screen: Test
+    ranking: Ranking | None
     screened: tuple[FactDefinition, ...]
     base_facts: Mapping[str, frozenset[str]]
     emergency_facts: frozenset[str]
@@ -100,6 +101,9 @@ def build_pack(content: Content) -> Pack:
         contradictions=tuple((one, compiler.compile(one.when)) for one in safety.contradictions),
         floors=tuple((floor, compiler.compile(floor.when)) for floor in safety.floors),
         raised_screen=compiler.compile(safety.screen.raised_when),
+        ranking=None
+        if content.ranking is None
+        else compile_ranking(content.ranking, content.conditions, slots, compiler),
         screened=tuple(fact for fact in content.facts if fact.screen is not Screen.NONE and not fact.clinician),
         base_facts=base_facts,
         emergency_facts=frozenset(

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from services.triage.engine.conditions import Condition, ConditionFinding
+from services.triage.engine.content import PackHead
 from services.triage.engine.model import (
     Contradiction,
     Findings,
     Flag,
     FlagLine,
-    PackHead,
+    Presence,
     ScoreClass,
     ScoreDefinition,
     Urgency,
@@ -98,6 +100,64 @@ class ScoreResult:
     exclusions: tuple[str, ...]
 
 
+class Support(StrEnum):
+    """How strongly the answers speak for a condition, compared with the others. Not a probability."""
+
+    STRONG = "strong"
+    MODERATE = "moderate"
+    WEAK = "weak"
+
+
+@dataclass(frozen=True, slots=True)
+class FindingVerdict:
+    """What one finding says about a condition: `weight` above 0 speaks for it, below 0 against it, 0 is not known.
+
+    `facts`: the base facts that decided it, or those whose unknown value keeps it open.
+    """
+
+    finding: ConditionFinding
+    presence: Presence
+    weight: int
+    facts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A condition in the order of relative support. `rank` 1 is the first; `score`, `ratio` in thousandths of ln.
+
+    `ratio` is what the known findings weigh, without the prior. `findings`: those that counted, and the unknown ones.
+    """
+
+    condition: Condition
+    rank: int
+    score: int
+    ratio: int
+    support: Support
+    findings: tuple[FindingVerdict, ...]
+
+
+class Standing(StrEnum):
+    """Why a condition is in the must-not-miss panel."""
+
+    FLAGGED = "flagged"  # a red flag that guards against it fired
+    SUPPORTED = "supported"  # the answers speak for it
+    OPEN = "open"  # answers alone cannot exclude it
+
+    @property
+    def order(self) -> int:
+        """0 comes first."""
+        return tuple(Standing).index(self)
+
+
+@dataclass(frozen=True, slots=True)
+class MustNotMiss:
+    """A condition that has to be seen the same day or sooner, and that nobody has excluded by examination."""
+
+    condition: Condition
+    standing: Standing
+    rank: int
+
+
 class FloorKind(StrEnum):
     """Where a floor comes from. SCREEN floors can be reported apart (`Assessment.clinical_urgency`)."""
 
@@ -117,6 +177,7 @@ class AppliedFloor:
     facts: tuple[str, ...]
     raises: tuple[str, ...] = ()
     evidence: tuple[str, ...] = ()
+    withholds_ranking: bool = False
 
 
 class DataQuality(StrEnum):
@@ -157,6 +218,8 @@ class Assessment:
     asked.
     `fired` is ordered most urgent first, `undecided` and `not_fired` (line ids) in pack order.
     `not_reached` counts the lines that page 1 alone cannot decide.
+    `candidates` are the first conditions in order of support (none from page 1 alone), `must_not_miss` all conditions
+    that cannot wait.
     """
 
     pack: PackHead
@@ -172,6 +235,13 @@ class Assessment:
     floors: tuple[AppliedFloor, ...]
     quality: Quality
     raises: tuple[str, ...]
+    candidates: tuple[Candidate, ...] = ()
+    must_not_miss: tuple[MustNotMiss, ...] = ()
+
+    @property
+    def ranking_withheld(self) -> bool:
+        """True when too little is known, or only of another part of the body: the order then means nothing."""
+        return any(floor.withholds_ranking for floor in self.floors)
 
     @property
     def needs_review(self) -> bool:

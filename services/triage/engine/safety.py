@@ -116,6 +116,7 @@ def _rule_floors(state: State, deciding: Deciding) -> list[AppliedFloor]:
             facts=deciding.facts(floor.when, YES),
             raises=floor.raises,
             evidence=floor.evidence,
+            withholds_ranking=floor.withholds_ranking,
         )
         for floor, test in state.pack.floors
         if test(state.values) & YES

@@ -70,13 +70,18 @@ class Assembler:
         self.derived = tuple(
             DerivedFact(
                 name=table.name,
-                when=self._criterion(f"facts.toml: {table.name}", table.when),
+                when=self.criterion(f"facts.toml: {table.name}", table.when),
                 label=table.meaning,
                 unknown_is_no=table.unknown_is_no,
             )
             for table in facts.derived
         )
         self.scores = tuple(self._score(table) for table in scores.score)
+
+    def codes_of(self, name: str) -> frozenset[str]:
+        """The codes of a choice that is read from an answer; none for anything else."""
+        fact = self._by_name.get(name)
+        return frozenset() if fact is None else fact.codes
 
     def flags(self, file: RedFlagsFile) -> tuple[Flag, ...]:
         """The red flags, every id once."""
@@ -87,7 +92,7 @@ class Assembler:
                 id=table.id,
                 guards=table.guards,
                 rationale=table.rationale,
-                evidence=self._cited(f"red_flags.toml: {table.id}", table.evidence),
+                evidence=self.cited(f"red_flags.toml: {table.id}", table.evidence),
                 lines=tuple(self._line(line) for line in table.line),
             )
             for table in file.flag
@@ -110,7 +115,7 @@ class Assembler:
                 required_text=screen.required_text,
                 raised_floor=Urgency(screen.raised_floor),
                 raised_at=screen.raised_at,
-                raised_when=self._criterion("safety_rules.toml: screen", screen.raised_when),
+                raised_when=self.criterion("safety_rules.toml: screen", screen.raised_when),
                 raised_text=screen.raised_text,
             ),
             contradictions=tuple(self._contradiction(table) for table in file.contradiction),
@@ -158,7 +163,7 @@ class Assembler:
         return FlagLine(
             id=table.id,
             urgency=None if review else Urgency(table.urgency),
-            when=self._criterion(f"red_flags.toml: {table.id}", table.when),
+            when=self.criterion(f"red_flags.toml: {table.id}", table.when),
             raises=tuple(table.raises),
             text=self._text(table.text),
             clinician_only=table.clinician_only,
@@ -174,7 +179,7 @@ class Assembler:
             items=tuple(
                 ScoreItem(
                     id=item.id,
-                    when=self._criterion(f"{place}: {item.id}", item.when),
+                    when=self.criterion(f"{place}: {item.id}", item.when),
                     points=Decimal(item.points),
                     answered_by=AnsweredBy(item.answered_by),
                     label=item.label,
@@ -185,10 +190,10 @@ class Assembler:
                 ScoreClass(one.code, _decimal(one.at_least), _decimal(one.at_most), self._text(one.text))
                 for one in table.class_
             ),
-            evidence=self._cited(place, table.evidence),
-            not_computed_when=None if not_computed is None else self._criterion(place, not_computed),
+            evidence=self.cited(place, table.evidence),
+            not_computed_when=None if not_computed is None else self.criterion(place, not_computed),
             exclusions=tuple(
-                Exclusion(self._criterion(place, one.when), self._text(one.text)) for one in table.exclusion
+                Exclusion(self.criterion(place, one.when), self._text(one.text)) for one in table.exclusion
             ),
         )
 
@@ -200,7 +205,7 @@ class Assembler:
         ]
         return Contradiction(
             id=table.id,
-            when=self._criterion(place, table.when),
+            when=self.criterion(place, table.when),
             readings=tuple(readings),
             guards_emergency=table.guards_emergency,
             text=self._text(table.text),
@@ -227,14 +232,16 @@ class Assembler:
         place = f"safety_rules.toml: {table.id}"
         return Floor(
             id=table.id,
-            when=self._criterion(place, table.when),
+            when=self.criterion(place, table.when),
             urgency=Urgency(table.urgency),
             text=self._text(table.text),
             raises=tuple(table.raises),
-            evidence=self._cited(place, table.evidence),
+            evidence=self.cited(place, table.evidence),
+            withholds_ranking=table.withholds_ranking,
         )
 
-    def _criterion(self, place: str, text: str) -> Criterion:
+    def criterion(self, place: str, text: str) -> Criterion:
+        """The parsed criterion; an empty one, and a problem, when it cannot be read."""
         try:
             return parse_criterion(text, self._vocabulary)
         except CriterionError as error:
@@ -245,7 +252,8 @@ class Assembler:
         self.named_texts.setdefault(key, frozenset())
         return key
 
-    def _cited(self, place: str, keys: Iterable[str]) -> tuple[str, ...]:
+    def cited(self, place: str, keys: Iterable[str]) -> tuple[str, ...]:
+        """The keys; a problem for each that is not in evidence.toml."""
         cited = tuple(keys)
         self.problems += [f"{place}: no evidence {key!r}" for key in cited if key not in self._evidence]
         return cited

@@ -7,13 +7,17 @@ exists.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from services.triage.engine.model import Content, Evidence, PackHead
+from services.triage.engine.conditions import Condition, RankingMethod
+from services.triage.engine.content import Content, Evidence, PackHead
+from services.triage.engine.model import Flag
 from services.triage.engine.pack import Pack, build_pack
 from services.triage.knowledge.assemble import Assembler
+from services.triage.knowledge.assemble_conditions import ConditionAssembler, ranking_method
+from services.triage.knowledge.conditions_schema import ConditionsFile, DifferentialFile
 from services.triage.knowledge.files import PackError, folder_sha256, read_table
 from services.triage.knowledge.safety_schema import SafetyRulesFile
 from services.triage.knowledge.schema import (
@@ -45,6 +49,7 @@ def load_pack(folder: Path) -> Pack:
     )
     flags = assembler.flags(read_table(folder / "red_flags.toml", RedFlagsFile))
     safety = assembler.safety(read_table(folder / "safety_rules.toml", SafetyRulesFile))
+    ranking, conditions = _conditions(folder, assembler, flags)
     problems = [*assembler.problems, *check_texts(texts, assembler.named_texts, pack_file.never_say)]
     if len(evidence) < len(sources.evidence):
         problems.append("evidence.toml: a key occurs twice")
@@ -58,6 +63,8 @@ def load_pack(folder: Path) -> Pack:
         flags=flags,
         scores=assembler.scores,
         safety=safety,
+        conditions=conditions,
+        ranking=ranking,
         texts=MappingProxyType(texts),
         evidence=MappingProxyType(evidence),
     )
@@ -97,6 +104,18 @@ def edited_releases(packs: Path = PACKS) -> list[str]:
         for name, sha256 in sorted(released.items())
         if folder_sha256(packs / name) != sha256
     ]
+
+
+def _conditions(
+    folder: Path, assembler: Assembler, flags: Sequence[Flag]
+) -> tuple[RankingMethod | None, tuple[Condition, ...]]:
+    """The method and the conditions in the order of their files; nothing for a pack that ranks nothing."""
+    if not (folder / "differential.toml").is_file():
+        return None, ()
+    file = read_table(folder / "differential.toml", DifferentialFile)
+    paths = sorted((folder / "conditions").glob("*.toml"))
+    tables = [table for path in paths for table in read_table(path, ConditionsFile).condition]
+    return ranking_method(file), ConditionAssembler(assembler, file, flags).conditions(tables)
 
 
 def _head(file: PackFile, sha256: str) -> PackHead:

@@ -86,6 +86,7 @@ class FloorTable(Strict):
     raises = ["out_of_scope"]
     evidence = []
     text = "floor.out_of_scope"
+    withholds_ranking = true               # optional: the order of candidates means nothing then
     ```
     """
 
@@ -95,6 +96,7 @@ class FloorTable(Strict):
     raises: list[FactName] = Field(default_factory=list)
     evidence: list[Key] = Field(default_factory=list)
     text: Key
+    withholds_ranking: bool = False
 
 
 class DefaultTable(Strict):
