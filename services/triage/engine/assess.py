@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from services.triage.engine.advice import advise
 from services.triage.engine.deciding import Deciding
 from services.triage.engine.differential import Differential, rank
 from services.triage.engine.model import Findings, Urgency, most_urgent
@@ -29,8 +30,12 @@ from services.triage.engine.safety import active_contradictions, applied_floors,
 from services.triage.engine.state import State
 
 
-def evaluate(pack: Pack, findings: Findings, *, scope: Scope | str = Scope.FULL) -> Assessment:
+def evaluate(
+    pack: Pack, findings: Findings, *, scope: Scope | str = Scope.FULL, floors: Sequence[AppliedFloor] = ()
+) -> Assessment:
     """Assess one response. Deterministic, and the order of the findings does not matter.
+
+    `floors` hold for reasons beyond these answers: an earlier assessment, the language of the form.
 
     Facts that the pack does not know are ignored; facts without a finding are unknown. Raises ValueError for
     a finding whose value is of the wrong kind (a fault of the mapping, never of the patient).
@@ -42,28 +47,36 @@ def evaluate(pack: Pack, findings: Findings, *, scope: Scope | str = Scope.FULL)
     state.consider(contradictions)
     deciding = Deciding(state)
     flags = evaluate_flags(state, deciding)
-    floors = applied_floors(state, quality, deciding) if scope is Scope.FULL else page_1_floors(state, quality)
-    rule_floors = tuple(floor for floor in floors if floor.kind is not FloorKind.SCREEN)
+    own = applied_floors(state, quality, deciding) if scope is Scope.FULL else page_1_floors(state, quality)
+    applied = (*own, *floors)
+    rule_floors = tuple(floor for floor in applied if floor.kind is not FloorKind.SCREEN)
     ranking = pack.ranking if scope is Scope.FULL else None
     fired = frozenset(result.flag.id for result in flags.fired)
-    ranked = Differential() if ranking is None else rank(ranking, state.values, fired, deciding)
+    ranked = Differential() if ranking is None else rank(ranking, state.values, fired)
     outcome = _Outcome(pack, scope, flags, ranked, consistent=not contradictions and not quality.conflicting)
     return Assessment(
         pack=pack.head,
         scope=scope,
         findings=findings,
-        urgency=outcome.urgency(floors),
+        urgency=outcome.urgency(applied),
         clinical_urgency=outcome.urgency(rule_floors),
         fired=flags.fired,
         undecided=flags.undecided,
         not_fired=flags.not_fired,
         not_reached=flags.not_reached,
-        scores=tuple(state.scores[score.id] for score in pack.content.scores if score.id in state.scores),
-        floors=floors,
+        scores=state.scores(),
+        floors=applied,
         quality=quality,
-        raises=_raised(pack, flags, ranked, floors, quality),
+        raises=_raised(pack, flags, ranked, applied, quality),
         candidates=ranked.candidates,
         must_not_miss=ranked.must_not_miss,
+        advice=advise(
+            pack.advice,
+            state.values,
+            urgency=outcome.urgency(applied) if scope is Scope.FULL else None,
+            all_clear=flags.all_clear,
+            candidates=_spoken_for(ranked, applied),
+        ),
     )
 
 
@@ -88,6 +101,13 @@ class _Outcome:
         if not self.flags.all_clear:
             return rules.default_undecided
         return None if self.consistent and self.ranked.urgency is not None else rules.default
+
+
+def _spoken_for(ranked: Differential, floors: Sequence[AppliedFloor]) -> set[str]:
+    """Conditions that advice may be meant for: the first and the supported ones; none when the order is withheld."""
+    if any(floor.withholds_ranking for floor in floors):
+        return set()
+    return {one.condition.id for one in (*ranked.candidates[:1], *ranked.supported)}
 
 
 def _raised(

@@ -75,14 +75,14 @@ class Condition:
 class RankingMethod:
     """The numbers of the method, all weights as in `ConditionFinding`.
 
-    `site_fact`, `other_sites_fact`: choice facts with the main site and further ones; a further site's prior counts
-    with `other_site` added. A condition is supported when its findings weigh at least `support_at_least`, it is among
-    the first `support_rank`, and its score is at most `support_within` below the first; it is strongly supported from
-    `strong_at_least` on. `shown`: how many candidates are reported.
+    `site_fact`, `other_sites_fact`: choice facts with the main site and (where there is one) further ones; the prior of
+    a further site counts with `other_site` added. A condition is supported when its findings weigh at least
+    `support_at_least`, it is among the first `support_rank`, and its score is at most `support_within` below the first;
+    it is strongly supported from `strong_at_least` on. `shown`: how many candidates are reported.
     """
 
     site_fact: str
-    other_sites_fact: str
+    other_sites_fact: str | None
     other_site: int
     support_at_least: int
     strong_at_least: int

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from types import MappingProxyType
 
+from services.triage.engine.advice import Advice
 from services.triage.engine.conditions import Condition, RankingMethod
 from services.triage.engine.model import (
     DerivedFact,
@@ -31,7 +32,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class PackHead:
-    """Which pack this is: what is stamped on every assessment. `sha256` covers every file of the folder."""
+    """Which pack this is: what is stamped on every assessment. `sha256` covers every file of the folder.
+
+    From `effective_from` on, all fields are for readers of the published pack alone.
+    """
 
     name: str
     version: str
@@ -44,6 +48,13 @@ class PackHead:
     note: str
     approved_on: date | None = None
     reviewed_on: date | None = None
+    effective_from: date | None = None
+    effective_to: date | None = None
+    description: str = ""
+    purpose: str = ""
+    usage: str = ""
+    copyright: str = ""
+    topics: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,5 +73,6 @@ class Content:
     safety: SafetyRules
     conditions: tuple[Condition, ...] = ()
     ranking: RankingMethod | None = None
+    advice: tuple[Advice, ...] = ()
     texts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     evidence: Mapping[str, Evidence] = field(default_factory=lambda: MappingProxyType({}))

@@ -81,3 +81,15 @@ def names_in(criterion: Criterion) -> Iterator[str]:
         case All(parts) | AnyOf(parts):
             for part in parts:
                 yield from names_in(part)
+
+
+def comparisons_in(criterion: Criterion) -> Iterator[Compare]:
+    """All comparisons that the criterion makes itself, in reading order."""
+    match criterion:
+        case Compare():
+            yield criterion
+        case Not(part):
+            yield from comparisons_in(part)
+        case All(parts) | AnyOf(parts):
+            for part in parts:
+                yield from comparisons_in(part)

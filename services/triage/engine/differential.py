@@ -9,22 +9,16 @@ what was not asked can neither raise nor lower an urgency through them but by th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from operator import add
 from typing import Any
 
 from services.triage.engine.compile import Values
-from services.triage.engine.conditions import Condition, RankingMethod
-from services.triage.engine.deciding import Deciding
-from services.triage.engine.model import Presence, Urgency
-from services.triage.engine.ranking import CompiledCondition, Ranking
-from services.triage.engine.results import Candidate, FindingVerdict, MustNotMiss, Standing, Support
-from services.triage.engine.truth import NO, UNKNOWN, YES
-
-_NO, _UNKNOWN, _YES = 0, 1, 2
-_TRUTH = (NO, UNKNOWN, YES)
-_PRESENCE = (Presence.ABSENT, Presence.UNKNOWN, Presence.PRESENT)
-_KNOWN = tuple(_YES if truths & YES else _NO if truths == NO else _UNKNOWN for truths in range(16))
+from services.triage.engine.conditions import RankingMethod
+from services.triage.engine.model import Urgency
+from services.triage.engine.ranking import OUT, TOTAL, Ranking, split
+from services.triage.engine.results import Candidate, MustNotMiss, Standing, Support
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +36,9 @@ class Differential:
     @property
     def urgency(self) -> Urgency | None:
         """The most urgent of: the first candidate's, and that of every supported one that must not be missed."""
-        ranks = [one.condition.urgency for one in self.candidates[:1]]
-        ranks += [one.condition.urgency for one in self.supported if one.condition.must_not_miss]
-        return min(ranks, key=lambda urgency: urgency.rank) if ranks else None
+        found = [one.condition.urgency for one in self.candidates[:1]]
+        found += [one.condition.urgency for one in self.supported if one.condition.must_not_miss]
+        return min(found, key=lambda urgency: urgency.rank) if found else None
 
     @property
     def raises(self) -> tuple[str, ...]:
@@ -52,96 +46,71 @@ class Differential:
         return tuple(name for one in self.supported for name in one.condition.raises)
 
 
-def rank(ranking: Ranking, values: Values, flags_fired: frozenset[str], deciding: Deciding) -> Differential:
-    """All candidates in order, the first `shown` of them with what counted. `flags_fired`: ids of flags."""
-    method = ranking.method
-    known = [_KNOWN[test(values)] for test in ranking.tests]
-    main = _sites(values[ranking.site_slot])
-    others = _sites(values[ranking.other_sites_slot])
-    scored = []
-    for place, compiled in enumerate(ranking.conditions):
-        if compiled.only_when is not None and compiled.only_when(values) == NO:
-            continue
-        condition = compiled.condition
-        ratio, silent = _weigh(compiled, known)
-        score = _prior(condition, main, others, method) + ratio + silent
-        if condition.flagged and not flags_fired.isdisjoint(condition.guarded_by):
-            score += condition.flagged
-        scored.append((-score, place, ratio, condition))
-    scored.sort()
-    if not scored:
-        return Differential()
-    first = -scored[0][0]
+def rank(ranking: Ranking, values: Values, flags_fired: Collection[str]) -> Differential:
+    """All conditions in order, the first `shown` of them as candidates. `flags_fired`: ids of flags."""
+    method, conditions = ranking.method, ranking.conditions
+    guarded = {place for flag in flags_fired for place in ranking.guarded.get(flag, ())}
+    numbers = list(map(add, ranking.weigh(values), _priors(ranking, values)))
+    for place in guarded:
+        numbers[place] += conditions[place].flagged << TOTAL
+    order = sorted(range(len(numbers)), key=numbers.__getitem__, reverse=True)
+    while order and numbers[order[-1]] < OUT // 2:
+        order.pop()
+    first = split(numbers[order[0]])[0] if order else 0
     candidates = tuple(
-        Candidate(
-            condition=condition,
-            rank=number,
-            score=-negative,
-            ratio=ratio,
-            support=_support(method, number, first + negative, ratio),
-            findings=tuple(_verdicts(condition, deciding)),
-        )
-        for number, (negative, _, ratio, condition) in enumerate(scored[: method.shown], 1)
+        [
+            _candidate(ranking, place, number, first, numbers[place])
+            for number, place in enumerate(order[: method.shown], 1)
+        ]
     )
     supported = {one.condition.id for one in candidates if one.support is not Support.WEAK}
-    panel = [
-        MustNotMiss(condition, _standing(condition, flags_fired, supported), number)
-        for number, (_, _, _, condition) in enumerate(scored, 1)
-        if condition.must_not_miss
-    ]
-    panel.sort(key=lambda one: (one.standing.order, one.condition.urgency.rank, one.rank))
-    return Differential(candidates, tuple(panel))
+    here = _known_here(ranking, values)
+    panel: dict[Standing, list[MustNotMiss]] = {standing: [] for standing in Standing}
+    for number, place in enumerate(order, 1):
+        condition = conditions[place]
+        if place in guarded:
+            panel[Standing.FLAGGED].append(MustNotMiss(condition, Standing.FLAGGED, number, place in here))
+        elif ranking.must_not_miss[place]:
+            standing = Standing.SUPPORTED if condition.id in supported else Standing.OPEN
+            panel[standing].append(MustNotMiss(condition, standing, number, place in here))
+    for ordered in panel.values():
+        ordered.sort(key=lambda one: one.condition.urgency.rank)
+    return Differential(candidates, tuple([one for standing in Standing for one in panel[standing]]))
 
 
-def _weigh(compiled: CompiledCondition, known: Sequence[int]) -> tuple[int, int]:
-    """Weight of the known findings, and of the unknown key features."""
-    ratio = silent = 0
-    for place, weights in compiled.single:
-        state = known[place]
-        if state == _UNKNOWN:
-            silent += weights[_UNKNOWN]
-        else:
-            ratio += weights[state]
-    for group in compiled.groups:
-        counted = [weights[known[place]] for place, weights in group if known[place] != _UNKNOWN]
-        if counted:
-            ratio += max(counted, key=abs)
-        else:
-            silent += min(weights[_UNKNOWN] for _, weights in group)
-    return ratio, silent
+def _candidate(ranking: Ranking, place: int, number: int, first: int, weighed: int) -> Candidate:
+    score, ratio = split(weighed)
+    support = _support(ranking.method, number, first - score, ratio)
+    return Candidate(ranking.conditions[place], number, score, ratio, support)
 
 
-def _sites(values: Sequence[Any]) -> frozenset[str]:
-    """All codes of a choice under any reading; empty when it is unknown."""
-    return frozenset(code for value in values if isinstance(value, frozenset) for code in value)
+def _priors(ranking: Ranking, values: Values) -> Sequence[int]:
+    """The prior of every condition at the stated sites: the largest of them, a further site counting less."""
+    main = [ranking.priors.get(site, ranking.elsewhere) for site in _sites(values[ranking.site_slot])]
+    found = list(map(max, *main)) if len(main) > 1 else main[0] if main else None
+    if ranking.other_sites_slot is not None:
+        for site in _sites(values[ranking.other_sites_slot]):
+            if site in ranking.priors:
+                less = [prior + ranking.other_site for prior in ranking.priors[site]]
+                found = less if found is None else list(map(max, found, less))
+    return ranking.anywhere if found is None else found
 
 
-def _prior(condition: Condition, main: frozenset[str], others: frozenset[str], method: RankingMethod) -> int:
-    prior, elsewhere = condition.prior, condition.prior_elsewhere
-    found = [prior.get(site, elsewhere) for site in main]
-    found += [prior.get(site, elsewhere) + method.other_site for site in others if site in prior]
-    return max(found) if found else condition.prior_unknown
+def _known_here(ranking: Ranking, values: Values) -> Collection[int]:
+    """Places of the conditions that are known to occur at a stated site; all of them when no site is stated."""
+    slots = (ranking.site_slot,) if ranking.other_sites_slot is None else (ranking.site_slot, ranking.other_sites_slot)
+    sites = [site for slot in slots for site in _sites(values[slot])]
+    if not sites:
+        return range(len(ranking.conditions))
+    return frozenset(place for site in sites for place in ranking.occurring.get(site, ()))
+
+
+def _sites(values: Sequence[Any]) -> list[str]:
+    """All codes of a choice under any reading; none when it is unknown."""
+    return [code for value in values if isinstance(value, frozenset) for code in value]
 
 
 def _support(method: RankingMethod, number: int, behind: int, ratio: int) -> Support:
     if ratio < method.support_at_least or number > method.support_rank or behind > method.support_within:
         return Support.WEAK
     return Support.STRONG if ratio >= method.strong_at_least else Support.MODERATE
-
-
-def _standing(condition: Condition, flags_fired: Collection[str], supported: Collection[str]) -> Standing:
-    if any(flag in flags_fired for flag in condition.guarded_by):
-        return Standing.FLAGGED
-    return Standing.SUPPORTED if condition.id in supported else Standing.OPEN
-
-
-def _verdicts(condition: Condition, deciding: Deciding) -> Iterator[FindingVerdict]:
-    """What counted, with the answers behind it; findings that weigh nothing as they are known are left out."""
-    for finding in condition.findings:
-        state = _KNOWN[deciding.truths(finding.when)]
-        weight = (finding.no, 0, finding.yes)[state]
-        if state == _UNKNOWN and max(abs(finding.yes), abs(finding.no)) == 0:
-            continue
-        if state != _UNKNOWN and weight == 0:
-            continue
-        yield FindingVerdict(finding, _PRESENCE[state], weight, deciding.facts(finding.when, _TRUTH[state]))

@@ -235,7 +235,10 @@ class AnsweredBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ScoreItem:
-    """Points for one criterion. Two findings that count once are one item: ``a | b``."""
+    """Points for one criterion. Two findings that count once are one item: ``a | b``.
+
+    Without points it is an input that only the classes use (``ScoreClass.when``).
+    """
 
     id: str
     when: Criterion
@@ -246,38 +249,65 @@ class ScoreItem:
 
 @dataclass(frozen=True, slots=True)
 class ScoreClass:
-    """A class of a score: inclusive bounds, None is open."""
+    """A class of a score: inclusive bounds, None is open. `when` must hold too, if there is one.
+
+    Two classes with one code are one class that is reached in two ways. `reassures`: withheld unless everything that
+    it stands on is known, also that the score may be used for this patient.
+    """
 
     code: str
     at_least: Decimal | None
     at_most: Decimal | None
     text: str
+    when: Criterion | None = None
+    reassures: bool = False
+
+
+class Withholds(StrEnum):
+    """What an exclusion takes away from a patient to whom it applies."""
+
+    CLASS = "class"  # the score says nothing about this patient
+    REASSURANCE = "reassurance"  # an alarming class stands, a reassuring one does not
 
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
-    """A patient for whom a published score says nothing: reported, and no class is given."""
+    """A patient for whom a published score says nothing, or may not reassure. Always reported.
+
+    `unknown_counts`: when nobody knows whether it applies, a reassuring class is withheld. Otherwise it is only
+    reported as not checked.
+    """
 
     when: Criterion
     text: str
+    withholds: Withholds = Withholds.CLASS
+    unknown_counts: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreDefinition:
     """A published score, computed as an interval over what is unknown.
 
-    `known_points_fact` names the quantity that criteria may use (``wells_known_points>=2``).
-    `not_computed_when` yes: no points at all, and comparisons with that quantity are false.
+    `known_points_fact` names the quantity that criteria may use (``wells_known_points>=2``), if they may.
+    `applies_when`: the entry criterion. No: no points at all, and comparisons with that quantity are false. Unknown:
+    points, but no class that is more than an alarm. `clinician_only`: a patient's answers never lead to a reassuring
+    class. `indeterminate`: key of the sentence for a score that stays open. `coded_only`: never put into words.
     """
 
     id: str
     title: str
-    known_points_fact: str
+    purpose: str
+    population: str
+    performance: str
+    known_points_fact: str | None
     items: tuple[ScoreItem, ...]
     classes: tuple[ScoreClass, ...]
     evidence: tuple[str, ...]
-    not_computed_when: Criterion | None = None
+    applies_when: Criterion | None = None
     exclusions: tuple[Exclusion, ...] = ()
+    clinician_only: bool = False
+    indeterminate: str | None = None
+    coded_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

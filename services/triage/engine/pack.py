@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from services.triage.engine.compile import Compiler, Slots, Test
+from services.triage.engine.advice import CompiledAdvice, compile_advice
+from services.triage.engine.compile import Compiler, Slots, Test, Values
 from services.triage.engine.content import Content, PackHead
-from services.triage.engine.criteria import Criterion, names_in
+from services.triage.engine.criteria import Compare, Criterion, comparisons_in, names_in
+from services.triage.engine.generate import Generator, truths_of
+from services.triage.engine.grounds import Grounds
 from services.triage.engine.model import (
     Contradiction,
     DerivedFact,
     FactDefinition,
-    Flag,
-    FlagLine,
     Floor,
     ScoreDefinition,
     Screen,
@@ -36,7 +37,15 @@ class CompiledDerived:
     test: Test
 
 
-Step: TypeAlias = CompiledDerived | CompiledScore
+@dataclass(frozen=True, slots=True)
+class KnownPoints:
+    """The known points of a score with their place, for criteria that use them."""
+
+    score: CompiledScore
+    slot: int
+
+
+Step: TypeAlias = CompiledDerived | KnownPoints
 Computed: TypeAlias = DerivedFact | ScoreDefinition
 
 
@@ -46,6 +55,9 @@ class Pack:
 
     `emergency_facts`: base facts on which some emergency line depends.
     `base_facts`: for each derived fact, score quantity and base fact, the base facts it depends on.
+    `size`: how many values an evaluation has: the slots, and after them the truths of comparisons that many criteria
+    make. `compute_steps`: all of these and all steps at once. `line_truths`: all lines of all flags, in pack order.
+    `dependents`: for each base fact, the steps that depend on it, in order of computation.
     """
 
     content: Content
@@ -55,14 +67,20 @@ class Pack:
     slots: Slots
     compiler: Compiler
     steps: tuple[Step, ...]
-    lines: tuple[tuple[Flag, tuple[tuple[FlagLine, Test], ...]], ...]
+    compute_steps: Callable[[list[Any], Callable[[CompiledScore, Values], Any]], object]
+    scores: tuple[CompiledScore, ...]
+    line_truths: Callable[[Values], list[int]]
     contradictions: tuple[tuple[Contradiction, Test], ...]
     floors: tuple[tuple[Floor, Test], ...]
     raised_screen: Test
     ranking: Ranking | None
+    advice: tuple[CompiledAdvice, ...]
+    grounds: Grounds
+    size: int
     screened: tuple[FactDefinition, ...]
     base_facts: Mapping[str, frozenset[str]]
     emergency_facts: frozenset[str]
+    dependents: Mapping[str, tuple[Step, ...]]
 
     @property
     def head(self) -> PackHead:
@@ -79,7 +97,7 @@ def build_pack(content: Content) -> Pack:
     facts = {fact.name: fact for fact in content.facts}
     matches = {match.name: match for match in content.text_matches}
     computed: dict[str, Computed] = {derived.name: derived for derived in content.derived}
-    computed.update((score.known_points_fact, score) for score in content.scores)
+    computed.update((score.known_points_fact, score) for score in content.scores if score.known_points_fact is not None)
     _refuse_repeated_names(content)
     names = [*facts, *matches, *computed]
     slots = {name: slot for slot, name in enumerate(names)}
@@ -87,6 +105,11 @@ def build_pack(content: Content) -> Pack:
     base_facts = _base_facts(facts, matches, computed, order)
     safety = content.safety
     compiler = Compiler(slots)
+    scores = {score.id: compile_score(score, compiler) for score in content.scores}
+    compared = _shared_comparisons(content, facts, len(slots))
+    steps = {name: _step(computed[name], scores, slots, compiler) for name in order}
+    for when in _explained(content):
+        compiler.compile(when)
     return Pack(
         content=content,
         facts=facts,
@@ -94,16 +117,21 @@ def build_pack(content: Content) -> Pack:
         text_matches=matches,
         slots=slots,
         compiler=compiler,
-        steps=tuple(_step(computed[name], slots, compiler) for name in order),
-        lines=tuple(
-            (flag, tuple((line, compiler.compile(line.when)) for line in flag.lines)) for flag in content.flags
-        ),
+        steps=tuple(steps.values()),
+        scores=tuple(scores.values()),
+        compute_steps=_all_steps([steps[name] for name in order], compared, Generator(slots, compiler, compared)),
+        line_truths=_line_truths(content, Generator(slots, compiler, compared)),
         contradictions=tuple((one, compiler.compile(one.when)) for one in safety.contradictions),
         floors=tuple((floor, compiler.compile(floor.when)) for floor in safety.floors),
         raised_screen=compiler.compile(safety.screen.raised_when),
         ranking=None
         if content.ranking is None
-        else compile_ranking(content.ranking, content.conditions, slots, compiler),
+        else compile_ranking(content.ranking, content.conditions, slots, Generator(slots, compiler, compared)),
+        grounds=Grounds(
+            compiler, {name: name for name in facts} | {one.name: one.fact for one in content.text_matches}
+        ),
+        size=len(slots) + len(compared),
+        advice=compile_advice(content.advice, compiler),
         screened=tuple(fact for fact in content.facts if fact.screen is not Screen.NONE and not fact.clinician),
         base_facts=base_facts,
         emergency_facts=frozenset(
@@ -114,7 +142,14 @@ def build_pack(content: Content) -> Pack:
             for name in names_in(line.when)
             for base in base_facts[name]
         ),
+        dependents={fact: tuple(step for name, step in steps.items() if fact in base_facts[name]) for fact in facts},
     )
+
+
+def _explained(content: Content) -> Iterator[Criterion]:
+    """Criteria that are computed all at once, and one by one where somebody asks why."""
+    yield from (line.when for flag in content.flags for line in flag.lines)
+    yield from (finding.when for condition in content.conditions for finding in condition.findings)
 
 
 def criteria_of(computed: Computed) -> Iterator[Criterion]:
@@ -124,24 +159,56 @@ def criteria_of(computed: Computed) -> Iterator[Criterion]:
         return
     yield from (item.when for item in computed.items)
     yield from (exclusion.when for exclusion in computed.exclusions)
-    if computed.not_computed_when is not None:
-        yield computed.not_computed_when
+    yield from (one.when for one in computed.classes if one.when is not None)
+    if computed.applies_when is not None:
+        yield computed.applies_when
 
 
 def _refuse_repeated_names(content: Content) -> None:
     names = [fact.name for fact in content.facts]
     names += [match.name for match in content.text_matches]
     names += [derived.name for derived in content.derived]
-    names += [score.known_points_fact for score in content.scores]
-    repeated = [name for name, times in Counter(names).items() if times > 1]
-    if repeated:
-        raise ValueError(f"facts, derived facts and scores share the name {repeated[0]}")
+    names += [score.known_points_fact for score in content.scores if score.known_points_fact is not None]
+    for several in (names, [score.id for score in content.scores]):
+        repeated = [name for name, times in Counter(several).items() if times > 1]
+        if repeated:
+            raise ValueError(f"facts, derived facts and scores share the name {repeated[0]}")
 
 
-def _step(computed: Computed, slots: Slots, compiler: Compiler) -> Step:
+def _step(computed: Computed, scores: Mapping[str, CompiledScore], slots: Slots, compiler: Compiler) -> Step:
     if isinstance(computed, DerivedFact):
         return CompiledDerived(computed, slots[computed.name], compiler.compile(computed.when))
-    return compile_score(computed, slots, compiler)
+    assert computed.known_points_fact is not None
+    return KnownPoints(scores[computed.id], slots[computed.known_points_fact])
+
+
+def _shared_comparisons(content: Content, facts: Mapping[str, FactDefinition], first: int) -> dict[Compare, int]:
+    """The comparisons with base facts that flags, derived facts and conditions make, with their places."""
+    criteria = [derived.when for derived in content.derived]
+    criteria += [line.when for flag in content.flags for line in flag.lines]
+    criteria += [finding.when for condition in content.conditions for finding in condition.findings]
+    found = dict.fromkeys(one for when in criteria for one in comparisons_in(when) if one.name in facts)
+    return {one: first + number for number, one in enumerate(found)}
+
+
+def _all_steps(
+    steps: Sequence[Step], compared: Mapping[Compare, int], generator: Generator
+) -> Callable[[list[Any], Callable[[CompiledScore, Values], Any]], object]:
+    """All comparisons and steps as one function; its second argument gives the known points of a score."""
+    for comparison, slot in compared.items():
+        generator.store(slot, generator.compute(comparison))
+    for step in steps:
+        if isinstance(step, KnownPoints):
+            generator.store(step.slot, f"k({generator.constant(step.score)},v)")
+            continue
+        truths = generator.truth(step.definition.when)
+        generator.store(step.slot, f"Z[{truths}]" if step.definition.unknown_is_no else truths)
+    return generator.function([])
+
+
+def _line_truths(content: Content, generator: Generator) -> Callable[[Values], list[int]]:
+    """The truths of all lines of all flags, in pack order."""
+    return truths_of([line.when for flag in content.flags for line in flag.lines], generator)
 
 
 def _computing_order(computed: Mapping[str, Computed], slots: Slots) -> tuple[str, ...]:

@@ -1,71 +1,149 @@
-"""The conditions of a pack made ready to be ranked: each different criterion is compiled, and computed, once."""
+"""The conditions of a pack made ready to be ranked: one function weighs them all (`generate.py`).
+
+For each condition it gives one whole number, `total * 2**32 + ratio`: the weight of all findings, unknown key features
+among them, and the weight of the known ones. A condition that is known to be out of the question gets `OUT`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
-from services.triage.engine.compile import Compiler, Slots, Test
+from services.triage.engine.compile import Slots, Values
 from services.triage.engine.conditions import Condition, ConditionFinding, RankingMethod
-from services.triage.engine.criteria import Criterion
+from services.triage.engine.generate import Generator
+from services.triage.engine.truth import NO, SETS, UNKNOWN, YES
 
-
-@dataclass(frozen=True, slots=True)
-class CompiledCondition:
-    """A condition with its criteria compiled. Tests are places in the list of all finding tests of the ranking.
-
-    `single`: findings that count by themselves, `groups`: those of which only the strongest counts, each as (place,
-    weights by no, unknown, yes).
-    """
-
-    condition: Condition
-    only_when: Test | None
-    single: tuple[tuple[int, tuple[int, int, int]], ...]
-    groups: tuple[tuple[tuple[int, tuple[int, int, int]], ...], ...]
+TOTAL = 32
+"""By how many bits the total is shifted."""
+OUT = -(1 << 62)
+"""Less than any number of a candidate, whatever its prior."""
+_HALF = 1 << (TOTAL - 1)
+_STATES = tuple(2 if truths & YES else 0 if truths == NO else 1 for truths in range(SETS))
+_LARGEST_TABLE = 5
+"""Groups of up to that many findings are looked up, larger ones are worked out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """All conditions of a pack, ready to be ranked. Each different criterion is computed once."""
+    """All conditions of a pack, ready to be ranked.
+
+    `priors`: by site, the prior of every condition there, as a total; `elsewhere` for sites that no condition names,
+    `anywhere` for an unknown site, `other_site` what is added for a further site. `guarded`: by flag, the places of the
+    conditions that it guards against. `occurring`: by site, the places of the conditions whose prior names it.
+    """
 
     method: RankingMethod
+    conditions: tuple[Condition, ...]
     site_slot: int
-    other_sites_slot: int
-    tests: tuple[Test, ...]
-    conditions: tuple[CompiledCondition, ...]
+    other_sites_slot: int | None
+    weigh: Callable[[Values], list[int]]
+    must_not_miss: tuple[bool, ...]
+    priors: Mapping[str, tuple[int, ...]]
+    elsewhere: tuple[int, ...]
+    anywhere: tuple[int, ...]
+    other_site: int
+    guarded: Mapping[str, tuple[int, ...]]
+    occurring: Mapping[str, tuple[int, ...]]
 
 
 def compile_ranking(
-    method: RankingMethod, conditions: Sequence[Condition], slots: Slots, compiler: Compiler
+    method: RankingMethod, conditions: Sequence[Condition], slots: Slots, generator: Generator
 ) -> Ranking:
     """Make the ranking fast. Raises KeyError for a fact that has no slot."""
-    places: dict[Criterion, int] = {}
-    tests: list[Test] = []
-
-    def place_of(finding: ConditionFinding) -> int:
-        if finding.when not in places:
-            places[finding.when] = len(tests)
-            tests.append(compiler.compile(finding.when))
-        else:
-            compiler.compile(finding.when)
-        return places[finding.when]
-
-    compiled = []
-    for condition in conditions:
-        weighed = [(one.group, (place_of(one), (one.no, one.unknown, one.yes))) for one in condition.findings]
-        names = dict.fromkeys(group for group, _ in weighed if group is not None)
-        compiled.append(
-            CompiledCondition(
-                condition=condition,
-                only_when=None if condition.only_when is None else compiler.compile(condition.only_when),
-                single=tuple(one for group, one in weighed if group is None),
-                groups=tuple(tuple(one for group, one in weighed if group == name) for name in names),
-            )
-        )
+    weighers = _Weighers(generator)
+    function = generator.function([weighers.expression(condition) for condition in conditions])
+    sites = {site for condition in conditions for site in condition.prior}
     return Ranking(
         method=method,
+        conditions=tuple(conditions),
         site_slot=slots[method.site_fact],
-        other_sites_slot=slots[method.other_sites_fact],
-        tests=tuple(tests),
-        conditions=tuple(compiled),
+        other_sites_slot=None if method.other_sites_fact is None else slots[method.other_sites_fact],
+        weigh=function,
+        must_not_miss=tuple(one.must_not_miss for one in conditions),
+        priors={site: tuple(one.prior.get(site, one.prior_elsewhere) << TOTAL for one in conditions) for site in sites},
+        elsewhere=tuple(one.prior_elsewhere << TOTAL for one in conditions),
+        anywhere=tuple(one.prior_unknown << TOTAL for one in conditions),
+        other_site=method.other_site << TOTAL,
+        occurring={site: tuple(place for place, one in enumerate(conditions) if site in one.prior) for site in sites},
+        guarded={
+            flag: tuple(place for place, one in enumerate(conditions) if flag in one.guarded_by)
+            for flag in {flag for one in conditions for flag in one.guarded_by}
+        },
     )
+
+
+def weight_of(finding: ConditionFinding, truths: int) -> int | None:
+    """What a finding weighs under these truths, yes under any reading first; None when it is unknown."""
+    if truths & YES:
+        return finding.yes
+    return finding.no if truths == NO else None
+
+
+def split(number: int) -> tuple[int, int]:
+    """The total, and the weight of the known findings."""
+    total = (number + _HALF) >> TOTAL
+    return total, number - (total << TOTAL)
+
+
+class _Weighers:
+    """Writes the expression of a condition: a sum over findings by themselves, and over groups."""
+
+    def __init__(self, generator: Generator) -> None:
+        self._generator = generator
+        self._tables: dict[tuple[int, ...], str] = {}
+
+    def expression(self, condition: Condition) -> str:
+        """The condition's number."""
+        alone = [one for one in condition.findings if one.group is None]
+        parts = [f"{self._table(one)}[{self._generator.truth(one.when)}]" for one in alone]
+        for name in dict.fromkeys(one.group for one in condition.findings if one.group is not None):
+            parts.append(self._group([one for one in condition.findings if one.group == name]))
+        total = self._generator.keep("+".join(parts) or "0")
+        if condition.only_when is None:
+            return total
+        return f"({OUT} if {self._generator.truth(condition.only_when)}=={NO} else {total})"
+
+    def _table(self, finding: ConditionFinding) -> str:
+        """A table from truths to the finding's number; made once for all findings that weigh the same."""
+        return self._constant(tuple(_number(weight_of(finding, truths), finding.unknown) for truths in range(SETS)))
+
+    def _constant(self, table: tuple[int, ...]) -> str:
+        if table not in self._tables:
+            self._tables[table] = self._generator.constant(table)
+        return self._tables[table]
+
+    def _group(self, findings: Sequence[ConditionFinding]) -> str:
+        """A look-up by the states of all findings, three for each, where that is small enough."""
+        truths = [self._generator.truth(one.when) for one in findings]
+        strongest = _strongest(findings)
+        if len(findings) > _LARGEST_TABLE:
+            return f"{self._generator.constant(strongest)}(({','.join(truths)},))"
+        table = tuple(strongest(states) for states in product((NO, UNKNOWN, YES), repeat=len(findings)))
+        states = self._constant(_STATES)
+        place = f"{states}[{truths[0]}]"
+        for one in truths[1:]:
+            place = f"({place})*3+{states}[{one}]"
+        return f"{self._constant(table)}[{place}]"
+
+
+def _number(weight: int | None, unknown: int) -> int:
+    return unknown << TOTAL if weight is None else (weight << TOTAL) + weight
+
+
+def _strongest(findings: Sequence[ConditionFinding]) -> Callable[[Sequence[int]], int]:
+    """The number of a group: its strongest known finding; if none is known, its most telling silence."""
+
+    def number(truths: Sequence[int]) -> int:
+        strongest: int | None = None
+        silence = 0
+        for finding, possible in zip(findings, truths, strict=True):
+            weight = weight_of(finding, possible)
+            if weight is None:
+                silence = min(silence, finding.unknown)
+            elif strongest is None or abs(weight) > abs(strongest):
+                strongest = weight
+        return _number(strongest, silence)
+
+    return number

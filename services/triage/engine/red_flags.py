@@ -46,11 +46,11 @@ def evaluate_flags(state: State, deciding: Deciding) -> FlagResults:
     undecided: list[FlagResult] = []
     not_fired: list[str] = []
     not_reached = 0
-    values = state.values
-    for flag, lines in state.pack.lines:
+    all_truths = iter(state.pack.line_truths(state.values))
+    for flag in state.pack.content.flags:
         kept: list[LineVerdict] = []
-        for line, test in lines:
-            truths = test(values)
+        for line in flag.lines:
+            truths = next(all_truths)
             if truths == NO:
                 not_fired.append(line.id)
                 continue

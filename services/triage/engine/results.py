@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from services.triage.engine.advice import AdviceGiven
 from services.triage.engine.conditions import Condition, ConditionFinding
 from services.triage.engine.content import PackHead
 from services.triage.engine.model import (
+    AnsweredBy,
     Contradiction,
     Findings,
     Flag,
@@ -86,18 +88,36 @@ class FlagResult:
 
 @dataclass(frozen=True, slots=True)
 class ScoreResult:
-    """A score as an interval (`scores.py`). All points are None when it is not computed for this patient.
+    """A score as an interval (`scores.py`). All points are None when it is known not to apply to this patient.
 
-    `score_class` None: indeterminate, or not to be used because of `exclusions` (text keys).
+    `score_class`: the class to be used; None when it is indeterminate, or withheld because of `exclusions` or of who
+    answered. `reached`: the alarming class that the least points already reach; the score may still go higher.
+    `points_class`: what the published table alone says for these points, whether or not it may be used.
+    `exclusions`, `unchecked`: text keys of exclusions that count, and of those that nobody has answered.
     """
 
     definition: ScoreDefinition
-    minimum: Decimal | None
-    maximum: Decimal | None
-    known_points: Decimal | None
-    score_class: ScoreClass | None
-    unknown_items: tuple[str, ...]
-    exclusions: tuple[str, ...]
+    applies: Presence
+    minimum: Decimal | None = None
+    maximum: Decimal | None = None
+    known_points: Decimal | None = None
+    score_class: ScoreClass | None = None
+    reached: ScoreClass | None = None
+    points_class: ScoreClass | None = None
+    unknown_items: tuple[str, ...] = ()
+    exclusions: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()
+
+    @property
+    def exact(self) -> Decimal | None:
+        """The points, when nothing that counts is unknown."""
+        return self.minimum if self.minimum == self.maximum else None
+
+    @property
+    def examined(self) -> bool:
+        """True when an item that takes an examination is known, or the score has no such item."""
+        items = [item.id for item in self.definition.items if item.answered_by is AnsweredBy.CLINICIAN]
+        return self.applies is not Presence.ABSENT and (not items or not set(items) <= set(self.unknown_items))
 
 
 class Support(StrEnum):
@@ -125,7 +145,7 @@ class FindingVerdict:
 class Candidate:
     """A condition in the order of relative support. `rank` 1 is the first; `score`, `ratio` in thousandths of ln.
 
-    `ratio` is what the known findings weigh, without the prior. `findings`: those that counted, and the unknown ones.
+    `ratio` is what the known findings weigh, without the prior. Which findings they are: see `weighing.py`.
     """
 
     condition: Condition
@@ -133,7 +153,6 @@ class Candidate:
     score: int
     ratio: int
     support: Support
-    findings: tuple[FindingVerdict, ...]
 
 
 class Standing(StrEnum):
@@ -151,11 +170,15 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MustNotMiss:
-    """A condition that has to be seen the same day or sooner, and that nobody has excluded by examination."""
+    """A condition that a fired flag guards against, or that has to be seen the same day or sooner.
+
+    `at_site`: it is known to occur at one of the stated sites (its prior names it).
+    """
 
     condition: Condition
     standing: Standing
     rank: int
+    at_site: bool
 
 
 class FloorKind(StrEnum):
@@ -219,7 +242,7 @@ class Assessment:
     `fired` is ordered most urgent first, `undecided` and `not_fired` (line ids) in pack order.
     `not_reached` counts the lines that page 1 alone cannot decide.
     `candidates` are the first conditions in order of support (none from page 1 alone), `must_not_miss` all conditions
-    that cannot wait.
+    that cannot wait or that a fired flag guards against: flagged ones first, then supported ones, then the others.
     """
 
     pack: PackHead
@@ -237,6 +260,7 @@ class Assessment:
     raises: tuple[str, ...]
     candidates: tuple[Candidate, ...] = ()
     must_not_miss: tuple[MustNotMiss, ...] = ()
+    advice: tuple[AdviceGiven, ...] = ()
 
     @property
     def ranking_withheld(self) -> bool:

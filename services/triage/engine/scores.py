@@ -7,6 +7,11 @@ points; a class is given only when minimum and maximum agree on it, so that the 
 A patient's yes to a `proxy` item adds to the known points and to the maximum but does not raise the minimum,
 and the no does not lower the maximum: only an examination settles the item. `clinician` items count only from
 a clinician.
+
+A reassuring class is withheld unless the score is known to apply, nothing that excludes the patient is open, and, for
+a score that is for clinicians only, a clinician answered. An alarming class needs less: `reached` is the one to which
+the least points lead, also when it is unknown whether the score applies. No class changes an urgency: that is done by
+red flags, which read known points and findings.
 """
 
 from __future__ import annotations
@@ -14,96 +19,175 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
-from services.triage.engine.compile import Compiler, Slots, Test, Values
-from services.triage.engine.model import AnsweredBy, Respondent, ScoreClass, ScoreDefinition, ScoreItem
+from services.triage.engine.compile import Compiler, Test, Values
+from services.triage.engine.model import (
+    AnsweredBy,
+    Exclusion,
+    Presence,
+    Respondent,
+    ScoreClass,
+    ScoreDefinition,
+    Withholds,
+)
 from services.triage.engine.results import ScoreResult
 from services.triage.engine.truth import NO, UNKNOWN, YES
 
 _ZERO = Decimal(0)
+_PATIENT, _PROXY = AnsweredBy.PATIENT, AnsweredBy.PROXY
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledScore:
-    """A score with its criteria compiled. `slot` is the place of its known points."""
+    """A score with its criteria compiled. `items`: id, test, points, whether they add, and whose answer settles it."""
 
     definition: ScoreDefinition
-    slot: int
-    items: tuple[tuple[ScoreItem, Test], ...]
-    exclusions: tuple[tuple[str, Test], ...]
-    not_computed: Test | None
+    items: tuple[tuple[str, Test, Decimal, bool, AnsweredBy], ...]
+    classes: tuple[tuple[ScoreClass, Test | None], ...]
+    exclusions: tuple[tuple[Exclusion, Test], ...]
+    applies: Test | None
+    not_applicable: ScoreResult
 
 
-def compile_score(definition: ScoreDefinition, slots: Slots, compiler: Compiler) -> CompiledScore:
+def compile_score(definition: ScoreDefinition, compiler: Compiler) -> CompiledScore:
     """Make the score fast. Raises KeyError for a fact that has no slot."""
-    not_computed = definition.not_computed_when
+    entry = definition.applies_when
     return CompiledScore(
         definition=definition,
-        slot=slots[definition.known_points_fact],
-        items=tuple((item, compiler.compile(item.when)) for item in definition.items),
-        exclusions=tuple((e.text, compiler.compile(e.when)) for e in definition.exclusions),
-        not_computed=None if not_computed is None else compiler.compile(not_computed),
+        items=tuple(
+            (item.id, compiler.compile(item.when), item.points, item.points > 0, item.answered_by)
+            for item in definition.items
+        ),
+        classes=tuple((one, None if one.when is None else compiler.compile(one.when)) for one in definition.classes),
+        exclusions=tuple((exclusion, compiler.compile(exclusion.when)) for exclusion in definition.exclusions),
+        applies=None if entry is None else compiler.compile(entry),
+        not_applicable=ScoreResult(definition, Presence.ABSENT),
     )
+
+
+def known_points(score: CompiledScore, values: Values, respondent: Respondent) -> Decimal | None:
+    """The points that count for an alarm; None when the score is known not to apply."""
+    if score.applies is not None and score.applies(values) == NO:
+        return None
+    return _points(score, values, respondent is Respondent.CLINICIAN).known
 
 
 def compute(score: CompiledScore, values: Values, respondent: Respondent) -> ScoreResult:
-    """The score of this patient. Points are None when it is known not to be made for this patient."""
-    if score.not_computed is not None and score.not_computed(values) == YES:
-        return ScoreResult(score.definition, None, None, None, None, (), ())
-    minimum = maximum = known = _ZERO
-    unknown_items = []
-    for item, test in score.items:
-        truths = _counted(test(values), item.answered_by, respondent)
-        settled = truths if _settles(item.answered_by, respondent) else truths | UNKNOWN
-        contributions = _contributions(settled, item.points)
-        minimum += min(contributions)
-        maximum += max(contributions)
-        known += _known(truths, item.points)
-        if len(contributions) > 1:
-            unknown_items.append(item.id)
-    exclusions = tuple(text for text, test in score.exclusions if test(values) & YES)
+    """The score of this patient. Points are None when it is known not to apply."""
+    entry = YES if score.applies is None else score.applies(values)
+    if entry == NO:
+        return score.not_applicable
+    examined = respondent is Respondent.CLINICIAN
+    points = _points(score, values, examined)
+    found = _class_of(score.classes, values, points)
+    hit, withheld, unchecked = _exclusions(score, values)
+    reassures = entry == YES and withheld is None and (examined or not score.definition.clinician_only)
+    usable = found is not None and (reassures if found.reassures else entry == YES and withheld is not Withholds.CLASS)
     return ScoreResult(
         definition=score.definition,
-        minimum=minimum,
-        maximum=maximum,
-        known_points=known,
-        score_class=None if exclusions else _common_class(score.definition.classes, minimum, maximum),
-        unknown_items=tuple(unknown_items),
-        exclusions=exclusions,
+        applies=Presence.PRESENT if entry == YES else Presence.UNKNOWN,
+        minimum=points.minimum,
+        maximum=points.maximum,
+        known_points=points.known,
+        score_class=found if usable else None,
+        reached=None if withheld is Withholds.CLASS else _alarming(found or _at_least(score.classes, points.minimum)),
+        points_class=found,
+        unknown_items=points.unknown_items,
+        exclusions=hit,
+        unchecked=unchecked,
     )
 
 
-def _counted(truths: int, answered_by: AnsweredBy, respondent: Respondent) -> int:
-    if answered_by is AnsweredBy.CLINICIAN and respondent is not Respondent.CLINICIAN:
-        return UNKNOWN
-    return truths
+class _Points(NamedTuple):
+    minimum: Decimal
+    maximum: Decimal
+    known: Decimal
+    unknown_items: tuple[str, ...]
 
 
-def _settles(answered_by: AnsweredBy, respondent: Respondent) -> bool:
-    return answered_by is AnsweredBy.PATIENT or respondent is Respondent.CLINICIAN
+def _points(score: CompiledScore, values: Values, examined: bool) -> _Points:
+    """The interval. Known points: added under any reading of the answers, taken away only under all."""
+    minimum = maximum = known = _ZERO
+    unknown_items = []
+    for item, test, points, adds, answered_by in score.items:
+        if examined or answered_by is _PATIENT:
+            truths = settled = test(values)
+        elif answered_by is _PROXY:
+            truths = test(values)
+            settled = truths | UNKNOWN
+        else:
+            truths = settled = UNKNOWN
+        if settled == NO:
+            continue
+        if settled == YES:
+            minimum += points
+            maximum += points
+            known += points
+            continue
+        unknown_items.append(item)
+        if adds:
+            maximum += points
+            known += points if truths & YES else _ZERO
+        else:
+            minimum += points
+            known += points if truths == YES else _ZERO
+    return _Points(minimum, maximum, known, tuple(unknown_items))
 
 
-def _contributions(truths: int, points: Decimal) -> set[Decimal]:
-    """Every number of points that the item may give."""
-    if truths == YES:
-        return {points}
-    return {_ZERO} if truths == NO else {_ZERO, points}
+def _class_of(classes: Sequence[tuple[ScoreClass, Test | None]], values: Values, points: _Points) -> ScoreClass | None:
+    """The class that holds at both ends of the interval, if no other class is possible; else None (indeterminate)."""
+    certain: ScoreClass | None = None
+    possible = None
+    for one, test in classes:
+        if not _overlaps(one, points.minimum, points.maximum):
+            continue
+        truths = YES if test is None else test(values)
+        if truths == NO:
+            continue
+        if possible is not None and one.code != possible:
+            return None
+        possible = one.code
+        if certain is None and truths == YES and _within(one, points.minimum) and _within(one, points.maximum):
+            certain = one
+    return certain
 
 
-def _known(truths: int, points: Decimal) -> Decimal:
-    """Points that count for an alarm: added under any reading, taken away only under all."""
-    counts = truths & YES if points > 0 else truths == YES
-    return points if counts else _ZERO
-
-
-def _common_class(classes: Sequence[ScoreClass], minimum: Decimal, maximum: Decimal) -> ScoreClass | None:
-    """The class that both ends of the interval belong to, or None (indeterminate)."""
-    for score_class in classes:
-        if _within(score_class, minimum) and _within(score_class, maximum):
-            return score_class
+def _at_least(classes: Sequence[tuple[ScoreClass, Test | None]], minimum: Decimal) -> ScoreClass | None:
+    """The class of the least points, among those that points alone decide."""
+    for one, test in classes:
+        if test is None and _within(one, minimum):
+            return one
     return None
 
 
+def _alarming(found: ScoreClass | None) -> ScoreClass | None:
+    return None if found is None or found.reassures else found
+
+
 def _within(score_class: ScoreClass, points: Decimal) -> bool:
-    above = score_class.at_least is None or points >= score_class.at_least
-    return above and (score_class.at_most is None or points <= score_class.at_most)
+    return _overlaps(score_class, points, points)
+
+
+def _overlaps(score_class: ScoreClass, minimum: Decimal, maximum: Decimal) -> bool:
+    above = score_class.at_least is None or maximum >= score_class.at_least
+    return above and (score_class.at_most is None or minimum <= score_class.at_most)
+
+
+def _exclusions(score: CompiledScore, values: Values) -> tuple[tuple[str, ...], Withholds | None, tuple[str, ...]]:
+    """Texts of the exclusions that count, what they withhold together, and texts of those that nobody answered."""
+    hit, unchecked = [], []
+    withheld: Withholds | None = None
+    for exclusion, test in score.exclusions:
+        truths = test(values)
+        if truths == NO:
+            continue
+        if not truths & YES and not exclusion.unknown_counts:
+            unchecked.append(exclusion.text)
+            continue
+        hit.append(exclusion.text)
+        if truths == YES and exclusion.withholds is Withholds.CLASS:
+            withheld = Withholds.CLASS
+        elif withheld is None:
+            withheld = Withholds.REASSURANCE
+    return tuple(hit), withheld, tuple(unchecked)

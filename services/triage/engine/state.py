@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from services.triage.engine.compile import NOT_REACHED_VALUE
+from services.triage.engine.compile import NOT_REACHED_VALUE, Values
 from services.triage.engine.model import (
     UNANSWERED,
     Contradiction,
@@ -21,9 +21,9 @@ from services.triage.engine.model import (
     TextMatch,
     Value,
 )
-from services.triage.engine.pack import CompiledDerived, Pack
+from services.triage.engine.pack import CompiledDerived, Pack, Step
 from services.triage.engine.results import Scope, ScoreResult
-from services.triage.engine.scores import compute
+from services.triage.engine.scores import CompiledScore, compute, known_points
 from services.triage.engine.truth import NO, NOT_REACHED, UNKNOWN, UNKNOWN_IS_NO, YES
 
 _TYPES: dict[FactKind, type] = {
@@ -40,17 +40,16 @@ class State:
     `conflicting`: facts whose question was answered in several ways; `unusable`: facts with a problem.
     """
 
-    __slots__ = ("conflicting", "findings", "pack", "scope", "scores", "unusable", "values")
+    __slots__ = ("conflicting", "findings", "pack", "scope", "unusable", "values")
 
     def __init__(self, pack: Pack, findings: Findings, scope: Scope) -> None:
         """Raises ValueError when a finding has a value that its fact cannot have."""
         self.pack = pack
         self.findings = findings
         self.scope = scope
-        self.scores: dict[str, ScoreResult] = {}
         self.conflicting: list[str] = []
         self.unusable: list[str] = []
-        self.values: list[Any] = [None] * len(pack.slots)
+        self.values: list[Any] = [None] * pack.size
         self._read()
         for match in pack.content.text_matches:
             self.values[pack.slots[match.name]] = matched(match, self.values[pack.slots[match.fact]])
@@ -76,19 +75,37 @@ class State:
                 values[slot] = (_other(fact, finding.value),)
 
     def compute(self) -> None:
-        """(Re)compute derived facts and scores from the base facts."""
-        values, respondent, reached = self.values, self.findings.respondent, self.scope is Scope.FULL
-        for step in self.pack.steps:
-            if isinstance(step, CompiledDerived):
-                truths = step.test(values)
-                values[step.slot] = UNKNOWN_IS_NO[truths] if step.definition.unknown_is_no else truths
-            elif reached:
-                result = compute(step, values, respondent)
-                self.scores[step.definition.id] = result
-                points = result.known_points
-                values[step.slot] = (Missing.NOT_APPLICABLE if points is None else points,)
-            else:
-                values[step.slot] = (NOT_REACHED_VALUE,)
+        """(Re)compute derived facts and the points that criteria use from the base facts."""
+        self.pack.compute_steps(self.values, self._known_points)
+
+    def scores(self) -> tuple[ScoreResult, ...]:
+        """All scores, in pack order; none from page 1 alone."""
+        if self.scope is Scope.PAGE_1:
+            return ()
+        return tuple([compute(score, self.values, self.findings.respondent) for score in self.pack.scores])
+
+    def imagine(self, name: str, value: Value) -> list[Any]:
+        """The values as they would be if that base fact had this value; the state itself stays as it is."""
+        fact = self.pack.facts[name]
+        values = self.values.copy()
+        values[self.pack.slots[name]] = (
+            _presence(fact, value) if fact.kind is FactKind.PRESENCE else (_other(fact, value),)
+        )
+        for step in self.pack.dependents[name]:
+            values[step.slot] = self._value_of(step, values)
+        return values
+
+    def _value_of(self, step: Step, values: list[Any]) -> Any:
+        if isinstance(step, CompiledDerived):
+            truths = step.test(values)
+            return UNKNOWN_IS_NO[truths] if step.definition.unknown_is_no else truths
+        return self._known_points(step.score, values)
+
+    def _known_points(self, score: CompiledScore, values: Values) -> tuple[Any, ...]:
+        if self.scope is Scope.PAGE_1:
+            return (NOT_REACHED_VALUE,)
+        points = known_points(score, values, self.findings.respondent)
+        return (Missing.NOT_APPLICABLE if points is None else points,)
 
     def consider(self, contradictions: Iterable[Contradiction]) -> None:
         """Add every reading of these contradictions to what is possible, and compute again."""

@@ -1,0 +1,196 @@
+"""What would change the urgency: the counterfactual of an assessment.
+
+Two questions a reader asks: which answer that is missing could make this more urgent, and does the urgency rest on one
+single answer? Every change named here was tried on the values of this patient, one answer at a time, all others as they
+are. Nothing is assumed about several answers changing together. Lines and conditions that only clinicians may read of
+are left out, because the result is made for words that anybody may read (SR-17).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from services.triage.engine.assess import evaluate
+from services.triage.engine.criteria import Compare, Criterion, Operator, comparisons_in, names_in
+from services.triage.engine.model import (
+    DerivedFact,
+    FactDefinition,
+    FactKind,
+    Finding,
+    Findings,
+    Presence,
+    Urgency,
+    Value,
+)
+from services.triage.engine.pack import Pack
+from services.triage.engine.results import Assessment, LineVerdict, Scope, Support, Verdict
+from services.triage.engine.state import State
+from services.triage.engine.truth import YES
+from services.triage.engine.weighing import Weighing
+
+_STEP = Decimal("0.1")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One answer that would lead to another urgency.
+
+    `comparison`: for a quantity or choice, which value it would have to have. `line`: the flag line that would fire,
+    None where the urgency would fall.
+    """
+
+    fact: str
+    value: Value
+    urgency: Urgency
+    comparison: Compare | None = None
+    line: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counterfactual:
+    """`raising`: unknown answers that would raise the urgency, the most urgent first, each fact once. `lowering`: given
+    answers without any one of which the urgency would be lower. `most_telling`: the open question whose answer would
+    change most: the urgency if any can, else the order of the candidates; else an examination item that can raise it.
+    """
+
+    raising: tuple[Change, ...] = ()
+    lowering: tuple[Change, ...] = ()
+    most_telling: str | None = None
+
+
+def counterfactual(pack: Pack, assessment: Assessment, weighing: Weighing) -> Counterfactual:
+    """What would change this assessment. Empty for page 1 alone, whose other answers are still to come."""
+    if assessment.scope is Scope.PAGE_1 or assessment.urgency is None:
+        return Counterfactual()
+    raising = _raising(pack, assessment, assessment.urgency)
+    return Counterfactual(
+        raising=raising,
+        lowering=tuple(_lowering(pack, assessment, weighing, assessment.urgency)),
+        most_telling=_most_telling(pack, assessment, weighing, raising),
+    )
+
+
+def _raising(pack: Pack, assessment: Assessment, urgency: Urgency) -> tuple[Change, ...]:
+    state = State(pack, assessment.findings, assessment.scope)
+    slots = pack.slots
+    tried: dict[str, list[Change]] = {}
+    for line in _open_lines(assessment, urgency):
+        test = pack.compiler.test_of(line.line.when)
+        for name in line.facts:
+            for value, comparison in _values(pack, pack.facts[name], line.line.when):
+                if test(state.imagine(name, value)) & YES:
+                    assert line.line.urgency is not None
+                    tried.setdefault(name, []).append(Change(name, value, line.line.urgency, comparison, line.line.id))
+                    break
+    first = [(min(changes, key=lambda one: one.urgency.rank), len(changes)) for changes in tried.values()]
+    first.sort(key=lambda one: (one[0].urgency.rank, pack.facts[one[0].fact].clinician, -one[1], slots[one[0].fact]))
+    return tuple(change for change, _ in first)
+
+
+def _open_lines(assessment: Assessment, urgency: Urgency) -> Iterator[LineVerdict]:
+    """Undecided lines, fit for anybody to read, that are more urgent than the whole assessment is."""
+    for result in (*assessment.fired, *assessment.undecided):
+        for line in result.lines:
+            more_urgent = line.line.urgency is not None and line.line.urgency.rank < urgency.rank
+            if line.verdict is Verdict.UNDECIDED and more_urgent and not line.line.clinician_only:
+                yield line
+
+
+def _values(pack: Pack, fact: FactDefinition, when: Criterion) -> Iterator[tuple[Value, Compare | None]]:
+    """Values of the fact that could decide the criterion."""
+    if fact.kind is FactKind.PRESENCE:
+        yield Presence.PRESENT, None
+        yield Presence.ABSENT, None
+        return
+    for comparison in dict.fromkeys(_comparisons(pack, fact.name, when)):
+        yield _holding(comparison), comparison
+
+
+def _comparisons(pack: Pack, name: str, when: Criterion) -> Iterator[Compare]:
+    """Comparisons with that fact, in the criterion or in the derived facts that it stands on, the nearest first."""
+    found = dict.fromkeys(one for part in _parts(pack, when) for one in comparisons_in(part) if one.name == name)
+    yield from sorted(found, key=_nearness)
+
+
+def _parts(pack: Pack, when: Criterion) -> Iterator[Criterion]:
+    """The criterion, and those of all derived facts behind it."""
+    yield when
+    for name in names_in(when):
+        definition = pack.computed.get(name)
+        if isinstance(definition, DerivedFact):
+            yield from _parts(pack, definition.when)
+
+
+def _nearness(comparison: Compare) -> Decimal:
+    """Of several lower bounds the lowest comes first, of several upper bounds the highest; codes keep their order."""
+    if isinstance(comparison.literal, str):
+        return Decimal(0)
+    upper = comparison.operator in (Operator.AT_MOST, Operator.LESS)
+    return -comparison.literal if upper else comparison.literal
+
+
+def _holding(comparison: Compare) -> Value:
+    """A value for which the comparison holds."""
+    literal = comparison.literal
+    if isinstance(literal, str):
+        return frozenset((literal,)) if comparison.operator is Operator.EQUAL else frozenset(("",))
+    if comparison.operator in (Operator.MORE, Operator.NOT_EQUAL):
+        return literal + _STEP
+    return literal - _STEP if comparison.operator is Operator.LESS else literal
+
+
+def _lowering(pack: Pack, assessment: Assessment, weighing: Weighing, urgency: Urgency) -> Iterator[Change]:
+    """Answers without which the urgency would be lower: those that everything of this urgency rests on.
+
+    None when something that only clinicians may read of holds it up.
+    """
+    if any(line.line.clinician_only and line.line.urgency is urgency for one in assessment.fired for line in one.fired):
+        return
+    resting = [set(facts) for facts in _grounds(assessment, weighing, urgency)]
+    shared = set.intersection(*resting) if resting else set()
+    for name in sorted(shared, key=pack.slots.__getitem__):
+        finding = assessment.findings.get(name)
+        opposite = _opposite(pack.facts[name], finding)
+        if opposite is None:
+            continue
+        imagined = replace(finding, value=opposite, alternatives=())
+        others = {**assessment.findings.by_name, name: imagined}
+        lower = evaluate(pack, Findings(others, assessment.findings.respondent)).urgency
+        if lower is not None and lower.rank > urgency.rank:
+            yield Change(name, opposite, lower)
+
+
+def _grounds(assessment: Assessment, weighing: Weighing, urgency: Urgency) -> Iterator[Sequence[str]]:
+    """Of every line, floor and candidate that holds this urgency up by itself, the answers that it rests on."""
+    for result in assessment.fired:
+        yield from (line.facts for line in result.fired if line.line.urgency is urgency)
+    yield from (floor.facts for floor in assessment.floors if floor.urgency is urgency)
+    for candidate in assessment.candidates:
+        counts = candidate.rank == 1 or (candidate.condition.must_not_miss and candidate.support is not Support.WEAK)
+        if counts and candidate.condition.urgency is urgency:
+            yield tuple(name for one in weighing.of(candidate.condition) if one.weight > 0 for name in one.facts)
+
+
+def _opposite(fact: FactDefinition, finding: Finding) -> Value | None:
+    """The opposite of a given yes or no; None for everything that has no single opposite."""
+    if fact.kind is not FactKind.PRESENCE or finding.is_unknown:
+        return None
+    return Presence.ABSENT if finding.value is Presence.PRESENT or finding.alternatives else Presence.PRESENT
+
+
+def _most_telling(pack: Pack, assessment: Assessment, weighing: Weighing, raising: Sequence[Change]) -> str | None:
+    """The question that could raise the urgency most; else the one that could move the first candidates most."""
+    if raising and not pack.facts[raising[0].fact].clinician:
+        return raising[0].fact
+    moves: dict[str, int] = {}
+    for candidate in (one for one in assessment.candidates if not one.condition.confidential):
+        for verdict in weighing.of(candidate.condition):
+            if verdict.presence is Presence.UNKNOWN:
+                for name in verdict.facts:
+                    moves[name] = moves.get(name, 0) + abs(verdict.finding.yes - verdict.finding.no)
+    asked = {name: moved for name, moved in moves.items() if not pack.facts[name].clinician}
+    if asked:
+        return max(asked, key=lambda name: (asked[name], -pack.slots[name]))
+    return raising[0].fact if raising else None

@@ -1,0 +1,98 @@
+"""Many criteria as one function: what `compile.py` does one by one, written out as straight-line Python.
+
+A pack asks about a thousand questions of one set of values. As closures each costs several calls; written out, each
+and/or is one look-up in a table, and a part that occurs in several criteria is computed once (measured: a fifth of the
+time). The source is made of whole numbers and of names given here, never of text from a pack, and it is made once per
+pack. Both ways must agree; tests compare them on every criterion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+
+from services.triage.engine.compile import Compiler, Slots, Values
+from services.triage.engine.criteria import All, AnyOf, Compare, Criterion, Fact, Not, OrUnknown
+from services.triage.engine.truth import AND, NO, NOT, OR, OR_UNKNOWN, UNKNOWN_IS_NO, YES
+
+_TABLES: Final = {"A": AND, "O": OR, "N": NOT, "U": OR_UNKNOWN, "Z": UNKNOWN_IS_NO}
+_NOTHING: Final[Mapping[Compare, int]] = MappingProxyType({})
+
+
+class Generator:
+    """Collects statements over `v`, the list of all values, and makes one function of them."""
+
+    def __init__(self, slots: Slots, compiler: Compiler, compared: Mapping[Compare, int] = _NOTHING) -> None:
+        """`compared`: comparisons whose truths are in the values already, with their places."""
+        self._slots = slots
+        self._compiler = compiler
+        self._compared = compared
+        self._names: dict[str, Any] = dict(_TABLES)
+        self._lines: list[str] = []
+        self._known: dict[Criterion, str] = {}
+
+    def truth(self, criterion: Criterion) -> str:
+        """An expression for the criterion's set of truths. Raises KeyError for a fact that has no slot."""
+        if isinstance(criterion, Fact):
+            return f"v[{self._slots[criterion.name]}]"
+        if isinstance(criterion, Compare) and criterion in self._compared:
+            return f"v[{self._compared[criterion]}]"
+        if criterion not in self._known:
+            self._known[criterion] = self.keep(self._expression(criterion))
+        return self._known[criterion]
+
+    def compute(self, comparison: Compare) -> str:
+        """An expression that makes the comparison."""
+        return f"{self.constant(self._compiler.compile(comparison))}(v)"
+
+    def keep(self, expression: str) -> str:
+        """A local variable that holds the expression's value."""
+        name = f"x{len(self._lines)}"
+        self._lines.append(f"{name}={expression}")
+        return name
+
+    def store(self, slot: int, expression: str) -> None:
+        """Put the expression's value into a slot of the values."""
+        self._lines.append(f"v[{slot}]={expression}")
+
+    def constant(self, value: Any) -> str:
+        """A name for a value that the function may use: a table, or another function."""
+        name = f"c{len(self._names)}"
+        self._names[name] = value
+        return name
+
+    def function(self, results: Sequence[str]) -> Callable[..., list[Any]]:
+        """The function from the values (and one more argument, `k`) to the list of these expressions' values."""
+        body = "\n ".join([*self._lines, f"return [{','.join(results)}]"])
+        namespace = dict(self._names)
+        exec(compile(f"def f(v, k=None):\n {body}\n", "<criteria>", "exec"), namespace)  # noqa: S102 - see above
+        made: Callable[..., list[Any]] = namespace["f"]
+        return made
+
+    def _expression(self, criterion: Criterion) -> str:
+        match criterion:
+            case OrUnknown(part):
+                return f"U[{self.truth(part)}]"
+            case Not(part):
+                return f"N[{self.truth(part)}]"
+            case All(parts):
+                return self._folded("A", parts, YES)
+            case AnyOf(parts):
+                return self._folded("O", parts, NO)
+            case Compare():
+                return self.compute(criterion)
+        raise TypeError(f"not a criterion: {criterion!r}")
+
+    def _folded(self, table: str, parts: Sequence[Criterion], neutral: int) -> str:
+        if not parts:
+            return str(neutral)
+        first, *others = [self.truth(part) for part in parts]
+        for other in others:
+            first = self.keep(f"{table}[{first}<<4|{other}]")
+        return first
+
+
+def truths_of(criteria: Sequence[Criterion], generator: Generator) -> Callable[[Values], list[int]]:
+    """A function from the values to the sets of truths of all criteria, in order."""
+    return generator.function([generator.truth(criterion) for criterion in criteria])
