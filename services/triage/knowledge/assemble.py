@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from types import MappingProxyType
 
@@ -28,6 +28,7 @@ from services.triage.engine.model import (
     TextMatch,
     Urgency,
     Value,
+    Withholds,
 )
 from services.triage.knowledge.criteria_language import CriterionError, Vocabulary, parse_criterion
 from services.triage.knowledge.safety_schema import ContradictionTable, FloorTable, SafetyRulesFile
@@ -36,9 +37,8 @@ from services.triage.knowledge.schema import (
     FactTable,
     LineTable,
     RedFlagsFile,
-    ScoresFile,
-    ScoreTable,
 )
+from services.triage.knowledge.scores_schema import ScoreClassTable, ScoreItemTable, ScoresFile, ScoreTable
 from services.triage.knowledge.texts import SCREEN_WORDS
 
 _NOTHING: Criterion = All(())
@@ -65,7 +65,7 @@ class Assembler:
         kinds = {fact.name: fact.kind for fact in self.facts}
         kinds |= {match.name: FactKind.PRESENCE for match in self.text_matches}
         kinds |= {table.name: FactKind.PRESENCE for table in facts.derived}
-        kinds |= {table.known_points_fact: FactKind.QUANTITY for table in scores.score}
+        kinds |= {one.known_points_fact: FactKind.QUANTITY for one in scores.score if one.known_points_fact is not None}
         self._vocabulary = Vocabulary(kinds, {fact.name: fact.codes for fact in self.facts})
         self.derived = tuple(
             DerivedFact(
@@ -76,7 +76,7 @@ class Assembler:
             )
             for table in facts.derived
         )
-        self.scores = tuple(self._score(table) for table in scores.score)
+        self.scores = self._scores(scores.score)
 
     def codes_of(self, name: str) -> frozenset[str]:
         """The codes of a choice that is read from an answer; none for anything else."""
@@ -169,32 +169,60 @@ class Assembler:
             clinician_only=table.clinician_only,
         )
 
-    def _score(self, table: ScoreTable) -> ScoreDefinition:
+    def _scores(self, tables: Sequence[ScoreTable]) -> tuple[ScoreDefinition, ...]:
+        """The scores, each with its items."""
+        items = {table.id: table.item for table in tables}
+        self.problems += [
+            f"scores.toml: {table.id}: items_of names no score with items of its own"
+            for table in tables
+            if table.items_of is not None and not items.get(table.items_of)
+        ]
+        return tuple(self._score(table, items.get(table.items_of or table.id, [])) for table in tables)
+
+    def _score(self, table: ScoreTable, items: Sequence[ScoreItemTable]) -> ScoreDefinition:
         place = f"scores.toml: {table.id}"
-        not_computed = table.not_computed_when
         return ScoreDefinition(
             id=table.id,
             title=table.title,
+            purpose=table.purpose,
+            population=table.population,
+            performance=table.performance,
             known_points_fact=table.known_points_fact,
-            items=tuple(
-                ScoreItem(
-                    id=item.id,
-                    when=self.criterion(f"{place}: {item.id}", item.when),
-                    points=Decimal(item.points),
-                    answered_by=AnsweredBy(item.answered_by),
-                    label=item.label,
-                )
-                for item in table.item
-            ),
-            classes=tuple(
-                ScoreClass(one.code, _decimal(one.at_least), _decimal(one.at_most), self._text(one.text))
-                for one in table.class_
-            ),
+            items=tuple(self._item(place, item) for item in items),
+            classes=tuple(self._class(place, one) for one in table.class_),
             evidence=self.cited(place, table.evidence),
-            not_computed_when=None if not_computed is None else self.criterion(place, not_computed),
+            applies_when=None if table.applies_when is None else self.criterion(place, table.applies_when),
             exclusions=tuple(
-                Exclusion(self.criterion(place, one.when), self._text(one.text)) for one in table.exclusion
+                Exclusion(
+                    when=self.criterion(place, one.when),
+                    text=self._text(one.text),
+                    withholds=Withholds(one.withholds),
+                    unknown_counts=one.unknown_counts,
+                )
+                for one in table.exclusion
             ),
+            clinician_only=table.clinician_only,
+            indeterminate=None if table.indeterminate is None else self._text(table.indeterminate),
+            coded_only=table.coded_only,
+        )
+
+    def _item(self, place: str, table: ScoreItemTable) -> ScoreItem:
+        return ScoreItem(
+            id=table.id,
+            when=self.criterion(f"{place}: {table.id}", table.when),
+            points=Decimal(table.points),
+            answered_by=AnsweredBy(table.answered_by),
+            label=table.label,
+        )
+
+    def _class(self, place: str, table: ScoreClassTable) -> ScoreClass:
+        return ScoreClass(
+            code=table.code,
+            at_least=_decimal(table.at_least),
+            at_most=_decimal(table.at_most),
+            text=self._text(table.text),
+            when=None if table.when is None else self.criterion(f"{place}: {table.code}", table.when),
+            reassures=table.reassures,
         )
 
     def _contradiction(self, table: ContradictionTable) -> Contradiction:

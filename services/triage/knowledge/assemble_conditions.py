@@ -50,7 +50,7 @@ class ConditionAssembler:
         self._flags = frozenset(flag.id for flag in flags)
         self._sites = assembler.codes_of(file.method.site)
         for fact in (file.method.site, file.method.other_sites):
-            if not assembler.codes_of(fact):
+            if fact is not None and not assembler.codes_of(fact):
                 self._problems.append(f"differential.toml: {fact!r} is not a choice that is read from an answer")
         named = {*file.sites, *(part for parts in file.sites.values() for part in parts)}
         self._problems += [f"differential.toml: no site {one!r}" for one in sorted(named - self._sites)]

@@ -28,12 +28,16 @@ from services.triage.engine.results import Assessment, Verdict
 from services.triage.knowledge.files import PackError, read_table
 from services.triage.knowledge.schema import Code, FactName, Key, Strict, Urgencies, Words
 
+FIRST = 5
+"""How many of the first candidates a reader sees."""
+
 
 class ExpectTable(Strict):
     """What a case must give; what is left out is not checked.
 
     `line` is the verdict of the case's line, `urgency` the whole assessment's, `clinical_urgency` the same
-    without the incomplete-screen floors, `raises` names that must be among those reported.
+    without the incomplete-screen floors, `raises` names that must be among those reported, `floors` and
+    `contradictions` ids of safety rules that must hold, `candidates` conditions that must be among the first five.
     """
 
     line: Literal["fired", "undecided", "not_fired"] | None = None
@@ -41,6 +45,9 @@ class ExpectTable(Strict):
     clinical_urgency: Urgencies | None = None
     raises: list[FactName] = Field(default_factory=list)
     not_raises: list[FactName] = Field(default_factory=list)
+    floors: list[Key] = Field(default_factory=list)
+    contradictions: list[Key] = Field(default_factory=list)
+    candidates: list[FactName] = Field(default_factory=list)
 
 
 class CaseTable(Strict):
@@ -124,6 +131,12 @@ def disagreements(case: CaseTable, assessment: Assessment) -> Iterator[str]:
     for raised in expect.not_raises:
         if raised in assessment.raises:
             yield f"{raised} is raised"
+    floors = [floor.id for floor in assessment.floors]
+    yield from (f"the floor {one} does not hold" for one in expect.floors if one not in floors)
+    contradictions = [one.id for one in assessment.quality.contradictions]
+    yield from (f"the contradiction {one} is not found" for one in expect.contradictions if one not in contradictions)
+    first = [one.condition.id for one in assessment.candidates[:FIRST]]
+    yield from (f"{one} is not among the first {FIRST}" for one in expect.candidates if one not in first)
 
 
 def line_verdict(assessment: Assessment, line_id: str | None) -> Verdict:

@@ -19,7 +19,7 @@ class MethodTable(Strict):
     """differential.toml, `[method]`: see the comments in the file of posterior-lower-limb 1.0.0."""
 
     site: FactName
-    other_sites: FactName
+    other_sites: FactName | None = None
     prior_weight: Positive
     other_site: Positive
     unlisted_site: Positive

@@ -40,11 +40,16 @@ def read_table(path: Path, shape: type[Table]) -> Table:
 def folder_sha256(folder: Path) -> str:
     """SHA-256 (hexadecimal) over names, lengths and bytes of all TOML files below, in name order."""
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.toml"), key=lambda path: path.relative_to(folder).as_posix()):
-        content = path.read_bytes()
-        digest.update(f"{path.relative_to(folder).as_posix()}\0{len(content)}\0".encode())
+    for name, content in folder_files(folder).items():
+        digest.update(f"{name}\0{len(content)}\0".encode())
         digest.update(content)
     return digest.hexdigest()
+
+
+def folder_files(folder: Path) -> dict[str, bytes]:
+    """The bytes of all TOML files below, by their name in the folder (``cases/RFX-01.toml``), in name order."""
+    paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*.toml")}
+    return {name: paths[name].read_bytes() for name in sorted(paths)}
 
 
 def _misfit(path: Path, error: dict[str, object]) -> str:

@@ -16,6 +16,7 @@ from services.triage.engine.content import Content, Evidence, PackHead
 from services.triage.engine.model import Flag
 from services.triage.engine.pack import Pack, build_pack
 from services.triage.knowledge.assemble import Assembler
+from services.triage.knowledge.assemble_advice import assemble_advice
 from services.triage.knowledge.assemble_conditions import ConditionAssembler, ranking_method
 from services.triage.knowledge.conditions_schema import ConditionsFile, DifferentialFile
 from services.triage.knowledge.files import PackError, folder_sha256, read_table
@@ -26,9 +27,9 @@ from services.triage.knowledge.schema import (
     PackFile,
     RedFlagsFile,
     ReleasedFile,
-    ScoresFile,
     TextsFile,
 )
+from services.triage.knowledge.scores_schema import ScoresFile
 from services.triage.knowledge.texts import check_texts
 
 PACKS = Path(__file__).parent / "packs"
@@ -50,6 +51,7 @@ def load_pack(folder: Path) -> Pack:
     flags = assembler.flags(read_table(folder / "red_flags.toml", RedFlagsFile))
     safety = assembler.safety(read_table(folder / "safety_rules.toml", SafetyRulesFile))
     ranking, conditions = _conditions(folder, assembler, flags)
+    advice = assemble_advice(folder, assembler, conditions)
     problems = [*assembler.problems, *check_texts(texts, assembler.named_texts, pack_file.never_say)]
     if len(evidence) < len(sources.evidence):
         problems.append("evidence.toml: a key occurs twice")
@@ -65,6 +67,7 @@ def load_pack(folder: Path) -> Pack:
         safety=safety,
         conditions=conditions,
         ranking=ranking,
+        advice=advice,
         texts=MappingProxyType(texts),
         evidence=MappingProxyType(evidence),
     )
@@ -80,15 +83,23 @@ def load_packs(packs: Path = PACKS) -> Mapping[str, Pack]:
     Of several packs for one Questionnaire the newest that is not retired is used. Raises PackError when one
     cannot be loaded, when a folder is not named after its pack, or when a released pack was edited.
     """
-    problems = edited_releases(packs)
     found: dict[str, Pack] = {}
+    for pack in every_pack(packs).values():
+        if pack.head.status != "retired":
+            found.update(dict.fromkeys(pack.head.questionnaires, pack))
+    return MappingProxyType(found)
+
+
+def every_pack(packs: Path = PACKS) -> Mapping[Path, Pack]:
+    """Every pack by its folder, retired ones too, older versions before newer ones. Raises as `load_packs` does."""
+    problems = edited_releases(packs)
+    found: dict[Path, Pack] = {}
     for path in sorted(packs.glob("*/*/pack.toml"), key=lambda path: _version(path.parent.name)):
-        pack = load_pack(path.parent)
+        folder = path.parent
+        pack = found[folder] = load_pack(folder)
         head = pack.head
-        if (path.parent.parent.name, path.parent.name) != (head.name, head.version):
-            problems.append(f"{path.parent}: must be {head.name}/{head.version}, as pack.toml says")
-        if head.status != "retired":
-            found.update(dict.fromkeys(head.questionnaires, pack))
+        if (folder.parent.name, folder.name) != (head.name, head.version):
+            problems.append(f"{folder}: must be {head.name}/{head.version}, as pack.toml says")
     if problems:
         raise PackError(problems)
     return MappingProxyType(found)
@@ -131,6 +142,13 @@ def _head(file: PackFile, sha256: str) -> PackHead:
         note=file.note,
         approved_on=file.approved_on,
         reviewed_on=file.reviewed_on,
+        effective_from=file.effective_from,
+        effective_to=file.effective_to,
+        description=file.description or "",
+        purpose=file.purpose or "",
+        usage=file.usage or "",
+        copyright=file.copyright or "",
+        topics=tuple(file.topics),
     )
 
 

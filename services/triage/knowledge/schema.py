@@ -3,7 +3,8 @@
 A pack folder holds pack.toml, facts.toml, red_flags.toml, scores.toml, safety_rules.toml, texts.en.toml,
 evidence.toml and cases/*.toml. Criteria are strings in the grammar of `criteria_language.py`; here they are
 only strings, the loader parses them. Texts are named by their key in texts.en.toml, evidence by its key in
-evidence.toml. The tables of safety_rules.toml are in `safety_schema.py`, those of cases/ in `cases.py`.
+evidence.toml. The tables of scores.toml are in `scores_schema.py`, those of safety_rules.toml in `safety_schema.py`,
+those of cases/ in `cases.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Key = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9._-]{0,79}$")]
 FactName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
@@ -46,13 +47,20 @@ class PackFile(Strict):
     reviewed_on = 2026-11-22               # optional: content last reviewed
     # approved_on = 2026-12-01             # optional: only with a named clinician's sign-off
     # approved_by = "Dr A. Example, GMC 0000000"
+    effective_from = 2026-11-22            # optional: when it is meant to be used; for readers, the status decides
+    # effective_to = 2028-11-21
+    description = "What this content covers."         # optional, like the next four: for readers of the published
+    purpose = "Why it was written."                   # Library and PlanDefinition
+    usage = "How it is meant to be used."
+    copyright = "Whose it is, and under which licence."
+    topics = ["Pain behind the knee"]
     note = "Not signed off by a clinician. Not for use on patients."   # in every assessment
     never_say = ["not DVT", "no DVT"]      # optional: phrases that no text of this pack may hold (SR-11)
     ```
     """
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
-    version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,47}$")]
+    version: Annotated[str, Field(pattern=r"^\d{1,4}\.\d{1,4}\.\d{1,4}$")]
     canonical: Words
     title: Words
     status: Literal["draft", "active", "retired"]
@@ -61,8 +69,21 @@ class PackFile(Strict):
     reviewed_on: date | None = None
     approved_on: date | None = None
     approved_by: Words | None = None
+    effective_from: date | None = None
+    effective_to: date | None = None
+    description: Words | None = None
+    purpose: Words | None = None
+    usage: Words | None = None
+    copyright: Words | None = None
+    topics: list[Words] = []
     note: Words
     never_say: list[Words] = []
+
+    @model_validator(mode="after")
+    def _in_order(self) -> PackFile:
+        if self.effective_from and self.effective_to and self.effective_to < self.effective_from:
+            raise ValueError("effective_to is before effective_from")
+        return self
 
 
 class ReleasedFile(Strict):
@@ -212,6 +233,7 @@ class FlagTable(Strict):
     guards = "acute limb ischaemia"        # what must not be missed
     rationale = "A cold, pale or blue limb with sudden onset or a nerve sign is ischaemia until shown
     otherwise." evidence = ["S30"]                     # keys in evidence.toml
+    general = false                        # true: guards against no one condition, so no guarded_by names it
     ```
     """
 
@@ -219,6 +241,7 @@ class FlagTable(Strict):
     guards: Words
     rationale: Words
     evidence: list[Key] = []
+    general: bool = False
     line: Annotated[list[LineTable], Field(min_length=1)]
 
 
@@ -226,89 +249,6 @@ class RedFlagsFile(Strict):
     """red_flags.toml as a whole."""
 
     flag: list[FlagTable]
-
-
-# --- scores.toml ---------------------------------------------------------------------------------
-
-
-class ScoreItemTable(Strict):
-    """scores.toml, one `[[score.item]]` per item.
-
-    ```toml
-    [[score.item]]
-    id = "bedridden_or_surgery"            # two findings that count once are one criterion
-    when = "bedridden_3d | major_surgery_12w"
-    points = 1
-    answered_by = "patient"                # patient | proxy (patient's answer is a hint only) | clinician
-    label = "bedridden 3 days or more, or major surgery within 12 weeks"
-    ```
-    """
-
-    id: Key
-    when: CriterionText
-    points: int | Decimal
-    answered_by: Literal["patient", "proxy", "clinician"]
-    label: Words
-
-
-class ScoreClassTable(Strict):
-    """scores.toml, one `[[score.class]]` per class; bounds are inclusive, a missing bound is open.
-
-    ```toml
-    [[score.class]]
-    code = "likely"
-    at_least = 2
-    text = "score.wells_dvt.likely"
-    ```
-    """
-
-    code: Code
-    at_least: int | Decimal | None = None
-    at_most: int | Decimal | None = None
-    text: Key
-
-
-class ExclusionTable(Strict):
-    """scores.toml, one `[[score.exclusion]]` per patient group that the score was not made for.
-
-    ```toml
-    [[score.exclusion]]
-    when = "pregnant_or_postpartum"
-    text = "score.wells_dvt.exclusion.pregnancy"
-    ```
-    """
-
-    when: CriterionText
-    text: Key
-
-
-class ScoreTable(Strict):
-    """scores.toml, one `[[score]]` per published score.
-
-    ```toml
-    [[score]]
-    id = "wells_dvt"
-    title = "Wells score for DVT, two levels (2003)"
-    known_points_fact = "wells_known_points"   # quantity that criteria may use
-    not_computed_when = "age_years<18"         # optional
-    evidence = ["S1"]
-    ```
-    """
-
-    id: FactName
-    title: Words
-    known_points_fact: FactName
-    not_computed_when: CriterionText | None = None
-    evidence: list[Key] = []
-    item: Annotated[list[ScoreItemTable], Field(min_length=1)]
-    class_: Annotated[list[ScoreClassTable], Field(alias="class", min_length=1)]
-    exclusion: list[ExclusionTable] = []
-
-
-class ScoresFile(Strict):
-    """scores.toml as a whole (may hold no score)."""
-
-    score: list[ScoreTable] = []
 
 
 # --- texts.en.toml, evidence.toml ----------------------------------------------------------------
