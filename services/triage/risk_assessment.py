@@ -1,8 +1,8 @@
 """An assessment as FHIR R4: one RiskAssessment, a DetectedIssue per red flag that fired, one Provenance.
 
 Plain structures, built from arguments alone: same arguments, same bytes. Urgency is the coded extension
-`triage-disposition` and never `qualitativeRisk`, which is a likelihood; no probability is given, because no
-published stratum gives one for a red flag.
+`triage-disposition` and never `qualitativeRisk`, which is a likelihood; the order of candidates is relative support,
+and no probability is made of it.
 https://hl7.org/fhir/R4/riskassessment.html
 """
 
@@ -27,9 +27,11 @@ from services.triage.basis import (
 from services.triage.engine.model import Urgency
 from services.triage.engine.pack import Pack
 from services.triage.engine.results import Assessment, FlagResult
-from services.triage.explanation import Explanation, answer_words, explain
+from services.triage.explanation import Explanation, explain
 from services.triage.narrative import narrative, paragraph, text_element
+from services.triage.prediction_elements import prediction_elements
 from services.triage.rule_results import disposition, rule_results
+from services.triage.words import answer_words
 from shared.fhir.codes import (
     CANONICAL,
     CS_METHOD,
@@ -165,27 +167,27 @@ def _risk_assessment(assessment: Assessment, pack: Pack, explanation: Explanatio
             "text": head.title,
         },
         "mitigation": explanation.disposition,
-        "note": [{"text": text} for text in _notes(explanation)],
+        "note": [{"text": text} for text in _notes(pack, explanation)],
     }
     if assessment.needs_review:
         resource["meta"].setdefault("tag", []).append({"system": CS_URGENCY, "code": REVIEW_TAG})
     if explanation.predictions:
-        resource["prediction"] = [
-            {"outcome": {"text": prediction.outcome}, "rationale": " ".join(prediction.rationale)}
-            for prediction in explanation.predictions
-        ]
+        resource["prediction"] = prediction_elements(pack, explanation.predictions)
     return resource
 
 
-def _notes(explanation: Explanation) -> list[str]:
-    """Limits, reasons, what could not be excluded, doubtful answers, scores, the text of every output."""
-    grouped = (
+def _notes(pack: Pack, explanation: Explanation) -> list[str]:
+    """Limits, reasons, what could not be excluded, what would change it, doubtful answers, scores, advice."""
+    grouped: tuple[tuple[str, ...], ...] = (
         explanation.review,
         explanation.reasons,
+        explanation.ranking,
         explanation.not_excluded,
+        explanation.changes,
         explanation.quality,
         explanation.scores,
     )
+    grouped += tuple((f"{pack.text(f'heading.advice.{kind.value}')}:", *given) for kind, given in explanation.advice)
     notes = [explanation.limits, *("\n".join(sentences) for sentences in grouped if sentences)]
     return [*notes, explanation.every_output, explanation.safety_net]
 

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 from services.triage.basis import Resource, extension, number
+from services.triage.engine.advice import AdviceGiven
 from services.triage.engine.model import Urgency
 from services.triage.engine.pack import Pack
-from services.triage.engine.results import Assessment, FlagResult, ScoreResult, Verdict
-from services.triage.explanation import answer_words
+from services.triage.engine.results import Assessment, FlagResult, ScoreResult, Standing, Verdict
+from services.triage.words import answer_words
 from shared.fhir.codes import (
     CANONICAL,
     CS_URGENCY,
@@ -20,6 +21,8 @@ from shared.fhir.codes import (
     EXT_SCORE,
 )
 
+EXT_ADVICE = f"{CANONICAL}/StructureDefinition/advice"
+EXT_MUST_NOT_MISS = f"{CANONICAL}/StructureDefinition/must-not-miss"
 EXT_FLOOR = f"{CANONICAL}/StructureDefinition/triage-floor"
 
 
@@ -29,8 +32,10 @@ def rule_results(pack: Pack, assessment: Assessment) -> list[Resource]:
     results += [_flag(pack, assessment, result) for result in (*assessment.fired, *assessment.undecided)]
     if assessment.not_fired:
         results.append({"url": EXT_NOT_FIRED, "valueString": " ".join(assessment.not_fired)})
-    results += [_score(pack, score) for score in assessment.scores]
+    results += [_score(pack, score) for score in assessment.scores if score.minimum is not None]
     results += _floors(pack, assessment)
+    results += [_advice(given) for given in assessment.advice]
+    results += _panel(assessment)
     results.append(_data_quality(pack, assessment))
     return results
 
@@ -80,20 +85,18 @@ def _score(pack: Pack, score: ScoreResult) -> Resource:
         EXT_SCORE,
         ("score", "Code", score.definition.id),
         ("title", "String", score.definition.title),
-        ("computed", "Boolean", score.minimum is not None),
         ("minimum", "Decimal", _points(score.minimum)),
         ("maximum", "Decimal", _points(score.maximum)),
         ("known", "Decimal", _points(score.known_points)),
         ("class", "Code", _class(score)),
         ("unknownItem", "Code", score.unknown_items),
+        ("atLeast", "Code", None if score.reached is None else score.reached.code),
         ("exclusion", "String", tuple(pack.text(text) for text in score.exclusions)),
         ("citation", "String", citations(pack, score.definition.evidence)),
     )
 
 
-def _class(score: ScoreResult) -> str | None:
-    if score.minimum is None:
-        return None
+def _class(score: ScoreResult) -> str:
     return "indeterminate" if score.score_class is None else score.score_class.code
 
 
@@ -108,6 +111,26 @@ def _floors(pack: Pack, assessment: Assessment) -> Iterator[Resource]:
             ("citation", "String", citations(pack, floor.evidence)),
             ("linkId", "String", tuple(dict.fromkeys(pack.facts[name].link_id for name in floor.facts))),
         )
+
+
+def _advice(given: AdviceGiven) -> Resource:
+    advice = given.advice
+    return extension(
+        EXT_ADVICE,
+        ("advice", "Code", advice.id),
+        ("kind", "Code", advice.kind.value),
+        ("audience", "Code", advice.audience.value),
+        ("condition", "Code", given.conditions),
+        ("source", "String", advice.evidence),
+    )
+
+
+def _panel(assessment: Assessment) -> Iterator[Resource]:
+    """The must-not-miss panel, whole (SR-13): ids of conditions by standing, the likeliest first."""
+    panel = assessment.must_not_miss
+    if panel:
+        ids = {standing: tuple(one.condition.id for one in panel if one.standing is standing) for standing in Standing}
+        yield extension(EXT_MUST_NOT_MISS, *((standing.value, "Code", found) for standing, found in ids.items()))
 
 
 def _data_quality(pack: Pack, assessment: Assessment) -> Resource:

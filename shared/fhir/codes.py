@@ -16,6 +16,7 @@ SID_ALERT = f"{CANONICAL}/sid/alert"
 CS_ISSUE = f"{CANONICAL}/CodeSystem/qr-issue"
 CS_METHOD = f"{CANONICAL}/CodeSystem/triage-method"
 CS_RED_FLAG = f"{CANONICAL}/CodeSystem/red-flag"
+CS_CONDITION = f"{CANONICAL}/CodeSystem/condition"
 CS_URGENCY = f"{CANONICAL}/CodeSystem/triage-disposition"
 CS_ANSWER = f"{CANONICAL}/CodeSystem/posterior-lower-limb-answer"
 

@@ -15,6 +15,7 @@ import pytest
 from services.triage.engine.assess import evaluate
 from services.triage.engine.model import Findings, Respondent
 from services.triage.knowledge.loader import load_not_assessable_texts
+from services.triage.prediction_elements import EXT_EVIDENCE, EXT_ROLE
 from services.triage.risk_assessment import (
     Basis,
     Run,
@@ -84,6 +85,7 @@ PEOPLE = {
 }
 
 
+@pytest.mark.requirement("REQ-25")
 @pytest.mark.parametrize("findings", PEOPLE.values(), ids=PEOPLE)
 def test_every_resource_is_structurally_r4_by_two_independent_checks(findings: Findings) -> None:
     for resource in built(findings):
@@ -105,20 +107,50 @@ def test_the_risk_assessment_says_what_it_stands_on_and_who_made_it() -> None:
     assert [one["value"] for one in assessment["identifier"]] == ["qr-4711/3/example/0.0.1", "qr-4711"]
 
 
+@pytest.mark.requirement("REQ-25")
 def test_urgency_is_a_coded_disposition_and_never_a_likelihood() -> None:
     assessment = built(COLD_FOOT)[0]
     assert extensions(assessment, EXT_DISPOSITION)[0]["valueCoding"]["code"] == "emergency"
     text = json.dumps(assessment)
     assert "qualitativeRisk" not in text
-    assert "probability" not in text
+    assert "probabilityDecimal" not in text
 
 
-def test_each_fired_flag_is_a_prediction_with_the_answers_that_decided_it() -> None:
-    (prediction,) = built(COLD_FOOT)[0]["prediction"]
-    assert prediction["outcome"] == {"text": "acute limb ischaemia"}
+def test_what_a_fired_flag_guards_against_is_predicted_first_with_the_answers_that_decided_it() -> None:
+    prediction, *others = built(COLD_FOOT)[0]["prediction"]
+    assert prediction["outcome"]["text"] == "acute limb ischaemia"
     assert "“Question about cold, pale or blue foot?”: Yes; “Question about onset?”: sudden" in prediction["rationale"]
+    assert "Must not reassure: A pulse in the groin." in prediction["rationale"]
+    assert values({"extension": prediction["extension"]}, EXT_ROLE) == ["must-not-miss"]
+    assert {role for one in others for role in values(one, EXT_ROLE)} == {"candidate"}
 
 
+def test_a_candidate_says_what_speaks_for_it_and_against_it_in_words_and_in_code() -> None:
+    swollen = built(patient(location="calf", leg_swollen_one_side=YES, onset="sudden"))[0]["prediction"]
+    strain = next(one for one in swollen if one["outcome"]["text"] == "calf strain")
+    assert "For: “Question about onset?”: sudden." in strain["rationale"]
+    assert "Against: “Question about leg swollen one side?”: Yes." in strain["rationale"]
+    evidence = [one for one in strain["extension"] if one["url"] == EXT_EVIDENCE]
+    assert [(values(one, "polarity"), values(one, "likelihoodRatio")) for one in evidence] == [
+        (["for"], [3.0]),
+        (["against"], [0.4]),
+    ]
+
+
+def test_a_condition_carries_only_codes_that_the_pack_gives_and_one_of_its_own() -> None:
+    thrombosis = built(patient(leg_swollen_one_side=YES))[0]["prediction"][0]
+    assert [(one["system"], one["code"]) for one in thrombosis["outcome"]["coding"]] == [
+        ("https://sural.example/fhir/CodeSystem/condition", "thrombosis"),
+        ("http://snomed.info/sct", "404223003"),
+    ]
+
+
+def test_the_reader_is_told_which_missing_answer_would_change_most() -> None:
+    notes = [note["text"] for note in built(patient(chest_pain=NOT_SURE))[0]["note"]]
+    assert any("could make this more urgent: “Question about chest pain?” Yes: Emergency" in note for note in notes)
+
+
+@pytest.mark.requirement("SR-19")
 def test_the_machine_readable_result_names_lines_answers_and_citation() -> None:
     (result, *_) = extensions(built(COLD_FOOT)[0], EXT_RED_FLAG)
     assert values(result, "line") == ["RFX-02a", "RFX-02b"]
@@ -133,6 +165,7 @@ def test_the_machine_readable_result_names_lines_answers_and_citation() -> None:
     ]
 
 
+@pytest.mark.requirement("SR-19", "SR-03")
 def test_what_did_not_fire_is_listed_and_what_is_open_names_the_missing_answers() -> None:
     assessment = built(patient(foot_cold_pale_blue=NOT_SURE, onset="sudden"))[0]
     assert "RFX-01" in extensions(assessment, EXT_NOT_FIRED)[0]["valueString"].split()
@@ -158,6 +191,7 @@ def test_data_quality_is_said_in_code_and_in_words() -> None:
     assert any("contradict each other" in note["text"] for note in assessment["note"])
 
 
+@pytest.mark.requirement("SR-15", "REQ-26")
 def test_every_output_carries_the_limits_the_time_of_the_answers_and_a_safety_net() -> None:
     for findings in PEOPLE.values():
         notes = [note["text"] for note in built(findings)[0]["note"]]
@@ -166,6 +200,7 @@ def test_every_output_carries_the_limits_the_time_of_the_answers_and_a_safety_ne
         assert notes[-1]
 
 
+@pytest.mark.requirement("SR-17")
 def test_nothing_that_a_carer_may_read_mentions_a_line_for_clinicians_only() -> None:
     assessment, issue, *_ = built(UNCLEAR_STORY)
     readable = json.dumps([assessment[name] for name in ("text", "note", "mitigation")])
@@ -177,6 +212,7 @@ def test_nothing_that_a_carer_may_read_mentions_a_line_for_clinicians_only() -> 
     assert values(result, "clinicianOnly") == [True]
 
 
+@pytest.mark.requirement("SR-17")
 def test_an_undecided_line_for_clinicians_only_is_not_mentioned_either() -> None:
     assessment = built(patient(age_years=2))[0]
     readable = json.dumps([assessment[name] for name in ("text", "note", "mitigation")])
@@ -207,6 +243,7 @@ def test_a_flag_keeps_the_id_of_its_issue_when_the_response_is_assessed_again() 
     assert built(COLD_FOOT)[1]["id"] != built(patient(chest_pain=YES))[1]["id"]
 
 
+@pytest.mark.requirement("SR-19")
 def test_the_provenance_names_answers_and_rules_by_their_hash_and_what_it_replaces() -> None:
     provenance = built(COLD_FOOT)[-1]
     assert [one["reference"].split("/")[0] for one in provenance["target"]] == [
@@ -232,11 +269,13 @@ def test_long_answers_are_shortened_wherever_they_are_shown() -> None:
     assert len(text) < 30_000
 
 
+@pytest.mark.requirement("SR-11")
 def test_no_output_ever_says_that_something_is_excluded() -> None:
     for findings in PEOPLE.values():
         assert "not dvt" not in json.dumps(built(findings)).casefold()
 
 
+@pytest.mark.requirement("SR-20")
 def test_the_same_answers_give_the_same_bytes() -> None:
     assert orjson.dumps(built(COLD_FOOT)) == orjson.dumps(built(COLD_FOOT))
 
@@ -249,6 +288,7 @@ def test_page_1_alone_without_a_danger_sign_is_preliminary_and_has_no_dispositio
     assert assessment["mitigation"] == "No urgency yet: only the first page was answered."
 
 
+@pytest.mark.requirement("REQ-07")
 @pytest.mark.parametrize("reason", ["no-pack", "unreadable"])
 def test_what_cannot_be_assessed_is_read_by_a_human_the_same_day(reason: str) -> None:
     bare = Basis.of({"id": "qr-1"}, version=1, sha256="00" * 32)
@@ -262,6 +302,7 @@ def test_what_cannot_be_assessed_is_read_by_a_human_the_same_day(reason: str) ->
         assert validate_with_fhir_resources(resource) == []
 
 
+@pytest.mark.requirement("SR-21")
 def test_a_withdrawn_assessment_keeps_everything_but_its_status_and_version() -> None:
     before = built(COLD_FOOT)[0]
     run = Run(RUN.assessment_id, version=3, at=RUN.at, status=Status.ENTERED_IN_ERROR)
@@ -295,6 +336,7 @@ def test_of_a_senders_references_only_what_names_the_target_is_taken_over() -> N
     assert (basis.based_on, basis.authored) == (None, None)
 
 
+@pytest.mark.requirement("REQ-07")
 @pytest.mark.parametrize("odd", [7, "x", [], {}, {"reference": 7}, {"identifier": [1]}, {"extension": 2**80}])
 def test_a_response_of_any_shape_can_be_called_not_assessable(odd: object) -> None:
     response = {"id": "qr-1", "subject": odd, "encounter": odd, "basedOn": odd, "authored": odd}

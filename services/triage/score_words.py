@@ -1,0 +1,66 @@
+"""Scores in words: which are worth reading for this patient, what they say, and what keeps them open.
+
+A score that red flags use is always said. Another one is said when it is known to apply and somebody knows its items:
+an examination where it takes one, a clinician where it is for clinicians only. Everything else stands in the coded
+result alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from services.triage.engine.criteria import names_in
+from services.triage.engine.model import Presence, Respondent, ScoreDefinition
+from services.triage.engine.pack import Pack
+from services.triage.engine.results import ScoreResult
+from services.triage.words import Words
+
+
+def scores_in_words(words: Words) -> Iterator[str]:
+    """One paragraph per score that is worth reading."""
+    for score in words.assessment.scores:
+        if score.minimum is not None and _is_said(words, score):
+            yield " ".join(_score(words, score))
+
+
+def _is_said(words: Words, score: ScoreResult) -> bool:
+    definition = score.definition
+    if definition.coded_only:
+        return False
+    if is_used(words.pack, definition):
+        return True
+    by_clinician = words.assessment.findings.respondent is Respondent.CLINICIAN
+    return score.applies is Presence.PRESENT and score.examined and (by_clinician or not definition.clinician_only)
+
+
+def _score(words: Words, score: ScoreResult) -> Iterator[str]:
+    definition = score.definition
+    yield words.text(
+        "score",
+        title=definition.title,
+        minimum=str(score.minimum),
+        maximum=str(score.maximum),
+        known=str(score.known_points),
+    )
+    if score.score_class is not None:
+        yield words.text(score.score_class.text)
+    elif score.reached is not None:
+        yield words.text("score.reached", text=words.text(score.reached.text))
+    for text in score.exclusions:
+        yield words.text(text)
+    if score.score_class is None and score.reached is None and not score.exclusions:
+        open_text = definition.indeterminate
+        yield words.text(open_text) if open_text else words.text("score.indeterminate", title=definition.title)
+    if score.unknown_items:
+        labels = [item.label for item in definition.items if item.id in score.unknown_items]
+        yield words.text("score.unknown_items", items=words.joined(labels))
+    if score.unchecked:
+        yield words.text("score.unchecked", texts=words.joined(words.text(text) for text in score.unchecked))
+
+
+def is_used(pack: Pack, score: ScoreDefinition) -> bool:
+    """True when some rule uses the points of this score."""
+    rules = [line.when for flag in pack.content.flags for line in flag.lines]
+    rules += [derived.when for derived in pack.content.derived]
+    fact = score.known_points_fact
+    return fact is not None and any(fact in names_in(when) for when in rules)
