@@ -15,6 +15,8 @@ from typing import Any
 
 from services.triage import store
 from services.triage.basis import Basis, Resource, Run, Status, assessment_id
+from services.triage.earlier import Remembered, answered_by_clinician, kept_floor, patient_key
+from services.triage.engine import model
 from services.triage.engine.assess import evaluate
 from services.triage.engine.pack import Pack
 from services.triage.engine.results import Scope
@@ -23,6 +25,7 @@ from services.triage.forms import Forms
 from services.triage.knowledge.loader import load_not_assessable_texts, load_packs
 from services.triage.risk_assessment import build_resources, not_assessable
 from services.triage.settings import TriageSettings
+from services.triage.wording import wording_floor
 from shared import jobs
 from shared.events import Ref
 from shared.fhir.client import FhirClient, NeighbourFault, NeighbourUnavailable
@@ -60,6 +63,7 @@ class Evaluated:
     pack_sha256: str
     urgency: Urgency | None
     resources: Sequence[Resource]
+    remembered: Remembered
     needs_review: bool = False
 
 
@@ -197,15 +201,17 @@ class Assessor:
         ref = claimed.ref
         form = None if claimed.exhausted else self.forms.get(str(response.get("questionnaire", "")))
         pack = self.packs.get(form.canonical) if form is not None else None
-        held_id = assessment_id(ref.tenant, ref.id, pack.head.name if pack else NO_PACK)
+        basis = Basis.of(response, version=ref.version, sha256=content_sha256(response))
+        name = pack.head.name if pack else NO_PACK
+        held_id = assessment_id(ref.tenant, ref.id, name)
         with self.pool.connection() as connection:
             held = store.current(connection, ref.tenant, [held_id]).get(held_id)
             if held is not None and held.response_version >= ref.version:
                 jobs.finish(connection, claimed)
                 return
-        basis = Basis.of(response, version=ref.version, sha256=content_sha256(response))
+            earlier = store.earlier_urgency(connection, ref, patient=patient_key(basis.subject), pack=name)
         if form is not None and pack is not None:
-            described = prepared(response, self._reader(form, pack), pack, basis=basis)
+            described = prepared(response, self._reader(form, pack), pack, basis=basis, earlier=earlier)
         else:
             described = self._not_assessable(basis, reason="unreadable" if claimed.exhausted else "no-pack")
         version = held.version_id + 1 if held else 1
@@ -216,7 +222,8 @@ class Assessor:
 
         def describe(run: Run) -> Evaluated:
             resources = not_assessable(self.texts, basis=basis, run=run, reason=reason)
-            return Evaluated(NO_PACK, "0", "", Urgency.SAME_DAY, resources)
+            remembered = Remembered(patient_key(basis.subject), model.Urgency.SAME_DAY)
+            return Evaluated(NO_PACK, "0", "", Urgency.SAME_DAY, resources, remembered)
 
         return describe
 
@@ -245,6 +252,7 @@ class Assessor:
                 needs_review=evaluated.needs_review,
                 assessed_at=run.at,
                 resources=evaluated.resources,
+                remembered=evaluated.remembered,
             )
             written = store.commit(connection, outcome)
         log.info(
@@ -260,9 +268,20 @@ def evaluate_response(
     return prepared(response, reader, pack, basis=basis)(run)
 
 
-def prepared(response: Mapping[str, Any], reader: FactReader, pack: Pack, *, basis: Basis) -> Describe:
-    """The evaluation, done; what is left is to write it down for a run, which takes milliseconds."""
-    assessment = evaluate(pack, reader.read(response).findings, scope=scope_of(response))
+def prepared(
+    response: Mapping[str, Any], reader: FactReader, pack: Pack, *, basis: Basis, earlier: Urgency | None = None
+) -> Describe:
+    """The evaluation, done; what is left is to write it down for a run, which takes milliseconds.
+
+    `earlier`: the most urgent assessment of the same patient within 24 hours, which is kept up (`earlier.py`).
+    """
+    findings, scope = reader.read(response).findings, scope_of(response)
+    wording = wording_floor(reader.form, response, pack.head.language)
+    floors = () if wording is None else (wording,)
+    assessment = own = evaluate(pack, findings, scope=scope, floors=floors)
+    kept = kept_floor(own, None if earlier is None else model.Urgency(earlier))
+    if kept is not None:
+        assessment = evaluate(pack, findings, scope=scope, floors=(*floors, kept))
 
     def describe(run: Run) -> Evaluated:
         withdrawn = run.status is Status.ENTERED_IN_ERROR
@@ -273,6 +292,12 @@ def prepared(response: Mapping[str, Any], reader: FactReader, pack: Pack, *, bas
             pack_sha256=pack.head.sha256,
             urgency=urgency,
             resources=build_resources(assessment, pack, basis=basis, run=run),
+            remembered=Remembered(
+                patient=patient_key(basis.subject),
+                urgency=None if withdrawn else own.urgency,
+                withdrawn=withdrawn,
+                by_clinician=answered_by_clinician(own),
+            ),
             needs_review=assessment.needs_review and not withdrawn,
         )
 

@@ -89,6 +89,11 @@ class FactReader:
         self._facts = tuple((fact, index.items.get(fact.link_id)) for fact in facts)
         self._not_given: dict[tuple[str, Enablement], Finding] = {}
 
+    @property
+    def form(self) -> QuestionnaireIndex:
+        """The Questionnaire whose responses it reads."""
+        return self._index
+
     def read(self, response: Mapping[str, Any]) -> Reading:
         """The findings together with where each came from and what is doubtful about it.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,12 @@ from uuid import UUID
 import orjson
 
 from services.triage.basis import Run, Status
+from services.triage.earlier import WINDOW_H, Remembered
 from services.triage.risk_assessment import withdrawn
 from shared import outbox
 from shared.events import NOTIFY_ROUTINE, NOTIFY_URGENT, Ref
 from shared.fhir import resources
+from shared.fhir.canonicals import Canonical
 from shared.fhir.codes import REVIEW_TAG, SID_RESPONSE, Urgency
 from shared.fhir.resources import NewVersion
 from shared.fhir.search import MAX_COUNT, Search, Token
@@ -47,6 +49,7 @@ class Outcome:
     needs_review: bool
     assessed_at: datetime
     resources: Sequence[Mapping[str, Any]]
+    remembered: Remembered = field(default_factory=Remembered)
 
     @property
     def tag(self) -> str | None:
@@ -60,6 +63,22 @@ def current(connection: DictConnection, tenant: UUID, assessment_ids: Sequence[s
     """The current assessments among these ids."""
     rows = connection.execute(QUERIES["current"], {"tenant": tenant, "ids": list(assessment_ids)}).fetchall()
     return {row["id"]: Held(row["version_id"], row["response_version"], row["pack_version"]) for row in rows}
+
+
+def earlier_urgency(connection: DictConnection, response: Ref, *, patient: str | None, pack: str) -> Urgency | None:
+    """The most urgent evaluation of this patient, or of this response, with this pack in the last 24 hours.
+
+    A response that was entered in error does not count, nor what came before a clinician's own answers.
+    """
+    parameters = {
+        "tenant": response.tenant,
+        "response_id": response.id,
+        "subject": patient,
+        "pack": pack,
+        "hours": WINDOW_H,
+    }
+    rows = connection.execute(QUERIES["earlier"], parameters).fetchall()
+    return min((Urgency(row["urgency"]) for row in rows), key=lambda urgency: urgency.rank, default=None)
 
 
 def commit(connection: DictConnection, outcome: Outcome) -> bool:
@@ -88,7 +107,16 @@ def commit(connection: DictConnection, outcome: Outcome) -> bool:
     )
     if superseded.rowcount == 0:
         return False
-    connection.execute(QUERIES["note_run"], run)
+    connection.execute(
+        QUERIES["note_run"],
+        run
+        | {
+            "subject": outcome.remembered.patient,
+            "urgency": outcome.remembered.urgency,
+            "withdrawn": outcome.remembered.withdrawn,
+            "by_clinician": outcome.remembered.by_clinician,
+        },
+    )
     _cancel_stale_issues(connection, outcome)
     resources.save(connection, tenant, [_new_version(resource, outcome) for resource in outcome.resources])
     if outcome.tag in (Urgency.EMERGENCY, Urgency.SAME_DAY, REVIEW_TAG):
@@ -134,6 +162,28 @@ def subject_key(subject: Mapping[str, Any]) -> str | None:
         return str(subject["reference"])
     identifier = subject.get("identifier", {})
     return f"{identifier.get('system', '')}|{identifier['value']}" if "value" in identifier else None
+
+
+def name_canonical(connection: DictConnection, tenant: UUID, resource_type: str, canonical: Canonical) -> None:
+    """Note what names a published resource. Whoever publishes the same one meanwhile waits for this transaction."""
+    connection.execute(
+        QUERIES["name_canonical"],
+        {
+            "tenant": tenant,
+            "type": resource_type,
+            "id": canonical.id,
+            "url": canonical.url,
+            "version": canonical.version,
+            "name": canonical.name,
+            "title": canonical.title,
+        },
+    )
+
+
+def canonicals(connection: DictConnection, tenant: UUID, resource_type: str) -> list[Canonical]:
+    """What names the published resources of a type."""
+    rows = connection.execute(QUERIES["canonicals"], {"tenant": tenant, "type": resource_type}).fetchall()
+    return [Canonical(row["id"], row["url"], row["version"], row["name"], row["title"]) for row in rows]
 
 
 def read_cursor(connection: DictConnection, source: str) -> datetime | None:

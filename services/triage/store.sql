@@ -16,8 +16,34 @@ SET response_version = excluded.response_version, pack_version = excluded.pack_v
 WHERE held.response_version < excluded.response_version AND held.version_id = excluded.version_id - 1
 
 -- name: note_run
-INSERT INTO assessment_run (tenant_id, response_id, response_version, pack, pack_version)
-VALUES (%(tenant)s, %(response_id)s, %(response_version)s, %(pack)s, %(pack_version)s)
+INSERT INTO assessment_run (tenant_id, response_id, response_version, pack, pack_version, subject, urgency, withdrawn,
+                            by_clinician)
+VALUES (%(tenant)s, %(response_id)s, %(response_version)s, %(pack)s, %(pack_version)s, %(subject)s, %(urgency)s,
+        %(withdrawn)s, %(by_clinician)s)
+
+-- name: earlier
+-- Urgencies that evaluations of this patient or this response had by their own answers, from a clinician's own answers
+-- on, and without responses that were entered in error.
+WITH lately AS (
+    SELECT response_id, response_version, urgency, withdrawn, by_clinician, ran_at FROM assessment_run
+    WHERE tenant_id = %(tenant)s AND pack = %(pack)s AND ran_at > now() - make_interval(hours => %(hours)s)
+      AND (response_id = %(response_id)s OR subject = %(subject)s))
+SELECT DISTINCT urgency FROM lately
+WHERE urgency IS NOT NULL
+  AND ran_at >= coalesce((SELECT max(ran_at) FROM lately WHERE by_clinician AND NOT withdrawn), '-infinity')
+  AND NOT EXISTS (
+      SELECT FROM lately AS later
+      WHERE later.response_id = lately.response_id AND later.withdrawn
+        AND later.response_version > lately.response_version)
+
+-- name: name_canonical
+INSERT INTO canonical (tenant_id, type, id, url, version, name, title)
+VALUES (%(tenant)s, %(type)s, %(id)s, %(url)s, %(version)s, %(name)s, %(title)s)
+ON CONFLICT (tenant_id, type, id) DO UPDATE
+SET url = excluded.url, version = excluded.version, name = excluded.name, title = excluded.title
+
+-- name: canonicals
+SELECT id, url, version, name, title FROM canonical WHERE tenant_id = %(tenant)s AND type = %(type)s ORDER BY id
 
 -- name: count_repair
 INSERT INTO repair (kind, number) VALUES (%(kind)s, %(number)s)

@@ -1,0 +1,48 @@
+"""SR-22: answers to words that nobody has validated never lead to self-care.
+
+A Questionnaire is written in one language, and its wording is reviewed in that language only. A response that was
+filled in another one, or whose items carry other words than the Questionnaire's, still gets every red flag; but its
+answers may not mean what they seem to mean, so the least urgency is an ordinary appointment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from services.triage.engine.model import Urgency
+from services.triage.engine.results import AppliedFloor, FloorKind
+from shared.fhir.questionnaire import QuestionnaireIndex
+
+
+def wording_floor(form: QuestionnaireIndex, response: Mapping[str, Any], language: str) -> AppliedFloor | None:
+    """The floor for wording that was not validated; None where the response shows none. `language`: the validated one.
+
+    A response without a language and without item texts says nothing about it and is taken to be in the
+    Questionnaire's own words.
+    """
+    if not (_in_another_language(response, language) or _in_other_words(form, response)):
+        return None
+    return AppliedFloor(id="SR-22", kind=FloorKind.RULE, urgency=Urgency.ROUTINE, text="floor.wording", facts=())
+
+
+def _in_another_language(response: Mapping[str, Any], language: str) -> bool:
+    """Compares what comes before the first hyphen: en-GB is English."""
+    stated = response.get("language")
+    return isinstance(stated, str) and stated.partition("-")[0].casefold() != language.partition("-")[0].casefold()
+
+
+def _in_other_words(form: QuestionnaireIndex, response: Mapping[str, Any]) -> bool:
+    pending = [response]
+    while pending:
+        holder = pending.pop()
+        for item in _objects(holder.get("item")):
+            published = form.items.get(str(item.get("linkId")))
+            if published is not None and item.get("text", published.text) != published.text:
+                return True
+            pending += [item, *_objects(item.get("answer"))]
+    return False
+
+
+def _objects(value: Any) -> list[Mapping[str, Any]]:
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
