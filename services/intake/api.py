@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from services.intake.catalogue import Catalogue
 from services.intake.receive import Received, receive
-from services.intake.store import Published
 from shared.fhir import identity
+from shared.fhir.canonicals import Canonical
 from shared.fhir.capability import ResourceCapability
 from shared.fhir.codes import SID_RESPONSE
 from shared.fhir.http import (
@@ -22,7 +22,6 @@ from shared.fhir.http import (
     refuse,
     version_headers,
 )
-from shared.fhir.search import Search, parse_search
 from shared.problems import Category, Problem, Severity
 
 RESPONSE = ResourceCapability(
@@ -68,13 +67,8 @@ def routes(api: ResourceApi, catalogue: Catalogue, *, stored: Callable[[], None]
 
     @router.get("/Questionnaire")
     def search_questionnaires(request: Request) -> Response:
-        pairs = request.query_params.multi_items()
-        canonical = [(name, value) for name, value in pairs if name in ("url", "version")]
-        others = [pair for pair in pairs if pair not in canonical]
-        ids = tuple(entry.id for entry in catalogue.entries() if _answers(entry, canonical))
-        strict = "handling=strict" in request.headers.get("prefer", "").replace(" ", "")
-        search: Search = parse_search(QUESTIONNAIRE.type, others, allowed={"status"}, strict=strict)
-        return api.answer_search(search.narrowed(ids, used=canonical))
+        published = [Canonical(entry.id, entry.url, entry.version) for entry in catalogue.entries()]
+        return api.search(request, QUESTIONNAIRE.type, QUESTIONNAIRE.search, published)
 
     @router.get("/Questionnaire/{resource_id}")
     def read_questionnaire(request: Request, resource_id: str) -> Response:
@@ -85,15 +79,6 @@ def routes(api: ResourceApi, catalogue: Catalogue, *, stored: Callable[[], None]
         return api.vread(QUESTIONNAIRE.type, resource_id, version_id)
 
     return router
-
-
-def _answers(entry: Published, canonical: list[tuple[str, str]]) -> bool:
-    """url may hold `url|version`, as in R4 search of canonicals."""
-    wanted = [(name, value.partition("|")) for name, value in canonical]
-    return all(
-        (entry.url == value[0] and value[2] in ("", entry.version)) if name == "url" else entry.version == value[0]
-        for name, value in wanted
-    )
 
 
 def if_none_exist(header: str | None) -> tuple[str, str] | None:

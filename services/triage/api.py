@@ -1,10 +1,14 @@
-"""FHIR routes of triage: RiskAssessment, DetectedIssue, Provenance, Device. All of them are read only."""
+"""FHIR routes of triage: its results, the Device that made them, and its knowledge. All of them are read only."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from services.triage import store
+from shared.fhir.canonicals import PARAMETERS, Canonical
 from shared.fhir.capability import ResourceCapability
 from shared.fhir.http import ResourceApi
 
@@ -16,6 +20,8 @@ CAPABILITIES = (
     ResourceCapability("DetectedIssue", _READ, search=_OF_A_PATIENT),
     ResourceCapability("Provenance", _READ, search=_OF_A_PATIENT),
     ResourceCapability("Device", _READ),
+    ResourceCapability("Library", _READ, search=PARAMETERS | {"status"}),
+    ResourceCapability("PlanDefinition", _READ, search=PARAMETERS | {"status"}),
 )
 
 
@@ -29,7 +35,7 @@ def routes(api: ResourceApi) -> APIRouter:
 
 def _add(router: APIRouter, api: ResourceApi, capability: ResourceCapability) -> None:
     def search(request: Request) -> Response:
-        return api.search(request, capability.type, capability.search)
+        return api.search(request, capability.type, capability.search, _published(api, capability))
 
     def read(request: Request, resource_id: str) -> Response:
         return api.read(request, capability.type, resource_id)
@@ -40,3 +46,10 @@ def _add(router: APIRouter, api: ResourceApi, capability: ResourceCapability) ->
     router.add_api_route(f"/{capability.type}", search, methods=["GET"])
     router.add_api_route(f"/{capability.type}/{{resource_id}}", read, methods=["GET"])
     router.add_api_route(f"/{capability.type}/{{resource_id}}/_history/{{version_id}}", vread, methods=["GET"])
+
+
+def _published(api: ResourceApi, capability: ResourceCapability) -> Sequence[Canonical]:
+    if not capability.search >= PARAMETERS:
+        return ()
+    with api.pool.connection() as connection:
+        return store.canonicals(connection, api.tenant, capability.type)

@@ -20,6 +20,8 @@ PARAMETER_TYPES = {
     "status": "token",
     "url": "uri",
     "version": "token",
+    "name": "string",
+    "title": "string",
 }
 
 

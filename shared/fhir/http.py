@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from shared.fhir import identity, resources
+from shared.fhir.canonicals import Canonical, answering, apart
 from shared.fhir.outcome import operation_outcome
 from shared.fhir.resources import Stored
 from shared.fhir.search import RESOURCE_ID, Search, next_page, parse_search
@@ -284,14 +285,15 @@ class ResourceApi:
             _not_found(resource_type, f"{resource_id}/_history/{version_id}")
         return FhirResponse(self.present(stored), headers=version_headers(stored))
 
-    def search(self, request: Request, resource_type: str, allowed: frozenset[str]) -> Response:
-        """A searchset Bundle with self and next links."""
+    def search(
+        self, request: Request, resource_type: str, allowed: frozenset[str], published: Sequence[Canonical] = ()
+    ) -> Response:
+        """A searchset Bundle with self and next links. `published`: all canonical resources of the type."""
         strict = "handling=strict" in request.headers.get("prefer", "").replace(" ", "")
-        search = parse_search(resource_type, request.query_params.multi_items(), allowed=allowed, strict=strict)
-        return self.answer_search(search)
-
-    def answer_search(self, search: Search) -> Response:
-        """The page of a search that is parsed already."""
+        naming, others = apart(request.query_params.multi_items(), allowed)
+        search = parse_search(resource_type, others, allowed=allowed, strict=strict)
+        if naming:
+            search = search.narrowed(answering(published, naming), used=naming)
         with self.pool.connection() as connection:
             found, more = resources.find(connection, self.tenant, search)
         return FhirResponse(self.bundle(search, found, more))

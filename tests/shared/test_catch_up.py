@@ -55,6 +55,7 @@ def pool(database: Database) -> Iterator[Pool]:
         yield pool
 
 
+@pytest.mark.requirement("REQ-23")
 def test_an_assessment_from_the_future_hides_no_later_one(triage: OtherTriage, client: FhirClient, pool: Pool) -> None:
     triage.changed["ahead"] = datetime.now(UTC) + timedelta(hours=1)
     assert catch_up(pool, client) == 1
@@ -64,6 +65,7 @@ def test_an_assessment_from_the_future_hides_no_later_one(triage: OtherTriage, c
     assert catch_up(pool, client) == 1
 
 
+@pytest.mark.requirement("REQ-23")
 def test_once_a_minute_the_look_goes_back_a_day(triage: OtherTriage, client: FhirClient, pool: Pool) -> None:
     triage.changed["seen"] = datetime.now(UTC)
     assert catch_up(pool, client) == 1

@@ -265,6 +265,7 @@ def test_a_gate_that_is_ruled_out_does_not_rule_out_what_waits_for_its_no() -> N
     assert (view.state("if_not_b"), view.state("unless_b"), view.state("b_left_out")) == (OPEN, OPEN, ON)
 
 
+@pytest.mark.requirement("REQ-17")
 def test_a_gate_hidden_as_unknown_leaves_everything_behind_it_unknown() -> None:
     view = enablement(CHAIN, response(answered("a", "ASKU")))
 
@@ -431,6 +432,7 @@ def battery(answers: dict[str, str | None]) -> Json:
     return response(*top, *([inside("g", *deep)] if deep else []))
 
 
+@pytest.mark.requirement("REQ-17", "SR-03")
 @given(ANSWERS, st.sampled_from("abcdef"))
 def test_forgetting_the_answer_to_a_question_that_was_asked_rules_nothing_out(
     answers: dict[str, str | None], forgotten: str

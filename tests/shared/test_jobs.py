@@ -77,6 +77,7 @@ def test_twenty_workers_at_once_share_the_jobs_without_overlap(connection: DictC
     assert len(taken) == len(set(taken)) == 97
 
 
+@pytest.mark.requirement("REQ-05")
 def test_a_job_of_a_dead_worker_is_claimed_again_and_the_crash_is_counted(connection: DictConnection) -> None:
     jobs.add(connection, KIND, [REF])
     jobs.claim(connection, KIND)
@@ -88,6 +89,7 @@ def test_a_job_of_a_dead_worker_is_claimed_again_and_the_crash_is_counted(connec
     assert not again.exhausted
 
 
+@pytest.mark.requirement("REQ-07")
 def test_a_job_that_kills_its_worker_three_times_is_set_aside(connection: DictConnection) -> None:
     jobs.add(connection, KIND, [REF])
     for _ in range(3):
@@ -169,6 +171,7 @@ def test_a_job_that_failed_before_is_claimed_alone_so_that_it_harms_no_other(con
     assert len(jobs.claim(connection, KIND)) == 2
 
 
+@pytest.mark.requirement("REQ-06")
 def test_a_worker_that_lost_its_lease_can_no_longer_finish(connection: DictConnection) -> None:
     jobs.add(connection, KIND, [REF])
     [lost] = jobs.claim(connection, KIND)
@@ -221,6 +224,7 @@ def test_draining_works_off_everything_that_is_due(connection: DictConnection, p
     assert len(set(seen)) == 120
 
 
+@pytest.mark.requirement("REQ-10")
 def test_work_that_fails_again_and_again_does_not_hold_up_fresh_work(connection: DictConnection, pool: Pool) -> None:
     jobs.add(connection, KIND, [Ref(f"broken-{number}", 1) for number in range(30)])
     for claim in jobs.claim(connection, KIND):
@@ -264,6 +268,7 @@ def test_a_call_that_has_worked_long_enough_leaves_the_rest_to_the_next(connecti
     assert jobs.drain(pool, KIND, lambda _claims: None, within_s=0) == jobs.BATCH
 
 
+@pytest.mark.requirement("REQ-05")
 def test_a_job_that_hangs_is_let_go(connection: DictConnection, pool: Pool) -> None:
     jobs.add(connection, KIND, [REF])
     claims = jobs.claim(connection, KIND)

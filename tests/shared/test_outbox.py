@@ -55,6 +55,7 @@ def test_a_message_holds_at_most_a_few_hundred_references(connection: DictConnec
     assert sizes == [MAX_REFS, 17]
 
 
+@pytest.mark.requirement("REQ-08")
 def test_rows_stay_when_the_broker_is_away(connection: DictConnection) -> None:
     outbox.add(connection, "triage", [Ref("a", 1)])
 
@@ -137,6 +138,7 @@ def running(loop: Callable[[threading.Event], None]) -> Iterator[threading.Threa
         thread.join(timeout=15)
 
 
+@pytest.mark.requirement("REQ-10")
 def test_a_row_for_an_unknown_queue_stays_and_holds_up_nothing(connection: DictConnection, database: Database) -> None:
     outbox.add(connection, "notify.some_new_queue", [Ref("odd", 1)])
     outbox.add(connection, "triage", [Ref("a", 1)])

@@ -58,6 +58,7 @@ def test_a_sound_response_comes_back_with_its_bytes_and_its_content() -> None:
     assert parsed.resource == {"resourceType": "QuestionnaireResponse", "status": "completed"}
 
 
+@pytest.mark.requirement("REQ-02")
 @pytest.mark.parametrize("digits", ["36.60", "1e2", "1.0", "0.1", "-0.50", "1E-5", "12345678901234567890.123456789"])
 def test_a_decimal_keeps_the_digits_that_were_sent(digits: str) -> None:
     parsed = parse_resource(answer(f'"valueDecimal": {digits}'), resource_type="QuestionnaireResponse")
@@ -79,6 +80,7 @@ def test_white_space_around_colons_and_strings_that_look_like_names_are_harmless
     assert parsed.resource["item"] == [{"linkId": "::", "text": ': ": a":b'}]
 
 
+@pytest.mark.requirement("REQ-02")
 @pytest.mark.parametrize(
     ("body", "code"),
     [
@@ -207,6 +209,7 @@ def test_a_repeated_name_that_is_no_element_name_is_not_echoed() -> None:
     assert problem.code == "duplicate-key"
 
 
+@pytest.mark.requirement("REQ-02")
 @pytest.mark.parametrize(
     "body",
     [
@@ -269,6 +272,7 @@ def outcome_of(body: bytes) -> Parsed | list[Problem]:
         return list(error.problems)
 
 
+@pytest.mark.requirement("REQ-02")
 @given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace")))
 def test_any_bytes_are_parsed_or_refused_with_problems(body: bytes) -> None:
     assert outcome_of(body)

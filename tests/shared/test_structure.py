@@ -38,6 +38,7 @@ def found(resource_type: str, elements: dict[str, Any]) -> list[tuple[str, str |
     return [(problem.code, (problem.expression or "").removeprefix(f"{resource_type}.")) for problem in problems]
 
 
+@pytest.mark.requirement("REQ-02")
 @pytest.mark.parametrize(("code", "place", "resource_type", "elements"), SAMPLES["broken"])
 def test_a_broken_rule_is_the_one_problem_and_is_placed(
     code: str, place: str, resource_type: str, elements: dict[str, Any]
@@ -162,6 +163,7 @@ def test_required_bindings_are_those_of_the_specification(resource_type: str, el
     assert {code for listed in bound.values() for code in listed} == set(codes.split())
 
 
+@pytest.mark.requirement("REQ-02")
 @given(st.sampled_from(SOUND), st.randoms(use_true_random=False))
 def test_one_broken_member_anywhere_is_noticed(sample: tuple[str, dict[str, Any]], random: Any) -> None:
     resource = json.loads(json.dumps(build(*sample), default=float))
