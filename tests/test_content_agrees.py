@@ -94,6 +94,9 @@ def criteria() -> Iterator[Criterion]:
     yield from (item.when for score in content.scores for item in score.items)
     yield from (contradiction.when for contradiction in content.safety.contradictions)
     yield from (floor.when for floor in content.safety.floors)
+    yield from (finding.when for condition in content.conditions for finding in condition.findings)
+    yield from (one.when for one in content.advice if one.when is not None)
+    yield from (caution for one in content.advice for caution in one.unless)
 
 
 def comparisons(criterion: Criterion) -> Iterator[Compare]:
@@ -137,6 +140,7 @@ def test_the_pack_is_for_this_version_of_the_questionnaire() -> None:
     assert pack().head.questionnaires == (index().canonical,)
 
 
+@pytest.mark.requirement("REQ-16")
 def test_every_fact_is_read_from_a_question_of_a_fitting_type() -> None:
     wrong = [
         fact.name
@@ -151,6 +155,7 @@ def test_every_question_is_read_by_a_fact() -> None:
     assert {item.link_id for item in questions()} == {fact.link_id for fact in pack().content.facts}
 
 
+@pytest.mark.requirement("REQ-16")
 def test_the_codes_of_a_choice_are_the_options_of_its_question() -> None:
     for fact in pack().content.facts:
         if fact.kind is FactKind.CHOICE:
@@ -172,6 +177,7 @@ def test_every_name_in_a_red_flag_leads_to_a_question() -> None:
     assert all(pack().base_facts[name] for line in lines for name in names_in(line.when) if name in pack().base_facts)
 
 
+@pytest.mark.requirement("REQ-16", "SR-07")
 def test_bounds_and_units_are_those_of_the_question() -> None:
     for fact in pack().content.facts:
         if fact.kind is FactKind.QUANTITY:
@@ -197,6 +203,7 @@ def test_examination_counts_on_page_1_only_where_it_adds_to_an_answer_of_page_1(
     assert examined == {name for fact in page_1 for name in pack().base_facts[fact] if pack().facts[name].clinician}
 
 
+@pytest.mark.requirement("SR-04")
 def test_every_other_required_question_that_a_flag_uses_is_in_the_incomplete_screen_rule() -> None:
     used: set[str] = set()
     for flag in pack().content.flags:
@@ -232,9 +239,10 @@ def test_every_required_question_serves_a_rule_or_opens_a_question_that_does() -
     assert asked <= used | gates | {"respondent"}
 
 
+@pytest.mark.requirement("REQ-17")
 @pytest.mark.parametrize("link_id", RULED_OUT)
-def test_a_question_that_is_not_put_could_not_have_changed_the_result(link_id: str) -> None:
-    """Whatever else was answered: yes, no and not sure give the same urgency and the same lines."""
+def test_a_question_that_is_not_put_could_not_have_raised_or_silenced_a_flag(link_id: str) -> None:
+    """Whatever else was answered: yes, no and not sure give the same lines and floors. (They may rank differently.)"""
     random, hidden = Random(4711), 0
     while hidden < 20:
         body = a_response(_some_answers(random), patient="4711", identifier="4711")
@@ -272,7 +280,8 @@ def _some_answers(random: Random) -> Json:
 
 def _result(assessment: Assessment) -> tuple[object, ...]:
     fired = [line.line.id for flag in assessment.fired for line in flag.lines if line.verdict is Verdict.FIRED]
-    return assessment.urgency, fired, assessment.raises
+    floors = [(floor.id, floor.urgency) for floor in assessment.floors]
+    return fired, floors, [name for flag in assessment.fired for name in flag.raises]
 
 
 def test_examination_facts_are_the_questions_of_the_clinicians_group() -> None:
@@ -281,12 +290,14 @@ def test_examination_facts_are_the_questions_of_the_clinicians_group() -> None:
     assert {fact.link_id for fact in pack().content.facts if fact.clinician} == examined
 
 
+@pytest.mark.requirement("REQ-16")
 def test_only_the_positively_worded_questions_are_turned_round() -> None:
     turned = {fact.link_id: fact.name for fact in pack().content.facts if fact.negated}
 
     assert turned == POSITIVELY_WORDED
 
 
+@pytest.mark.requirement("REQ-16")
 @pytest.mark.parametrize(("link_id", "fact"), POSITIVELY_WORDED.items())
 def test_can_do_it_means_no_problem_and_cannot_means_the_problem_is_there(link_id: str, fact: str) -> None:
     assert finding(fact, **{link_id: Y}) is Presence.ABSENT
@@ -302,6 +313,7 @@ def test_a_heel_raise_that_was_never_asked_for_is_no_problem_and_no_proof_of_wei
     assert truth("cannot_walk_4_steps", **KNEE_ONLY, can_walk_4_steps=NOT_SURE) == UNKNOWN
 
 
+@pytest.mark.requirement("SR-03", "REQ-21")
 def test_examination_that_was_not_done_is_unknown_also_when_a_patient_answers() -> None:
     assert finding("thompson_positive", respondent="self") is Presence.UNKNOWN
     assert finding("pedal_pulses", respondent="self") is Missing.UNKNOWN
@@ -445,6 +457,7 @@ def test_a_new_cough_counts_only_with_calf_pain_and_a_risk_of_clots() -> None:
     assert truth("cough_with_clot_risk", **(cough | {"previous_dvt": NOT_SURE}), location="calf") == UNKNOWN
 
 
+@pytest.mark.requirement("SR-10")
 def test_page_1_is_decided_by_page_1_alone() -> None:
     denied = {fact.link_id: NO for fact in pack().content.facts if fact.screen is Screen.PAGE_1}
     follow_ups = {"foot_cold", "foot_pale", "foot_blue", "both_legs_weak", "both_legs_numb"}
@@ -490,6 +503,7 @@ def test_an_example_is_accepted_or_refused_as_expected(example: Json) -> None:
         assert errors == set()
 
 
+@pytest.mark.requirement("REQ-18")
 @pytest.mark.parametrize(
     "example", [example for example in expected_examples() if example["status"] == 201], ids=example_id
 )

@@ -143,11 +143,13 @@ def test_the_questionnaire_is_valid_fhir_and_can_be_published() -> None:
     assert resource()["status"] == "active"
 
 
+@pytest.mark.requirement("REQ-26")
 def test_it_says_that_it_is_not_cleared_for_clinical_use_and_names_the_owner_of_its_loinc_codes() -> None:
     assert "Not cleared for clinical use" in resource()["description"]
     assert "LOINC is copyright" in resource()["copyright"]
 
 
+@pytest.mark.requirement("SR-10")
 def test_emergency_questions_come_first_and_all_are_required() -> None:
     assert index().roots[0] == "page-1"
     page_1 = [item.link_id for item in questions() if "page-1" in item.path]
@@ -156,6 +158,7 @@ def test_emergency_questions_come_first_and_all_are_required() -> None:
     assert all(index().items[link_id].required for link_id in page_1)
 
 
+@pytest.mark.requirement("SR-10")
 def test_page_1_can_be_sent_alone_because_no_later_answer_decides_what_it_asks() -> None:
     gates = {gate.question for item in questions() if "page-1" in item.path for gate in item.enable_when}
 
@@ -212,6 +215,7 @@ def test_the_wording_names_its_window(link_id: str, words: str) -> None:
     assert words in (index().items[link_id].text or "")
 
 
+@pytest.mark.requirement("REQ-17")
 @pytest.mark.parametrize("link_id", ASKED_OF_EVERYBODY)
 def test_a_question_on_which_an_emergency_or_a_clot_hangs_is_asked_of_everybody(link_id: str) -> None:
     item = index().items[link_id]
@@ -243,6 +247,7 @@ def test_pregnancy_is_asked_between_10_and_55_of_everybody_not_recorded_as_male(
     assert state("pregnancy_status", first_page(age, sex)) is expected
 
 
+@pytest.mark.requirement("REQ-21")
 def test_the_examination_is_closed_for_patients_and_carers_and_open_for_clinicians() -> None:
     examination = [item.link_id for item in questions(of_clinicians=True)]
 
@@ -457,6 +462,7 @@ def test_questions_about_a_child_are_asked_up_to_17_years() -> None:
     assert state("child_walks_alone", first_page(3)) is Enablement.DISABLED
 
 
+@pytest.mark.requirement("REQ-17")
 def test_not_sure_opens_what_yes_opens() -> None:
     """A gate that opens on Yes but not on "Not sure" would turn "Not sure" into a silent No."""
     closed = []
@@ -470,6 +476,7 @@ def test_not_sure_opens_what_yes_opens() -> None:
     assert closed == []
 
 
+@pytest.mark.requirement("REQ-17")
 def test_no_gate_uses_not_equal_because_an_unanswered_gate_would_have_to_count_as_different() -> None:
     assert {gate.operator for item in index().items.values() for gate in item.enable_when} <= {
         "=", ">=", "<=", "<", "exists",
@@ -516,6 +523,7 @@ def test_nowhere_else_none_and_not_sure_exclude_other_choices() -> None:
         assert exclusive == {"none", NOT_SURE}
 
 
+@pytest.mark.requirement("SR-07")
 def test_every_number_has_bounds_and_a_unit() -> None:
     numbers = [item for item in index().items.values() if item.type in ("integer", "decimal")]
 
@@ -537,6 +545,7 @@ def test_the_bounds_of_the_numbers_that_patients_enter(link_id: str, low: int, h
     assert (item.min_value, item.max_value, item.required) == (low, high, True)
 
 
+@pytest.mark.requirement("SR-07")
 def test_a_d_dimer_cannot_be_entered_without_its_unit() -> None:
     figures = inside("clinician", inside("clinician-vital-signs", answered("ddimer", 740)))
     page_1 = first_page(50, respondent="clinician")
