@@ -10,8 +10,11 @@ from typing import Any
 
 from services.intake.conformance import check_conformance
 from services.intake.questionnaires import shipped
-from services.triage.assess_response import content_sha256, evaluate_response, status_of
+from services.triage.assess_response import content_sha256, evaluate_response, scope_of, status_of
 from services.triage.basis import Basis, Run, assessment_id
+from services.triage.engine.assess import evaluate
+from services.triage.engine.pack import Pack
+from services.triage.explanation import Explanation, explain
 from services.triage.findings import FactReader
 from services.triage.knowledge.loader import load_packs
 from shared.fhir.parse import parse_resource
@@ -22,16 +25,18 @@ from shared.problems import Category, Problem, ProblemError, Severity
 
 @dataclass(frozen=True, slots=True)
 class Triaged:
-    """One file's outcome: the resources that triage would store, RiskAssessment first, and the warnings."""
+    """One file's outcome: the resources that triage would store, RiskAssessment first, in words, and the warnings."""
 
     resources: Sequence[dict[str, Any]]
+    pack: Pack
+    explanation: Explanation
     warnings: Sequence[Problem]
 
 
 def triage_file(path: Path, *, now: datetime | None = None) -> Triaged:
     """Check the response as intake does and assess it as triage does. Raises ProblemError with every reason."""
     response = parse_resource(path.read_bytes(), resource_type="QuestionnaireResponse").resource
-    index = _form(str(response.get("questionnaire", "")))
+    index = shipped_form(str(response.get("questionnaire", "")))
     problems = check_conformance(index, response)
     if any(problem.severity in (Severity.ERROR, Severity.FATAL) for problem in problems):
         raise ProblemError(problems)
@@ -44,21 +49,15 @@ def triage_file(path: Path, *, now: datetime | None = None) -> Triaged:
         at=now or datetime.now(UTC),
         status=status_of(response, first=True),
     )
-    evaluated = evaluate_response(named, FactReader(index, pack.content.facts), pack, basis=basis, run=run)
-    return Triaged(evaluated.resources, problems)
+    reader = FactReader(index, pack.content.facts)
+    evaluated = evaluate_response(named, reader, pack, basis=basis, run=run)
+    assessment = evaluate(pack, reader.read(named).findings, scope=scope_of(named))
+    explanation = explain(pack, assessment, answered_on=basis.authored or run.instant)
+    return Triaged(evaluated.resources, pack, explanation, problems)
 
 
-def in_words(assessment: dict[str, Any]) -> list[str]:
-    """The RiskAssessment as lines for a terminal: disposition first, then why, then what is not known."""
-    lines = [assessment.get("mitigation", "")]
-    for prediction in assessment.get("prediction", []):
-        lines += ["", f"! {prediction['outcome']['text']}", f"  {prediction['rationale']}"]
-    for note in assessment.get("note", []):
-        lines += ["", note["text"]]
-    return lines
-
-
-def _form(canonical: str) -> QuestionnaireIndex:
+def shipped_form(canonical: str) -> QuestionnaireIndex:
+    """The Questionnaire of that canonical that comes with Sural. Raises ProblemError when there is none."""
     url, _, version = canonical.partition("|")
     for path in reversed(shipped()):
         index = QuestionnaireIndex.build(parse_resource(path.read_bytes(), resource_type="Questionnaire").resource)
