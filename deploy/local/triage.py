@@ -10,11 +10,10 @@ from typing import Any
 
 from services.intake.conformance import check_conformance
 from services.intake.questionnaires import shipped
-from services.triage.assess_response import content_sha256, evaluate_response, scope_of, status_of
+from services.triage.assess_response import content_sha256, evaluate_response, status_of
 from services.triage.basis import Basis, Run, assessment_id
-from services.triage.engine.assess import evaluate
 from services.triage.engine.pack import Pack
-from services.triage.explanation import Explanation, explain
+from services.triage.explanation import Explanation
 from services.triage.findings import FactReader
 from services.triage.knowledge.loader import load_packs
 from shared.fhir.parse import parse_resource
@@ -49,11 +48,9 @@ def triage_file(path: Path, *, now: datetime | None = None) -> Triaged:
         at=now or datetime.now(UTC),
         status=status_of(response, first=True),
     )
-    reader = FactReader(index, pack.content.facts)
-    evaluated = evaluate_response(named, reader, pack, basis=basis, run=run)
-    assessment = evaluate(pack, reader.read(named).findings, scope=scope_of(named))
-    explanation = explain(pack, assessment, answered_on=basis.authored or run.instant)
-    return Triaged(evaluated.resources, pack, explanation, problems)
+    evaluated = evaluate_response(named, FactReader(index, pack.content.facts), pack, basis=basis, run=run)
+    assert evaluated.explanation is not None
+    return Triaged(evaluated.resources, pack, evaluated.explanation, problems)
 
 
 def shipped_form(canonical: str) -> QuestionnaireIndex:

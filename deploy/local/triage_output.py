@@ -50,7 +50,7 @@ def in_words(triaged: Triaged) -> Iterator[str]:
         yield from _section(text(f"heading.advice.{kind.value}"), _items(sentences))
     yield from _section(text("heading.quality"), _items(words.quality))
     yield from _section(text("heading.scores"), _items(words.scores))
-    yield from _section(text("heading.notes"), _items([words.limits, words.every_output, words.safety_net]))
+    yield from _section(text("heading.notes"), _items([words.limits, words.safety_net]))
 
 
 def _predicted(predictions: Iterable[Prediction]) -> Iterator[str]:

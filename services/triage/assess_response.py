@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from services.triage import store
@@ -20,6 +21,7 @@ from services.triage.engine import model
 from services.triage.engine.assess import evaluate
 from services.triage.engine.pack import Pack
 from services.triage.engine.results import Scope
+from services.triage.explanation import Explanation, explain
 from services.triage.findings import FactReader
 from services.triage.forms import Forms
 from services.triage.knowledge.loader import load_not_assessable_texts, load_packs
@@ -56,7 +58,10 @@ class ResponseWithheld(NeighbourFault):
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """What an evaluation came to: the urgency (None: none yet) and the resources, RiskAssessment first."""
+    """What an evaluation came to: the urgency (None: none yet) and the resources, RiskAssessment first.
+
+    `explanation`: the words that the resources hold; None where nothing could be assessed.
+    """
 
     pack: str
     pack_version: str
@@ -65,10 +70,25 @@ class Evaluated:
     resources: Sequence[Resource]
     remembered: Remembered
     needs_review: bool = False
+    explanation: Explanation | None = None
 
 
 Describe = Callable[[Run], Evaluated]
 """Writes an evaluation that is done as FHIR, once its time and version are known."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """An evaluation that was made knowing an earlier urgency, and how to make it again."""
+
+    same_patient: store.SamePatient
+    earlier: Urgency | None
+    prepare: Callable[..., Describe]
+    described: Describe
+
+    def up_to_date(self, earlier: Urgency | None) -> Describe:
+        """The same, or made again when the earlier urgency has become another one in the meantime."""
+        return self.described if earlier == self.earlier else self.prepare(earlier=earlier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,18 +224,21 @@ class Assessor:
         basis = Basis.of(response, version=ref.version, sha256=content_sha256(response))
         name = pack.head.name if pack else NO_PACK
         held_id = assessment_id(ref.tenant, ref.id, name)
+        same_patient = store.SamePatient(ref, patient_key(basis.subject), name)
         with self.pool.connection() as connection:
             held = store.current(connection, ref.tenant, [held_id]).get(held_id)
             if held is not None and held.response_version >= ref.version:
                 jobs.finish(connection, claimed)
                 return
-            earlier = store.earlier_urgency(connection, ref, patient=patient_key(basis.subject), pack=name)
+            earlier = store.earlier_urgency(connection, same_patient)
         if form is not None and pack is not None:
-            described = prepared(response, self._reader(form, pack), pack, basis=basis, earlier=earlier)
+            prepare = partial(prepared, response, self._reader(form, pack), pack, basis=basis)
         else:
-            described = self._not_assessable(basis, reason="unreadable" if claimed.exhausted else "no-pack")
+            reason = "unreadable" if claimed.exhausted else "no-pack"
+            prepare = partial(_always, self._not_assessable(basis, reason=reason))
         version = held.version_id + 1 if held else 1
-        self._store(claimed, held_id, version, status_of(response, first=held is None), described)
+        kept = _Kept(same_patient, earlier, prepare, prepare(earlier=earlier))
+        self._store(claimed, held_id, version, status_of(response, first=held is None), kept)
 
     def _not_assessable(self, basis: Basis, *, reason: str) -> Describe:
         """Same-day by decision, whatever page 1 may hold: it is not known to be readable."""
@@ -232,13 +255,18 @@ class Assessor:
             self.readers[form.canonical] = FactReader(form, pack.content.facts)
         return self.readers[form.canonical]
 
-    def _store(self, claimed: Claim, held_id: str, version: int, status: Status, describe: Describe) -> None:
-        """Write everything in one transaction. The clock is read in it, so that what neighbours see as changed at a
-        time is visible soon after that time (a transaction of ours cannot stay idle for longer than ten seconds)."""
+    def _store(self, claimed: Claim, held_id: str, version: int, status: Status, kept: _Kept) -> None:
+        """Write everything in one transaction, one patient at a time: two responses of a patient see each other.
+
+        The clock is read in it, so that what neighbours see as changed at a time is visible soon after that time (a
+        transaction of ours cannot stay idle for longer than ten seconds).
+        """
         with self.pool.connection() as connection, connection.transaction():
             if not jobs.finish(connection, claimed):
                 log.warning("lease lost", extra={"response": claimed.ref.id})
                 return
+            store.lock_patient(connection, kept.same_patient)
+            describe = kept.up_to_date(store.earlier_urgency(connection, kept.same_patient))
             run = Run(held_id, version, database_now(connection), status)
             evaluated = describe(run)
             outcome = store.Outcome(
@@ -259,6 +287,12 @@ class Assessor:
             "assessed" if written else "superseded",
             extra={"assessment": run.assessment_id, "urgency": evaluated.urgency},
         )
+
+
+def _always(described: Describe, *, earlier: Urgency | None) -> Describe:
+    """The same, whatever was found earlier."""
+    del earlier
+    return described
 
 
 def evaluate_response(
@@ -283,6 +317,8 @@ def prepared(
     if kept is not None:
         assessment = evaluate(pack, findings, scope=scope, floors=(*floors, kept))
 
+    words = explain(pack, assessment)
+
     def describe(run: Run) -> Evaluated:
         withdrawn = run.status is Status.ENTERED_IN_ERROR
         urgency = Urgency(assessment.urgency) if assessment.urgency is not None and not withdrawn else None
@@ -291,7 +327,7 @@ def prepared(
             pack_version=pack.head.version,
             pack_sha256=pack.head.sha256,
             urgency=urgency,
-            resources=build_resources(assessment, pack, basis=basis, run=run),
+            resources=build_resources(assessment, pack, basis=basis, run=run, explanation=words),
             remembered=Remembered(
                 patient=patient_key(basis.subject),
                 urgency=None if withdrawn else own.urgency,
@@ -299,6 +335,7 @@ def prepared(
                 by_clinician=answered_by_clinician(own),
             ),
             needs_review=assessment.needs_review and not withdrawn,
+            explanation=words,
         )
 
     return describe

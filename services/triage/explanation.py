@@ -20,7 +20,14 @@ from dataclasses import dataclass
 from services.triage.engine.advice import AdviceKind
 from services.triage.engine.pack import Pack
 from services.triage.engine.results import Assessment, FloorKind
-from services.triage.predictions import Prediction, is_urgent, open_conditions, predictions, public
+from services.triage.predictions import (
+    Prediction,
+    is_urgent,
+    open_conditions,
+    predictions,
+    public,
+    urgency_from_conditions,
+)
 from services.triage.score_words import scores_in_words
 from services.triage.what_would_change import what_would_change
 from services.triage.words import Words
@@ -42,12 +49,11 @@ class Explanation:
     quality: tuple[str, ...]
     scores: tuple[str, ...]
     limits: str
-    every_output: str
     safety_net: str
 
 
-def explain(pack: Pack, assessment: Assessment, *, answered_on: str) -> Explanation:
-    """Put the assessment into words. `answered_on`: when the answers were given, as it is shown."""
+def explain(pack: Pack, assessment: Assessment) -> Explanation:
+    """Put the assessment into words. (The text of every output names the time of the answers: `risk_assessment.py`.)"""
     words = Words(pack, assessment)
     predicted = predictions(words)
     key = "none" if assessment.urgency is None else assessment.urgency.value
@@ -64,7 +70,6 @@ def explain(pack: Pack, assessment: Assessment, *, answered_on: str) -> Explanat
         quality=tuple(_quality(words)),
         scores=tuple(scores_in_words(words)),
         limits=pack.head.note,
-        every_output=pack.text("every_output", time=answered_on),
         safety_net=pack.text(f"safety_net.{key}"),
     )
 
@@ -84,6 +89,7 @@ def _reasons(words: Words) -> Iterator[str]:
             yield words.text(floor.text, items=items)
         elif floor.kind is FloorKind.RULE:
             yield words.text(words.worded(floor.text))
+    yield from urgency_from_conditions(words)
 
 
 def _not_excluded(words: Words) -> Iterator[str]:
@@ -102,11 +108,8 @@ def _not_excluded(words: Words) -> Iterator[str]:
         yield words.text("not_excluded", guards=result.flag.guards, answers=words.few(facts))
     if by_name:
         yield f"{in_short}: {words.joined(by_name)}."
-    unexamined = dict.fromkeys(result.flag.guards for result in open_flags if result.examination_only)
-    if unexamined:
-        yield words.text("not_examined", flags=words.joined(unexamined))
     note = words.optional("not_excluded.note")
-    if note is not None:
+    if note is not None and open_flags:
         yield note
 
 

@@ -2,7 +2,9 @@
 
 - Unanswered, "not sure", declined, unreadable or out of range: unknown.
 - Hidden because a gate was answered in a way that rules the question out: the fact is absent (a choice,
-  number or text: not applicable). That holds for the fact, also where the question is worded the other way.
+  number or text: not applicable). That holds for the fact, also where the question is worded the other way. Whether the
+  gate was a yes/no question (then the finding is denied with it) or asked for site, age or the like (then nobody said
+  anything about the finding, and it must not count against a condition) is kept in `Finding.visibility`.
 - Hidden because its gate is unanswered or "not sure": unknown.
 - Examination items are never "no" by being hidden: nobody examined.
 - Answered although hidden: the answer counts and the disagreement is reported. No given "yes" is ignored.
@@ -32,7 +34,7 @@ from services.triage.engine.model import (
     Visibility,
 )
 from shared.fhir.answer_values import Coding, Quantity, is_number, says_unknown
-from shared.fhir.codes import NO, YES
+from shared.fhir.codes import NO, YES, YES_NO_SYSTEM
 from shared.fhir.enable_when import Answer, Enablement, enablement
 from shared.fhir.questionnaire import QuestionItem, QuestionnaireIndex
 
@@ -127,9 +129,22 @@ class FactReader:
             if state is Enablement.DISABLED and not fact.clinician:
                 value = Presence.ABSENT if fact.kind is FactKind.PRESENCE else Missing.NOT_APPLICABLE
             question = item.text or "" if item is not None else ""
-            found = Finding(value, (fact.link_id,), question, visibility=_VISIBILITY[state])
+            visibility = _VISIBILITY[state]
+            if state is Enablement.DISABLED and item is not None and not fact.clinician:
+                visibility = Visibility.HIDDEN_NO if self._denied_by_its_gate(item) else Visibility.NOT_PUT
+            found = Finding(value, (fact.link_id,), question, visibility=visibility)
             self._not_given[fact.name, state] = found
         return found
+
+    def _denied_by_its_gate(self, item: QuestionItem) -> bool:
+        """True when the nearest gate of the question asks for yes or no."""
+        nearest: QuestionItem | None = item
+        while nearest is not None and not nearest.enable_when:
+            nearest = self._index.items[nearest.parent] if nearest.parent is not None else None
+        if nearest is None:
+            return False
+        gates = (self._index.items[gate.question] for gate in nearest.enable_when)
+        return any((YES_NO_SYSTEM, YES) in gate.option_keys for gate in gates)
 
 
 def _given(fact: FactDefinition, item: QuestionItem, answers: Sequence[Answer]) -> Finding:

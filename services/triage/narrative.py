@@ -12,12 +12,12 @@ from services.triage.predictions import Prediction, Role
 from services.triage.words import printable
 
 
-def narrative(pack: Pack, explanation: Explanation) -> Resource:
+def narrative(pack: Pack, explanation: Explanation, every_output: str) -> Resource:
     """The `text` element: urgency first, then flags with their reasons, what stays open, and the notes."""
     dangers = _predictions(explanation.predictions, Role.MUST_NOT_MISS)
     dangers += [_safe(sentence) for sentence in explanation.review]
     candidates = _predictions(explanation.predictions, Role.CANDIDATE)
-    notes = (explanation.limits, explanation.every_output, explanation.safety_net)
+    notes = (explanation.limits, every_output, explanation.safety_net)
     parts = [
         f"<p><b>{_safe(explanation.urgency)}</b> {_safe(explanation.disposition)}</p>",
         *(f"<p>{_safe(reason)}</p>" for reason in explanation.reasons),
@@ -48,7 +48,12 @@ def paragraph(text: str) -> str:
 
 
 def _predictions(predictions: Iterable[Prediction], role: Role) -> list[str]:
-    return [f"<b>{_safe(one.outcome)}</b> {_safe(' '.join(one.rationale))}" for one in predictions if one.role is role]
+    """What is predicted and why in short: the flags' sentences, or the support; the rationale of each has all of it."""
+    return [
+        f"<b>{_safe(one.outcome)}</b> {_safe(' '.join(one.flagged or one.weighed[:1]))}"
+        for one in predictions
+        if one.role is role
+    ]
 
 
 def _section(heading: str, items: Iterable[str]) -> list[str]:

@@ -29,7 +29,7 @@ def prediction_elements(pack: Pack, predictions: Iterable[Prediction]) -> list[R
 def _element(pack: Pack, prediction: Prediction) -> Resource:
     extensions: list[Resource] = [{"url": EXT_ROLE, "valueCode": prediction.role.value}]
     if prediction.candidate is not None:
-        extensions.append(_support(prediction.candidate))
+        extensions.append(_support(prediction.candidate, prediction.place))
         extensions += [_evidence(pack, one) for one in prediction.findings]
     return {
         "extension": extensions,
@@ -53,11 +53,11 @@ def _codings(condition: Condition) -> list[Resource]:
     return found
 
 
-def _support(candidate: Candidate) -> Resource:
+def _support(candidate: Candidate, place: int | None) -> Resource:
     return extension(
         EXT_SUPPORT,
         ("support", "Code", candidate.support.value),
-        ("rank", "PositiveInt", candidate.rank),
+        ("rank", "PositiveInt", place),
         ("urgency", "Code", candidate.condition.urgency.value),
     )
 
@@ -68,10 +68,14 @@ def _evidence(pack: Pack, verdict: FindingVerdict) -> Resource:
     return extension(
         EXT_EVIDENCE,
         ("polarity", "Code", polarity),
-        ("linkId", "String", tuple(dict.fromkeys(pack.facts[name].link_id for name in verdict.facts))),
+        ("linkId", "String", tuple(dict.fromkeys(pack.facts[name].link_id for name in _public(pack, verdict.facts)))),
         ("likelihoodRatio", "Decimal", None if verdict.weight == 0 else _ratio(verdict.weight)),
         ("source", "String", finding.evidence or ("expert-opinion",)),
     )
+
+
+def _public(pack: Pack, names: Iterable[str]) -> Iterable[str]:
+    return (name for name in names if name not in pack.confidential_facts)
 
 
 def _ratio(weight: int) -> float:

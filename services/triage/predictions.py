@@ -1,18 +1,19 @@
 """What the assessment predicts, in words: dangers that must not be missed first, then candidates by support.
 
-Every fired flag is spoken for by the likeliest condition that it guards against, or by itself when it guards against
-none that is known. Then come conditions that the answers support and that cannot wait, then the first candidates. Each
-says what spoke for it and against it, what is not known, and what to do. A confidential condition is never named here,
-nor is the flag of one by what it guards against (SR-17).
+Every fired flag is a prediction of what it guards against. Where a condition is known that it guards against and that
+is at least as urgent, the likeliest of these gives its codes, its reasons and the next step; flags that share it are
+one prediction. Then come conditions that the answers support and that cannot wait, then the first candidates. A
+confidential condition is never named here, nor is the flag of one by what it guards against (SR-17).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from services.triage.engine.conditions import Condition
+from services.triage.engine.criteria import names_in
 from services.triage.engine.model import Presence, Urgency
 from services.triage.engine.results import (
     Assessment,
@@ -25,10 +26,10 @@ from services.triage.engine.results import (
 )
 from services.triage.words import Words
 
-FOR, AGAINST, UNKNOWN = 6, 4, 3
+FOR, AGAINST, UNKNOWN = 4, 2, 2
 """How many answers are named on each side, the weightiest first."""
-CANDIDATES = 5
-"""How many of the first candidates are predictions, whatever their urgency."""
+CANDIDATES, EXPLAINED = 5, 3
+"""How many of the first candidates are predictions, whatever their urgency, and how many of them give their reasons."""
 OPEN_CONDITIONS = 8
 """How many conditions that answers alone cannot exclude are named in the sentence; the coded result has all."""
 
@@ -42,30 +43,32 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One outcome that is predicted, with its reasons. `condition` None: a flag that guards against no condition."""
+    """One outcome that is predicted, with its reasons. `condition` None: a flag that guards against no condition.
+
+    `place`: among the candidates that may be named, 1 is the first. `flagged`: a sentence per flag line; `weighed`:
+    support, answers for and against, what is not known; `to_do`: what must not reassure, and the next step.
+    """
 
     role: Role
     outcome: str
-    rationale: tuple[str, ...]
+    flagged: tuple[str, ...]
+    weighed: tuple[str, ...] = ()
+    to_do: tuple[str, ...] = ()
     flags: tuple[FlagResult, ...] = ()
     condition: Condition | None = None
     candidate: Candidate | None = None
+    place: int | None = None
     findings: tuple[FindingVerdict, ...] = ()
+
+    @property
+    def rationale(self) -> tuple[str, ...]:
+        """All sentences, in the order in which they are read."""
+        return (*self.flagged, *self.weighed, *self.to_do)
 
 
 def predictions(words: Words) -> tuple[Prediction, ...]:
     """All predictions in the order in which they are read."""
-    assessment = words.assessment
-    ranked = {one.condition.id: one for one in assessment.candidates}
-    found = list(_dangers(words, ranked))
-    named = {one.condition.id for one in found if one.condition is not None}
-    if not assessment.ranking_withheld:
-        found += [
-            _prediction(words, Role.CANDIDATE, candidate.condition, (), candidate)
-            for candidate in assessment.candidates[:CANDIDATES]
-            if candidate.condition.id not in named and not candidate.condition.confidential
-        ]
-    return tuple(found)
+    return tuple(_Predictions(words).all())
 
 
 def open_conditions(words: Words, predicted: Sequence[Prediction]) -> tuple[str, ...]:
@@ -89,6 +92,21 @@ def open_conditions(words: Words, predicted: Sequence[Prediction]) -> tuple[str,
     return tuple(sentences)
 
 
+def urgency_from_conditions(words: Words) -> Iterator[str]:
+    """Where no flag and no floor is as urgent as the whole: the conditions that made it so, by name where allowed."""
+    assessment = words.assessment
+    urgency = assessment.urgency
+    elsewhere = [result.urgency for result in assessment.fired] + [floor.urgency for floor in assessment.floors]
+    if urgency is None or urgency.rank > Urgency.WITHIN_2_WEEKS.rank or urgency in elsewhere:
+        return
+    asking = [one.condition for one in assessment.candidates if one.asks_for is urgency]
+    titles = [one.title for one in asking if not one.confidential]
+    if titles:
+        yield words.text("reason.conditions", conditions=words.joined(titles))
+    elif asking:
+        yield words.text("reason.coded")
+
+
 def public(lines: Iterable[LineVerdict]) -> list[LineVerdict]:
     """The lines that anybody may read, most urgent first."""
     found = [line for line in lines if not line.line.clinician_only]
@@ -100,58 +118,88 @@ def is_urgent(line: LineVerdict) -> bool:
     return line.line.urgency in (Urgency.EMERGENCY, Urgency.SAME_DAY)
 
 
-def _dangers(words: Words, ranked: dict[str, Candidate]) -> Iterator[Prediction]:
-    """Fired flags, most urgent first, each with the conditions that it speaks for; then supported conditions."""
-    spoken_for = _spoken_for(words.assessment)
-    done: set[str] = set()
-    for result in words.assessment.fired:
-        fired = public(line for line in result.fired if line.line.urgency is not None)
-        if not fired:
-            continue
-        condition = None if result.flag.confidential else spoken_for.get(result.flag.id)
-        if condition is None:
-            outcome = words.text(fired[0].line.text) if result.flag.confidential else result.flag.guards
-            yield Prediction(Role.MUST_NOT_MISS, outcome, tuple(_flag_sentences(words, [result])), (result,))
-        elif condition.id not in done:
-            done.add(condition.id)
-            flags = tuple(one for one in words.assessment.fired if spoken_for.get(one.flag.id) is condition)
-            yield _prediction(words, Role.MUST_NOT_MISS, condition, flags, ranked.get(condition.id))
-    for one in words.assessment.must_not_miss:
-        if one.standing is Standing.SUPPORTED and one.condition.id not in done and not one.condition.confidential:
-            candidate = ranked[one.condition.id]
-            yield _prediction(words, Role.MUST_NOT_MISS, one.condition, (), candidate)
+class _Predictions:
+    def __init__(self, words: Words) -> None:
+        self._words = words
+        self._assessment = words.assessment
+        named = [one for one in self._assessment.candidates if not one.condition.confidential]
+        self._named = named
+        self._places = {one.condition.id: place for place, one in enumerate(named, 1)}
+
+    def all(self) -> Iterator[Prediction]:
+        done: set[str] = set()
+        for prediction in self._dangers():
+            if prediction.condition is not None:
+                done.add(prediction.condition.id)
+            yield prediction
+        if self._assessment.ranking_withheld:
+            return
+        for candidate in self._named[:CANDIDATES]:
+            if candidate.condition.id not in done:
+                yield self._prediction(Role.CANDIDATE, candidate.condition, ())
+
+    def _dangers(self) -> Iterator[Prediction]:
+        """Fired flags, most urgent first, each with the condition that it shares with others; then supported ones."""
+        spoken_for = _spoken_for(self._assessment)
+        done: set[str] = set()
+        for result in self._assessment.fired:
+            fired = public(line for line in result.fired if line.line.urgency is not None)
+            if not fired:
+                continue
+            condition = None if result.flag.confidential else spoken_for.get(result.flag.id)
+            if condition is None:
+                outcome = self._words.text(fired[0].line.text) if result.flag.confidential else result.flag.guards
+                yield Prediction(Role.MUST_NOT_MISS, outcome, tuple(_flagged(self._words, [result])), flags=(result,))
+            elif condition.id not in done:
+                done.add(condition.id)
+                flags = [one for one in self._assessment.fired if spoken_for.get(one.flag.id) is condition]
+                yield self._prediction(Role.MUST_NOT_MISS, condition, flags)
+        for one in self._assessment.must_not_miss:
+            if one.standing is Standing.SUPPORTED and one.condition.id not in done and not one.condition.confidential:
+                yield self._prediction(Role.MUST_NOT_MISS, one.condition, ())
+
+    def _prediction(self, role: Role, condition: Condition, flags: Sequence[FlagResult]) -> Prediction:
+        words = self._words
+        place = None if self._assessment.ranking_withheld else self._places.get(condition.id)
+        candidate = None if place is None else self._named[place - 1]
+        findings = () if candidate is None else words.weighing.of(condition)
+        weighed: tuple[str, ...] = ()
+        if candidate is not None and place is not None:
+            in_full = role is Role.MUST_NOT_MISS or place <= EXPLAINED
+            weighed = tuple(_weighed(words, candidate, place, findings if in_full else (), said=_facts_of(flags)))
+        return Prediction(
+            role=role,
+            outcome=flags[0].flag.guards if flags else condition.title,
+            flagged=tuple(_flagged(words, flags)),
+            weighed=((words.text("prediction.likeliest", text=condition.title),) if flags else ()) + weighed,
+            to_do=tuple(_to_do(words, condition)),
+            flags=tuple(flags),
+            condition=condition,
+            candidate=candidate,
+            place=place,
+            findings=findings,
+        )
 
 
 def _spoken_for(assessment: Assessment) -> dict[str, Condition]:
-    """By flag that fired, the likeliest condition that it guards against."""
+    """By fired flag, the likeliest condition that it guards against and that is at least as urgent as the flag."""
+    urgencies = {result.flag.id: result.urgency for result in assessment.fired}
     likeliest: dict[str, MustNotMiss] = {}
     for one in sorted(assessment.must_not_miss, key=lambda one: one.rank):
         for flag in one.condition.guarded_by:
-            if not one.condition.confidential:
+            urgency = urgencies.get(flag)
+            if urgency is not None and one.condition.urgency.rank <= urgency.rank and not one.condition.confidential:
                 likeliest.setdefault(flag, one)
     return {flag: one.condition for flag, one in likeliest.items()}
 
 
-def _prediction(
-    words: Words, role: Role, condition: Condition, flags: Sequence[FlagResult], candidate: Candidate | None
-) -> Prediction:
-    sentences = list(_flag_sentences(words, flags))
-    findings = () if candidate is None else words.weighing.of(condition)
-    if candidate is not None:
-        sentences += _weighed(words, candidate, findings, said=_facts_of(flags))
-    if condition.never_excluded_by:
-        sentences.append(words.text("prediction.never_excluded", text=condition.never_excluded_by))
-    sentences.append(words.text("prediction.next_step", text=condition.next_step))
-    return Prediction(role, condition.title, tuple(sentences), tuple(flags), condition, candidate, findings)
-
-
-def _flag_sentences(words: Words, flags: Iterable[FlagResult]) -> Iterator[str]:
+def _flagged(words: Words, flags: Iterable[FlagResult]) -> Iterator[str]:
     """One sentence per line that fired, most urgent first. An answer is named where it is first used, and once."""
     named: set[str] = set()
     for result in flags:
         for line in public(line for line in result.fired if line.line.urgency is not None):
             text = words.text(line.line.text)
-            facts = [name for name in line.facts if name not in named]
+            facts = [name for name in words.sayable(line.facts) if name not in named and not words.is_unknown(name)]
             named.update(facts)
             yield words.text("finding.fired", text=text, answers=words.answers(facts)) if facts else text
     for result in flags:
@@ -159,31 +207,68 @@ def _flag_sentences(words: Words, flags: Iterable[FlagResult]) -> Iterator[str]:
             yield words.text("finding.open", text=words.text(line.line.text), answers=words.few(line.facts))
 
 
-def _facts_of(flags: Iterable[FlagResult]) -> set[str]:
+def _facts_of(flags: Iterable[FlagResult]) -> frozenset[str]:
     """The answers that the sentences of these flags name."""
-    return {name for result in flags for line in public(result.fired) for name in line.facts}
+    return frozenset(name for result in flags for line in public(result.fired) for name in line.facts)
 
 
 def _weighed(
-    words: Words, candidate: Candidate, findings: Sequence[FindingVerdict], *, said: Collection[str]
+    words: Words, candidate: Candidate, place: int, findings: Sequence[FindingVerdict], *, said: frozenset[str]
 ) -> Iterator[str]:
     """Support and place, then what speaks for it, against it, and what is not known. `said`: not named once more."""
-    yield words.text(f"prediction.{candidate.support.value}", rank=str(candidate.rank))
-    sides = (
-        ("prediction.for", [one for one in findings if one.weight > 0], FOR),
-        ("prediction.against", [one for one in findings if one.weight < 0], AGAINST),
-    )
-    for key, verdicts, number in sides:
-        facts = _weightiest(verdicts, number, lambda name: name not in said and not words.is_unknown(name))
+    yield words.text(f"prediction.{candidate.support.value}", rank=str(place))
+    background = said | _background(words)
+    net = _net_weights(findings)
+
+    def told(name: str) -> bool:
+        return name not in background and not words.is_unknown(name)
+
+    for key, speaks, number in (
+        ("prediction.for", lambda weight: weight > 0, FOR),
+        ("prediction.against", lambda weight: weight < 0, AGAINST),
+    ):
+        facts = [name for name in _weightiest(net, speaks) if told(name)][:number]
         if facts:
             yield words.text(key, answers=words.answers(facts))
+    questions = _unknown_questions(words, findings)
+    if questions:
+        yield words.text("prediction.unknown", questions=words.joined(questions))
+
+
+def _background(words: Words) -> frozenset[str]:
+    """Facts that every reader knows already: who it is, and where it hurts."""
+    ranking = words.pack.content.ranking
+    return frozenset() if ranking is None else frozenset(ranking.background)
+
+
+def _net_weights(findings: Iterable[FindingVerdict]) -> dict[str, int]:
+    """What each answer weighs altogether: one may speak for a condition and against it."""
+    net: dict[str, int] = {}
+    for verdict in findings:
+        for name in verdict.facts:
+            net[name] = net.get(name, 0) + verdict.weight
+    return net
+
+
+def _weightiest(net: dict[str, int], speaks: Callable[[int], bool]) -> list[str]:
+    return sorted((name for name, weight in net.items() if speaks(weight)), key=lambda name: -abs(net[name]))
+
+
+def _unknown_questions(words: Words, findings: Iterable[FindingVerdict]) -> list[str]:
+    """Of the weightiest unknown findings, the items that they name themselves."""
     unknown = [one for one in findings if one.presence is Presence.UNKNOWN]
-    facts = _weightiest(unknown, UNKNOWN, words.is_unknown)
-    if facts:
-        yield words.text("prediction.unknown", questions=words.joined(words.question(name) for name in facts))
+    unknown.sort(key=lambda one: -abs(one.finding.yes - one.finding.no))
+    names = [name for one in unknown for name in words.sayable(names_in(one.finding.when)) if name in one.facts]
+    return [words.question(name) for name in dict.fromkeys(names)][:UNKNOWN]
 
 
-def _weightiest(verdicts: Iterable[FindingVerdict], number: int, wanted: Callable[[str], bool]) -> list[str]:
-    """The first wanted facts, those of the weightiest findings first."""
-    ordered = sorted(verdicts, key=lambda one: -abs(one.weight or one.finding.yes - one.finding.no))
-    return [name for name in dict.fromkeys(name for one in ordered for name in one.facts) if wanted(name)][:number]
+def _to_do(words: Words, condition: Condition) -> Iterator[str]:
+    """What must not reassure, and the next step unless something more urgent comes first (SR-14)."""
+    assessment = words.assessment
+    if condition.never_excluded_by:
+        yield words.text("prediction.never_excluded", text=condition.never_excluded_by)
+    if assessment.urgency is None or condition.urgency.rank > assessment.urgency.rank:
+        return
+    if condition.urgency is not Urgency.SELF_CARE or assessment.all_clear:
+        hurries = condition.urgency.rank < assessment.urgency.rank
+        yield words.text("prediction.if_so" if hurries else "prediction.next_step", text=condition.next_step)

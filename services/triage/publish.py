@@ -29,13 +29,14 @@ from shared.version import VERSION
 
 def publish_device(connection: DictConnection, tenant: UUID) -> list[str]:
     """Store the engine's Device, in a new version when the software changed; returns what was stored."""
-    now = database_now(connection)
-    wanted = device(version=VERSION, run=Run("", 1, now))
-    held = resources.read(connection, tenant, "Device", wanted["id"])
-    if held is not None and orjson.loads(held.body)["version"] == wanted["version"]:
-        return []
-    version = held.version_id + 1 if held else 1
     with connection.transaction():
+        store.lock_publication(connection)
+        now = database_now(connection)
+        wanted = device(version=VERSION, run=Run("", 1, now))
+        held = resources.read(connection, tenant, "Device", wanted["id"])
+        if held is not None and orjson.loads(held.body)["version"] == wanted["version"]:
+            return []
+        version = held.version_id + 1 if held else 1
         return [_save(connection, tenant, device(version=VERSION, run=Run("", version, now)), at=now)]
 
 
@@ -48,6 +49,7 @@ def publish_packs(connection: DictConnection, tenant: UUID, packs: Path = PACKS)
     done: list[str] = []
     for folder, pack in every_pack(packs).items():
         with connection.transaction():
+            store.lock_publication(connection)
             for wanted in (library(pack, folder_files(folder)), plan_definition(pack)):
                 done += _publish(connection, tenant, wanted)
     return done

@@ -63,9 +63,14 @@ _PARTICIPANT = "http://terminology.hl7.org/CodeSystem/provenance-participant-typ
 _OPERATION = "http://terminology.hl7.org/CodeSystem/v3-DataOperation"
 
 
-def build_resources(assessment: Assessment, pack: Pack, *, basis: Basis, run: Run) -> list[Resource]:
-    """The RiskAssessment first, then a DetectedIssue per fired flag, then the Provenance."""
-    explanation = explain(pack, assessment, answered_on=basis.authored or run.instant)
+def build_resources(
+    assessment: Assessment, pack: Pack, *, basis: Basis, run: Run, explanation: Explanation | None = None
+) -> list[Resource]:
+    """The RiskAssessment first, then a DetectedIssue per fired flag, then the Provenance.
+
+    `explanation`: of this assessment, where it is known already.
+    """
+    explanation = explanation or explain(pack, assessment)
     issues = [_detected_issue(pack, assessment, result, basis, run) for result in assessment.fired]
     head = pack.head
     library = {
@@ -158,16 +163,17 @@ def _frame(basis: Basis, run: Run, *, knowledge: str, urgency: Urgency | None) -
 
 def _risk_assessment(assessment: Assessment, pack: Pack, explanation: Explanation, basis: Basis, run: Run) -> Resource:
     head = pack.head
+    every_output = pack.text("every_output", time=basis.authored or run.instant)
     resource = _frame(basis, run, knowledge=f"{head.name}/{head.version}", urgency=assessment.urgency)
     resource |= {
-        "text": narrative(pack, explanation),
+        "text": narrative(pack, explanation, every_output),
         "extension": rule_results(pack, assessment),
         "method": {
             "coding": [{"system": CS_METHOD, "version": head.version, "code": head.name}],
             "text": head.title,
         },
         "mitigation": explanation.disposition,
-        "note": [{"text": text} for text in _notes(pack, explanation)],
+        "note": [{"text": text} for text in _notes(pack, explanation, every_output)],
     }
     if assessment.needs_review:
         resource["meta"].setdefault("tag", []).append({"system": CS_URGENCY, "code": REVIEW_TAG})
@@ -176,7 +182,7 @@ def _risk_assessment(assessment: Assessment, pack: Pack, explanation: Explanatio
     return resource
 
 
-def _notes(pack: Pack, explanation: Explanation) -> list[str]:
+def _notes(pack: Pack, explanation: Explanation, every_output: str) -> list[str]:
     """Limits, reasons, what could not be excluded, what would change it, doubtful answers, scores, advice."""
     grouped: tuple[tuple[str, ...], ...] = (
         explanation.review,
@@ -189,7 +195,7 @@ def _notes(pack: Pack, explanation: Explanation) -> list[str]:
     )
     grouped += tuple((f"{pack.text(f'heading.advice.{kind.value}')}:", *given) for kind, given in explanation.advice)
     notes = [explanation.limits, *("\n".join(sentences) for sentences in grouped if sentences)]
-    return [*notes, explanation.every_output, explanation.safety_net]
+    return [*notes, every_output, explanation.safety_net]
 
 
 def _detected_issue(pack: Pack, assessment: Assessment, result: FlagResult, basis: Basis, run: Run) -> Resource:

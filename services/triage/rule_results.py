@@ -58,7 +58,7 @@ def _flag(pack: Pack, assessment: Assessment, result: FlagResult) -> Resource:
         ("openLine", "Code", tuple(line.line.id for line in result.open) if fired else None),
         ("raises", "Code", result.raises),
         ("guards", "String", result.flag.guards),
-        ("citation", "String", citations(pack, result.flag.evidence)),
+        *_sources(pack, result.flag.evidence, in_full=fired),
         ("examinationOnly", "Boolean", True if result.examination_only else None),
         ("clinicianOnly", "Boolean", True if result.flag.confidential else None),
         ("notAssessed", "String", _link_ids(pack, () if fired else facts)),
@@ -92,7 +92,7 @@ def _score(pack: Pack, score: ScoreResult) -> Resource:
         ("unknownItem", "Code", score.unknown_items),
         ("atLeast", "Code", None if score.reached is None else score.reached.code),
         ("exclusion", "String", tuple(pack.text(text) for text in score.exclusions)),
-        ("citation", "String", citations(pack, score.definition.evidence)),
+        *_sources(pack, score.definition.evidence, in_full=score.score_class is not None),
     )
 
 
@@ -126,8 +126,8 @@ def _advice(given: AdviceGiven) -> Resource:
 
 
 def _panel(assessment: Assessment) -> Iterator[Resource]:
-    """The must-not-miss panel, whole (SR-13): ids of conditions by standing, the likeliest first."""
-    panel = assessment.must_not_miss
+    """The must-not-miss panel (SR-13): ids of conditions by standing, likeliest first, without confidential ones."""
+    panel = [one for one in assessment.must_not_miss if not one.condition.confidential]
     if panel:
         ids = {standing: tuple(one.condition.id for one in panel if one.standing is standing) for standing in Standing}
         yield extension(EXT_MUST_NOT_MISS, *((standing.value, "Code", found) for standing, found in ids.items()))
@@ -145,6 +145,12 @@ def _data_quality(pack: Pack, assessment: Assessment) -> Resource:
         ("notAnsweredPage1", "String", _link_ids(pack, quality.page_1_unknown)),
         ("notAnswered", "String", _link_ids(pack, quality.required_unknown)),
     )
+
+
+def _sources(pack: Pack, keys: tuple[str, ...], *, in_full: bool) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+    """Evidence keys (the pack's Library has them as relatedArtifact), and in full where a result stands on them."""
+    named = ("source", "String", keys)
+    return (named, ("citation", "String", citations(pack, keys))) if in_full else (named,)
 
 
 def citations(pack: Pack, keys: Iterable[str]) -> tuple[str, ...]:

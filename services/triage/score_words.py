@@ -1,17 +1,15 @@
 """Scores in words: which are worth reading for this patient, what they say, and what keeps them open.
 
-A score that red flags use is always said. Another one is said when it is known to apply and somebody knows its items:
-an examination where it takes one, a clinician where it is for clinicians only. Everything else stands in the coded
-result alone.
+A score that red flags use is said as soon as it has a point. Another one is said when it is known to apply and somebody
+knows its items: an examination where it takes one, a clinician where it is for clinicians only. Everything else stands
+in the coded result alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from services.triage.engine.criteria import names_in
-from services.triage.engine.model import Presence, Respondent, ScoreDefinition
-from services.triage.engine.pack import Pack
+from services.triage.engine.model import Presence, Respondent
 from services.triage.engine.results import ScoreResult
 from services.triage.words import Words
 
@@ -27,7 +25,9 @@ def _is_said(words: Words, score: ScoreResult) -> bool:
     definition = score.definition
     if definition.coded_only:
         return False
-    if is_used(words.pack, definition):
+    if definition.known_points_fact in words.pack.used_points and (
+        score.known_points or score.score_class or score.reached
+    ):
         return True
     by_clinician = words.assessment.findings.respondent is Respondent.CLINICIAN
     return score.applies is Presence.PRESENT and score.examined and (by_clinician or not definition.clinician_only)
@@ -56,11 +56,3 @@ def _score(words: Words, score: ScoreResult) -> Iterator[str]:
         yield words.text("score.unknown_items", items=words.joined(labels))
     if score.unchecked:
         yield words.text("score.unchecked", texts=words.joined(words.text(text) for text in score.unchecked))
-
-
-def is_used(pack: Pack, score: ScoreDefinition) -> bool:
-    """True when some rule uses the points of this score."""
-    rules = [line.when for flag in pack.content.flags for line in flag.lines]
-    rules += [derived.when for derived in pack.content.derived]
-    fact = score.known_points_fact
-    return fact is not None and any(fact in names_in(when) for when in rules)

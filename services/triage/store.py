@@ -65,16 +65,36 @@ def current(connection: DictConnection, tenant: UUID, assessment_ids: Sequence[s
     return {row["id"]: Held(row["version_id"], row["response_version"], row["pack_version"]) for row in rows}
 
 
-def earlier_urgency(connection: DictConnection, response: Ref, *, patient: str | None, pack: str) -> Urgency | None:
+@dataclass(frozen=True, slots=True)
+class SamePatient:
+    """Which evaluations belong together: of this response, or of this patient (`patient_key`), with this pack."""
+
+    response: Ref
+    patient: str | None
+    pack: str
+
+
+def lock_patient(connection: DictConnection, same: SamePatient) -> None:
+    """Wait until no other transaction writes an evaluation of this patient; held until this transaction ends."""
+    key = f"{same.response.tenant}/{same.pack}/{same.patient or same.response.id}"
+    connection.execute(QUERIES["lock"], {"key": key})
+
+
+def lock_publication(connection: DictConnection) -> None:
+    """Wait until no other transaction publishes; held until this transaction ends."""
+    connection.execute(QUERIES["lock"], {"key": "publication"})
+
+
+def earlier_urgency(connection: DictConnection, same: SamePatient) -> Urgency | None:
     """The most urgent evaluation of this patient, or of this response, with this pack in the last 24 hours.
 
     A response that was entered in error does not count, nor what came before a clinician's own answers.
     """
     parameters = {
-        "tenant": response.tenant,
-        "response_id": response.id,
-        "subject": patient,
-        "pack": pack,
+        "tenant": same.response.tenant,
+        "response_id": same.response.id,
+        "subject": same.patient,
+        "pack": same.pack,
         "hours": WINDOW_H,
     }
     rows = connection.execute(QUERIES["earlier"], parameters).fetchall()

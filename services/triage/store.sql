@@ -21,20 +21,25 @@ INSERT INTO assessment_run (tenant_id, response_id, response_version, pack, pack
 VALUES (%(tenant)s, %(response_id)s, %(response_version)s, %(pack)s, %(pack_version)s, %(subject)s, %(urgency)s,
         %(withdrawn)s, %(by_clinician)s)
 
+-- name: lock
+SELECT pg_advisory_xact_lock(hashtextextended(%(key)s, 0))
+
 -- name: earlier
 -- Urgencies that evaluations of this patient or this response had by their own answers, from a clinician's own answers
 -- on, and without responses that were entered in error.
 WITH lately AS (
     SELECT response_id, response_version, urgency, withdrawn, by_clinician, ran_at FROM assessment_run
     WHERE tenant_id = %(tenant)s AND pack = %(pack)s AND ran_at > now() - make_interval(hours => %(hours)s)
-      AND (response_id = %(response_id)s OR subject = %(subject)s))
-SELECT DISTINCT urgency FROM lately
+      AND (response_id = %(response_id)s OR subject = %(subject)s)),
+standing AS (
+    SELECT urgency, by_clinician, ran_at FROM lately
+    WHERE NOT withdrawn AND NOT EXISTS (
+        SELECT FROM lately AS later
+        WHERE later.response_id = lately.response_id AND later.withdrawn
+          AND later.response_version > lately.response_version))
+SELECT DISTINCT urgency FROM standing
 WHERE urgency IS NOT NULL
-  AND ran_at >= coalesce((SELECT max(ran_at) FROM lately WHERE by_clinician AND NOT withdrawn), '-infinity')
-  AND NOT EXISTS (
-      SELECT FROM lately AS later
-      WHERE later.response_id = lately.response_id AND later.withdrawn
-        AND later.response_version > lately.response_version)
+  AND ran_at >= coalesce((SELECT max(ran_at) FROM standing WHERE by_clinician), '-infinity')
 
 -- name: name_canonical
 INSERT INTO canonical (tenant_id, type, id, url, version, name, title)

@@ -50,10 +50,12 @@ def _changes(words: Words, changes: list[Change]) -> str:
 
 
 def _value(words: Words, change: Change) -> str:
+    fact = words.pack.facts[change.fact]
     if change.comparison is None:
-        return words.text("change.yes" if change.value is Presence.PRESENT else "change.no")
+        yes = (change.value is Presence.PRESENT) is not fact.negated
+        return words.text("change.yes" if yes else "change.no")
     literal = change.comparison.literal
-    unit = words.pack.facts[change.fact].unit or ""
+    unit = fact.unit or ""
     shown = f"{literal.normalize():f}" if isinstance(literal, Decimal) else literal.replace("_", " ")
     words_for = words.text(f"change.{change.comparison.operator.name.lower()}", value=shown, unit=_readable(unit))
     return " ".join(words_for.split())

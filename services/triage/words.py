@@ -13,6 +13,7 @@ from services.triage.engine.weighing import Weighing
 ANSWER_LENGTH = 300
 OPEN_QUESTIONS = 3
 """How many open questions are named in one sentence; the others are counted."""
+_BRACKETS = re.compile(r"\([^()]*\)")
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -25,6 +26,12 @@ def answer_words(finding: Finding) -> str:
 def printable(text: str) -> str:
     """The text without characters that XML (and so a narrative) cannot hold."""
     return _NOT_XML.sub("", text)
+
+
+def _without_hints(question: str) -> str:
+    """Up to the question mark, without what stands in brackets."""
+    short = " ".join(_BRACKETS.sub(" ", question).split()).replace(" ?", "?")
+    return short[: short.index("?") + 1] if "?" in short else short
 
 
 class Words:
@@ -50,8 +57,13 @@ class Words:
         return own if own in self.pack.content.texts else key
 
     def question(self, name: str) -> str:
-        """The question behind a fact, as it was asked, else the fact's label."""
-        return self.assessment.findings.get(name).question or self.pack.facts[name].label
+        """The question behind a fact as it was asked, without remarks and hints on how to answer; else its label."""
+        asked = self.assessment.findings.get(name).question
+        return _without_hints(asked) if asked else self.pack.facts[name].label
+
+    def sayable(self, names: Iterable[str]) -> list[str]:
+        """The facts that a sentence may name (SR-17), none twice."""
+        return [name for name in dict.fromkeys(names) if name not in self.pack.confidential_facts]
 
     def is_unknown(self, name: str) -> bool:
         """True when the fact has no known value."""
@@ -63,17 +75,17 @@ class Words:
         question = self.question(name)
         if finding.is_unknown:
             return self.text("answer.unknown", question=question)
-        if finding.visibility is Visibility.HIDDEN_NO and not finding.answer:
+        if finding.visibility in (Visibility.HIDDEN_NO, Visibility.NOT_PUT) and not finding.answer:
             return self.text("answer.not_applicable", question=question)
         return self.text("answer", question=question, answer=answer_words(finding))
 
     def answers(self, names: Iterable[str]) -> str:
         """All of these answers, joined, none twice."""
-        return self.joined(self.answer(name) for name in names)
+        return self.joined(self.answer(name) for name in self.sayable(names))
 
     def few(self, names: Iterable[str]) -> str:
         """The first open questions, and how many more there are."""
-        questions = list(dict.fromkeys(self.answer(name) for name in names))
+        questions = list(dict.fromkeys(self.answer(name) for name in self.sayable(names)))
         more = len(questions) - OPEN_QUESTIONS
         if more > 0:
             word = self.optional("not_excluded.more")

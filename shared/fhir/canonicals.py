@@ -69,7 +69,7 @@ def _values(name: str, value: str) -> list[str]:
 def _answers(entry: Canonical, name: str, values: Sequence[str]) -> bool:
     match name:
         case "url":
-            return any(value in (entry.url, f"{entry.url}|{entry.version}") for value in values)
+            return any(value in (entry.url, f"{entry.url}|", f"{entry.url}|{entry.version}") for value in values)
         case "version":
             return any(value.removeprefix("|") == entry.version for value in values)
         case _:

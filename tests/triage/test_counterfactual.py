@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from services.triage.engine.assess import evaluate
 from services.triage.engine.counterfactual import Counterfactual, counterfactual
-from services.triage.engine.model import Findings, Presence, Urgency
+from services.triage.engine.model import Findings, Presence, Respondent, Urgency, Visibility
 from services.triage.engine.weighing import Weighing
-from tests.triage.packs import NO, NOT_SURE, UNKNOWN, YES, example_pack, patient
+from tests.triage.packs import NO, NOT_SURE, UNKNOWN, YES, example_pack, hidden, patient
 
 
 def changes(findings: Findings, scope: str = "full") -> Counterfactual:
@@ -61,3 +61,25 @@ def test_where_no_answer_can_raise_the_urgency_the_one_that_could_move_the_candi
 
 def test_page_1_alone_has_no_counterfactual_because_its_other_answers_are_still_to_come() -> None:
     assert changes(patient(chest_pain=YES), "page_1") == Counterfactual()
+
+
+def test_all_facts_that_are_read_from_one_question_change_with_its_answer() -> None:
+    pack = example_pack()
+    answered = [fact.name for fact in pack.facts_of["can_walk_4_steps"]]
+    assert answered == ["cannot_walk_4_steps"]
+
+
+def test_what_fires_by_itself_in_every_patient_is_no_examination_worth_naming() -> None:
+    assert "injury_story_unclear" not in [one.fact for one in changes(patient()).raising]
+
+
+def test_a_question_that_was_never_put_is_not_called_missing() -> None:
+    found = changes(patient(chest_pain=hidden(NOT_SURE, visibility=Visibility.HIDDEN_UNKNOWN)))
+    assert "chest_pain" not in [one.fact for one in found.raising]
+
+
+def test_nothing_that_only_clinicians_may_read_of_is_named_as_what_the_urgency_rests_on() -> None:
+    story = patient(age_years=2, injury_story_unclear=YES, respondent=Respondent.CLINICIAN)
+    assert changes(story).lowering == ()
+    unknown_age = patient(age_years=UNKNOWN, injury_story_unclear=YES, respondent=Respondent.CLINICIAN)
+    assert "injury_story_unclear" not in [one.fact for one in changes(unknown_age).lowering]

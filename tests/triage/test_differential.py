@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from services.triage.engine.assess import evaluate
-from services.triage.engine.model import Findings, Presence, Urgency
+from services.triage.engine.model import Findings, Presence, Urgency, Visibility
 from services.triage.engine.results import Assessment, Candidate, FindingVerdict, Standing, Support
 from services.triage.engine.weighing import Weighing
-from tests.triage.packs import NO, NOT_SURE, UNKNOWN, YES, example_pack, patient, two_answers
+from tests.triage.packs import NO, NOT_SURE, UNKNOWN, YES, example_pack, hidden, patient, two_answers
 
 
 def assess(findings: Findings, scope: str = "full") -> Assessment:
@@ -57,7 +57,12 @@ def test_findings_that_restate_each_other_count_once() -> None:
     assert once.ratio == twice.ratio
 
 
+@pytest.mark.requirement("SR-03")
 def test_an_unknown_key_feature_moves_the_order_but_gives_no_support_and_takes_none() -> None:
+    assert (
+        candidate(calf(cramp_pattern=NOT_SURE, onset="sudden"), "strain").support
+        is candidate(calf(cramp_pattern=NO, onset="sudden"), "strain").support
+    )
     known, unknown = calf(leg_swollen_one_side=NO), calf(leg_swollen_one_side=NOT_SURE)
     assert candidate(known, "thrombosis").score < candidate(unknown, "thrombosis").score
     assert candidate(unknown, "thrombosis").ratio == 0
@@ -70,6 +75,7 @@ def test_a_fired_flag_counts_for_the_condition_that_it_guards_against() -> None:
     assert flagged.ratio == silenced.ratio
 
 
+@pytest.mark.requirement("SR-01")
 def test_a_supported_condition_that_cannot_wait_sets_the_urgency_and_reports_its_name_without_any_flag() -> None:
     assessment = calf(leg_swollen_one_side=YES, cramp_pattern=YES)
     assert [result.flag.id for result in assessment.fired] == []
@@ -78,16 +84,20 @@ def test_a_supported_condition_that_cannot_wait_sets_the_urgency_and_reports_its
     assert "suspected_dvt" in assessment.raises
 
 
+@pytest.mark.requirement("SR-01", "SR-02")
 def test_nothing_that_ranks_first_lowers_what_a_flag_found() -> None:
     assessment = calf(onset="sudden", chest_pain=YES)
     assert order(assessment)[0] == "strain"
     assert assessment.urgency is Urgency.EMERGENCY
 
 
+@pytest.mark.requirement("SR-04")
 def test_self_care_is_given_only_when_every_flag_is_known_not_to_fire() -> None:
-    assert calf(onset="sudden").urgency is Urgency.SELF_CARE
-    assert calf(onset="sudden", leg_swollen_one_side=NOT_SURE).urgency is Urgency.ROUTINE
-    assert calf(onset="sudden", trauma=two_answers()).urgency is not Urgency.SELF_CARE
+    assert calf(cramp_pattern=YES).urgency is Urgency.SELF_CARE
+    assert (
+        calf(cramp_pattern=YES, numb_tingling=NOT_SURE, foot_cold_pale_blue=NOT_SURE).urgency is not Urgency.SELF_CARE
+    )
+    assert calf(cramp_pattern=YES, trauma=two_answers(YES, NO)).urgency is not Urgency.SELF_CARE
 
 
 def test_a_condition_that_its_precondition_rules_out_is_no_candidate() -> None:
@@ -96,6 +106,7 @@ def test_a_condition_that_its_precondition_rules_out_is_no_candidate() -> None:
     assert "inflicted_injury" in order(calf(age_years=UNKNOWN, injury_story_unclear=YES))
 
 
+@pytest.mark.requirement("SR-13")
 def test_the_panel_lists_every_condition_that_cannot_wait_flagged_ones_first() -> None:
     assessment = calf(foot_cold_pale_blue=YES, onset="sudden")
     assert [(one.condition.id, one.standing) for one in assessment.must_not_miss] == [
@@ -110,7 +121,28 @@ def test_page_1_alone_ranks_nothing() -> None:
     assert assessment.must_not_miss == ()
 
 
+@pytest.mark.requirement("SR-20")
 def test_the_order_of_the_answers_does_not_change_the_order_of_the_candidates() -> None:
     findings = patient(location="calf", leg_swollen_one_side=YES, onset="sudden")
     turned = Findings(dict(reversed(list(findings.by_name.items()))), findings.respondent)
     assert assess(findings).candidates == assess(turned).candidates
+
+
+def test_a_question_that_was_not_put_speaks_neither_for_a_condition_nor_against_it() -> None:
+    denied = calf(leg_swollen_one_side=NO)
+    not_put = calf(leg_swollen_one_side=hidden(visibility=Visibility.NOT_PUT))
+    assert candidate(denied, "thrombosis").score < candidate(not_put, "thrombosis").score
+    assert weighed(not_put, "thrombosis") == ()
+
+
+def test_the_weights_that_are_reported_add_up_to_what_counted() -> None:
+    assessment = calf(leg_swollen_one_side=YES, calf_circumference_diff_cm=4, active_cancer=YES, onset="sudden")
+    for one in assessment.candidates:
+        assert sum(verdict.weight for verdict in weighed(assessment, one.condition.id)) == one.ratio
+
+
+def test_first_place_with_weak_support_makes_nothing_an_emergency() -> None:
+    assessment = assess(patient(location="other", foot_cold_pale_blue=NOT_SURE, age_years=2, injury_story_unclear=NO))
+    assert assessment.urgency is not Urgency.EMERGENCY
+    for one in assessment.candidates:
+        assert one.asks_for is not Urgency.EMERGENCY or one.support is not Support.WEAK

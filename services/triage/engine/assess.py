@@ -25,7 +25,7 @@ from services.triage.engine.differential import Differential, rank
 from services.triage.engine.model import Findings, Urgency, most_urgent
 from services.triage.engine.pack import Pack
 from services.triage.engine.red_flags import FlagResults, evaluate_flags
-from services.triage.engine.results import AppliedFloor, Assessment, FloorKind, Quality, Scope, unique
+from services.triage.engine.results import AppliedFloor, Assessment, FloorKind, Quality, Scope, Support, unique
 from services.triage.engine.safety import active_contradictions, applied_floors, data_quality, page_1_floors
 from services.triage.engine.state import State
 
@@ -52,13 +52,16 @@ def evaluate(
     rule_floors = tuple(floor for floor in applied if floor.kind is not FloorKind.SCREEN)
     ranking = pack.ranking if scope is Scope.FULL else None
     fired = frozenset(result.flag.id for result in flags.fired)
-    ranked = Differential() if ranking is None else rank(ranking, state.values, fired)
-    outcome = _Outcome(pack, scope, flags, ranked, consistent=not contradictions and not quality.conflicting)
+    ranked = Differential() if ranking is None else rank(ranking, state.of_what_was_asked(), fired)
+    withheld = any(floor.withholds_ranking for floor in applied)
+    trusted = not (withheld or contradictions or quality.conflicting)
+    outcome = _Outcome(pack, scope, flags, ranked, withheld=withheld, trusted=trusted)
+    urgency = outcome.urgency(applied)
     return Assessment(
         pack=pack.head,
         scope=scope,
         findings=findings,
-        urgency=outcome.urgency(applied),
+        urgency=urgency,
         clinical_urgency=outcome.urgency(rule_floors),
         fired=flags.fired,
         undecided=flags.undecided,
@@ -73,9 +76,9 @@ def evaluate(
         advice=advise(
             pack.advice,
             state.values,
-            urgency=outcome.urgency(applied) if scope is Scope.FULL else None,
+            urgency=urgency if scope is Scope.FULL else None,
             all_clear=flags.all_clear,
-            candidates=_spoken_for(ranked, applied),
+            candidates=set() if withheld else _spoken_for(ranked),
         ),
     )
 
@@ -86,28 +89,36 @@ class _Outcome:
     scope: Scope
     flags: FlagResults
     ranked: Differential
-    consistent: bool
+    withheld: bool
+    trusted: bool
 
     def urgency(self, floors: Sequence[AppliedFloor]) -> Urgency | None:
         """The most urgent of everything that was found."""
         found = [*(result.urgency for result in self.flags.fired), *(floor.urgency for floor in floors)]
         if self.scope is Scope.PAGE_1:
             return most_urgent(*found)
-        return most_urgent(*found, self.ranked.urgency, self._default())
+        return most_urgent(*found, self._of_candidates(), self._default())
+
+    def _of_candidates(self) -> Urgency | None:
+        """Where the order means nothing, only what the answers support counts, and not what comes first."""
+        if not self.withheld:
+            return self.ranked.urgency
+        supported = (one.condition for one in self.ranked.supported)
+        return most_urgent(*(one.urgency for one in supported if one.must_not_miss))
 
     def _default(self) -> Urgency | None:
-        """None when nothing forbids self-care and the first candidate has an urgency of its own."""
+        """None when nothing forbids self-care: no flag, no doubt about the answers, and they support the first."""
         rules = self.pack.content.safety
         if not self.flags.all_clear:
             return rules.default_undecided
-        return None if self.consistent and self.ranked.urgency is not None else rules.default
+        supported = any(one.support is not Support.WEAK for one in self.ranked.candidates[:1])
+        return None if self.trusted and supported else rules.default
 
 
-def _spoken_for(ranked: Differential, floors: Sequence[AppliedFloor]) -> set[str]:
-    """Conditions that advice may be meant for: the first and the supported ones; none when the order is withheld."""
-    if any(floor.withholds_ranking for floor in floors):
-        return set()
-    return {one.condition.id for one in (*ranked.candidates[:1], *ranked.supported)}
+def _spoken_for(ranked: Differential) -> set[str]:
+    """Conditions that advice may be meant for: the supported ones, and the first if the answers speak for it."""
+    first = [one for one in ranked.candidates[:1] if one.ratio > 0]
+    return {one.condition.id for one in (*first, *ranked.supported)}
 
 
 def _raised(

@@ -79,6 +79,7 @@ class RankingMethod:
     a further site counts with `other_site` added. A condition is supported when its findings weigh at least
     `support_at_least`, it is among the first `support_rank`, and its score is at most `support_within` below the first;
     it is strongly supported from `strong_at_least` on. `shown`: how many candidates are reported.
+    `background`: facts that are never told as reasons, because every reader knows them.
     """
 
     site_fact: str
@@ -89,3 +90,4 @@ class RankingMethod:
     support_rank: int
     support_within: int
     shown: int
+    background: tuple[str, ...] = ()

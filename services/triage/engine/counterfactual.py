@@ -8,13 +8,15 @@ are left out, because the result is made for words that anybody may read (SR-17)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from services.triage.engine.assess import evaluate
 from services.triage.engine.criteria import Compare, Criterion, Operator, comparisons_in, names_in
+from services.triage.engine.deciding import Deciding
 from services.triage.engine.model import (
+    MORE_UNKNOWN,
     DerivedFact,
     FactDefinition,
     FactKind,
@@ -23,14 +25,16 @@ from services.triage.engine.model import (
     Presence,
     Urgency,
     Value,
+    Visibility,
 )
 from services.triage.engine.pack import Pack
-from services.triage.engine.results import Assessment, LineVerdict, Scope, Support, Verdict
-from services.triage.engine.state import State
+from services.triage.engine.results import AppliedFloor, Assessment, FloorKind, LineVerdict, Scope, Verdict
 from services.triage.engine.truth import YES
 from services.triage.engine.weighing import Weighing
 
 _STEP = Decimal("0.1")
+NAMED = 2
+"""How many answers that an urgency rests on are looked for: each takes a whole evaluation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +54,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Counterfactual:
-    """`raising`: unknown answers that would raise the urgency, the most urgent first, each fact once. `lowering`: given
-    answers without any one of which the urgency would be lower. `most_telling`: the open question whose answer would
-    change most: the urgency if any can, else the order of the candidates; else an examination item that can raise it.
+    """`raising`: unknown answers that would raise the urgency, the most urgent first, each fact once.
+
+    `lowering`: given yes/no answers without any one of which the urgency would be lower (at most `NAMED`).
+    `most_telling`: the open question whose answer would change most: the urgency if any can, else the order of the
+    candidates; else an examination item that can raise it.
     """
 
     raising: tuple[Change, ...] = ()
@@ -64,7 +70,7 @@ def counterfactual(pack: Pack, assessment: Assessment, weighing: Weighing) -> Co
     """What would change this assessment. Empty for page 1 alone, whose other answers are still to come."""
     if assessment.scope is Scope.PAGE_1 or assessment.urgency is None:
         return Counterfactual()
-    raising = _raising(pack, assessment, assessment.urgency)
+    raising = _raising(pack, assessment, weighing, assessment.urgency)
     return Counterfactual(
         raising=raising,
         lowering=tuple(_lowering(pack, assessment, weighing, assessment.urgency)),
@@ -72,21 +78,52 @@ def counterfactual(pack: Pack, assessment: Assessment, weighing: Weighing) -> Co
     )
 
 
-def _raising(pack: Pack, assessment: Assessment, urgency: Urgency) -> tuple[Change, ...]:
-    state = State(pack, assessment.findings, assessment.scope)
+def _raising(pack: Pack, assessment: Assessment, weighing: Weighing, urgency: Urgency) -> tuple[Change, ...]:
+    lines = tuple(_open_lines(assessment, urgency))
+    if not lines:
+        return ()
+    state = weighing.state
     slots = pack.slots
     tried: dict[str, list[Change]] = {}
-    for line in _open_lines(assessment, urgency):
+    for line in lines:
         test = pack.compiler.test_of(line.line.when)
         for name in line.facts:
+            if assessment.findings.get(name).visibility is not Visibility.SHOWN:
+                continue
             for value, comparison in _values(pack, pack.facts[name], line.line.when):
-                if test(state.imagine(name, value)) & YES:
+                value = _beside(value, assessment.findings.get(name).value)
+                values = state.imagine(_answered(pack, name, value))
+                if test(values) & YES and _rests_on_more(pack, Deciding(state, values), line, name):
                     assert line.line.urgency is not None
                     tried.setdefault(name, []).append(Change(name, value, line.line.urgency, comparison, line.line.id))
                     break
     first = [(min(changes, key=lambda one: one.urgency.rank), len(changes)) for changes in tried.values()]
     first.sort(key=lambda one: (one[0].urgency.rank, pack.facts[one[0].fact].clinician, -one[1], slots[one[0].fact]))
     return tuple(change for change, _ in first)
+
+
+def _beside(value: Value, given: Value) -> Value:
+    """A chosen code together with those that are known to be chosen already."""
+    if not isinstance(value, frozenset) or not isinstance(given, frozenset):
+        return value
+    return value | (given - {MORE_UNKNOWN})
+
+
+def _answered(pack: Pack, name: str, value: Value) -> dict[str, Value]:
+    """What all facts that are read from the same question would be, if its answer gave this fact that value."""
+    fact = pack.facts[name]
+    if fact.kind is not FactKind.PRESENCE:
+        return {name: value}
+    yes = (value is Presence.PRESENT) is not fact.negated
+    same = (one for one in pack.facts_of[fact.link_id] if one.kind is FactKind.PRESENCE)
+    return {one.name: Presence.PRESENT if yes is not one.negated else Presence.ABSENT for one in same}
+
+
+def _rests_on_more(pack: Pack, deciding: Deciding, line: LineVerdict, name: str) -> bool:
+    """False for a vital sign or test that would fire by itself, whatever the complaint: true of every patient."""
+    background = () if pack.content.ranking is None else pack.content.ranking.background
+    others = set(deciding.facts(line.line.when, YES)).difference(background, (name,))
+    return bool(others) or not pack.facts[name].clinician
 
 
 def _open_lines(assessment: Assessment, urgency: Urgency) -> Iterator[LineVerdict]:
@@ -146,30 +183,60 @@ def _lowering(pack: Pack, assessment: Assessment, weighing: Weighing, urgency: U
 
     None when something that only clinicians may read of holds it up.
     """
-    if any(line.line.clinician_only and line.line.urgency is urgency for one in assessment.fired for line in one.fired):
+    asking = (one.condition for one in assessment.candidates if one.asks_for is urgency)
+    if any(line.line.clinician_only for line in _firing(assessment, urgency)) or any(
+        one.confidential for one in asking
+    ):
         return
-    resting = [set(facts) for facts in _grounds(assessment, weighing, urgency)]
-    shared = set.intersection(*resting) if resting else set()
-    for name in sorted(shared, key=pack.slots.__getitem__):
+    found = 0
+    lines = [pack.compiler.test_of(line.line.when) for line in _firing(assessment, urgency)]
+    for name in sorted(_shared(_grounds(assessment, weighing, urgency)), key=pack.slots.__getitem__):
         finding = assessment.findings.get(name)
         opposite = _opposite(pack.facts[name], finding)
         if opposite is None:
             continue
-        imagined = replace(finding, value=opposite, alternatives=())
-        others = {**assessment.findings.by_name, name: imagined}
-        lower = evaluate(pack, Findings(others, assessment.findings.respondent)).urgency
+        changed = _answered(pack, name, opposite)
+        values = weighing.state.imagine(changed)
+        if any(test(values) & YES for test in lines):
+            continue
+        given = assessment.findings
+        imagined = {one: replace(given.get(one), value=value, alternatives=()) for one, value in changed.items()}
+        findings = Findings({**given.by_name, **imagined}, given.respondent)
+        lower = evaluate(pack, findings, floors=_from_outside(pack, assessment)).urgency
         if lower is not None and lower.rank > urgency.rank:
             yield Change(name, opposite, lower)
+            found += 1
+            if found == NAMED:
+                return
+
+
+def _from_outside(pack: Pack, assessment: Assessment) -> tuple[AppliedFloor, ...]:
+    """Floors that do not come from these answers: an earlier result, the language of the form."""
+    own = {floor.id for floor in pack.content.safety.floors}
+    return tuple(floor for floor in assessment.floors if floor.kind is FloorKind.RULE and floor.id not in own)
+
+
+def _shared(grounds: Iterable[Sequence[str]]) -> set[str]:
+    """The answers that all of the grounds have in common; looks no further once there are none."""
+    shared: set[str] | None = None
+    for facts in grounds:
+        shared = set(facts) if shared is None else shared & set(facts)
+        if not shared:
+            break
+    return shared or set()
+
+
+def _firing(assessment: Assessment, urgency: Urgency) -> Iterator[LineVerdict]:
+    """The lines of exactly this urgency that fired."""
+    return (line for result in assessment.fired for line in result.fired if line.line.urgency is urgency)
 
 
 def _grounds(assessment: Assessment, weighing: Weighing, urgency: Urgency) -> Iterator[Sequence[str]]:
     """Of every line, floor and candidate that holds this urgency up by itself, the answers that it rests on."""
-    for result in assessment.fired:
-        yield from (line.facts for line in result.fired if line.line.urgency is urgency)
+    yield from (line.facts for line in _firing(assessment, urgency))
     yield from (floor.facts for floor in assessment.floors if floor.urgency is urgency)
     for candidate in assessment.candidates:
-        counts = candidate.rank == 1 or (candidate.condition.must_not_miss and candidate.support is not Support.WEAK)
-        if counts and candidate.condition.urgency is urgency:
+        if candidate.asks_for is urgency:
             yield tuple(name for one in weighing.of(candidate.condition) if one.weight > 0 for name in one.facts)
 
 
@@ -187,10 +254,15 @@ def _most_telling(pack: Pack, assessment: Assessment, weighing: Weighing, raisin
     moves: dict[str, int] = {}
     for candidate in (one for one in assessment.candidates if not one.condition.confidential):
         for verdict in weighing.of(candidate.condition):
-            if verdict.presence is Presence.UNKNOWN:
+            if verdict.presence is Presence.UNKNOWN and not assessment.ranking_withheld:
                 for name in verdict.facts:
                     moves[name] = moves.get(name, 0) + abs(verdict.finding.yes - verdict.finding.no)
-    asked = {name: moved for name, moved in moves.items() if not pack.facts[name].clinician}
+    given = assessment.findings
+    asked = {
+        name: moved
+        for name, moved in moves.items()
+        if not pack.facts[name].clinician and given.get(name).visibility is Visibility.SHOWN
+    }
     if asked:
         return max(asked, key=lambda name: (asked[name], -pack.slots[name]))
     return raising[0].fact if raising else None

@@ -15,8 +15,9 @@ class Deciding:
 
     __slots__ = ("_known", "_pack", "_place", "values")
 
-    def __init__(self, state: State) -> None:
-        self.values: Values = state.values
+    def __init__(self, state: State, values: Values | None = None) -> None:
+        """`values`: those of the state, unless others are given."""
+        self.values: Values = state.values if values is None else values
         self._pack: Pack = state.pack
         self._place = state.pack.slots.__getitem__
         self._known: dict[tuple[str, int], set[str]] = {}

@@ -3,8 +3,8 @@
 score = weight of how common the condition is at the site + weights of all findings. It ranks and does not diagnose.
 It is computed after the red flags and cannot touch them: a candidate may raise the urgency, never lower it.
 
-Weights of unknown key features count for the order alone: they never decide whether a condition is supported, so
-what was not asked can neither raise nor lower an urgency through them but by the order.
+Weights of unknown key features count for the order in which candidates are shown, and so for which comes first; whether
+a condition is supported is judged by an order without them.
 """
 
 from __future__ import annotations
@@ -35,9 +35,8 @@ class Differential:
 
     @property
     def urgency(self) -> Urgency | None:
-        """The most urgent of: the first candidate's, and that of every supported one that must not be missed."""
-        found = [one.condition.urgency for one in self.candidates[:1]]
-        found += [one.condition.urgency for one in self.supported if one.condition.must_not_miss]
+        """The most urgent that a candidate asks for (`Candidate.asks_for`)."""
+        found = [urgency for one in self.candidates if (urgency := one.asks_for) is not None]
         return min(found, key=lambda urgency: urgency.rank) if found else None
 
     @property
@@ -50,16 +49,18 @@ def rank(ranking: Ranking, values: Values, flags_fired: Collection[str]) -> Diff
     """All conditions in order, the first `shown` of them as candidates. `flags_fired`: ids of flags."""
     method, conditions = ranking.method, ranking.conditions
     guarded = {place for flag in flags_fired for place in ranking.guarded.get(flag, ())}
-    numbers = list(map(add, ranking.weigh(values), _priors(ranking, values)))
+    weighs = ranking.weigh(values)
+    numbers = list(map(add, weighs, _priors(ranking, values)))
     for place in guarded:
         numbers[place] += conditions[place].flagged << TOTAL
     order = sorted(range(len(numbers)), key=numbers.__getitem__, reverse=True)
     while order and numbers[order[-1]] < OUT // 2:
         order.pop()
-    first = split(numbers[order[0]])[0] if order else 0
+    known = [(number - weighed >> TOTAL) + split(weighed)[1] for number, weighed in zip(numbers, weighs, strict=True)]
+    best = sorted((known[place] for place in order), reverse=True)[: method.support_rank]
     candidates = tuple(
         [
-            _candidate(ranking, place, number, first, numbers[place])
+            _candidate(ranking, place, number, numbers[place], supported=_stands_out(method, known[place], best))
             for number, place in enumerate(order[: method.shown], 1)
         ]
     )
@@ -78,9 +79,16 @@ def rank(ranking: Ranking, values: Values, flags_fired: Collection[str]) -> Diff
     return Differential(candidates, tuple([one for standing in Standing for one in panel[standing]]))
 
 
-def _candidate(ranking: Ranking, place: int, number: int, first: int, weighed: int) -> Candidate:
+def _stands_out(method: RankingMethod, known: int, best: Sequence[int]) -> bool:
+    """True among the first by what is known, and close enough to the very first."""
+    return known >= best[-1] and best[0] - known <= method.support_within
+
+
+def _candidate(ranking: Ranking, place: int, number: int, weighed: int, *, supported: bool) -> Candidate:
     score, ratio = split(weighed)
-    support = _support(ranking.method, number, first - score, ratio)
+    support = Support.WEAK
+    if supported and ratio >= ranking.method.support_at_least:
+        support = Support.STRONG if ratio >= ranking.method.strong_at_least else Support.MODERATE
     return Candidate(ranking.conditions[place], number, score, ratio, support)
 
 
@@ -108,9 +116,3 @@ def _known_here(ranking: Ranking, values: Values) -> Collection[int]:
 def _sites(values: Sequence[Any]) -> list[str]:
     """All codes of a choice under any reading; none when it is unknown."""
     return [code for value in values if isinstance(value, frozenset) for code in value]
-
-
-def _support(method: RankingMethod, number: int, behind: int, ratio: int) -> Support:
-    if ratio < method.support_at_least or number > method.support_rank or behind > method.support_within:
-        return Support.WEAK
-    return Support.STRONG if ratio >= method.strong_at_least else Support.MODERATE

@@ -74,7 +74,8 @@ class Visibility(StrEnum):
     """Whether the person could answer the question (decides what counts as an unanswered safety item)."""
 
     SHOWN = "shown"
-    HIDDEN_NO = "hidden_no"  # ruled out by a gate that was answered
+    HIDDEN_NO = "hidden_no"  # detail of something that was answered with no
+    NOT_PUT = "not_put"  # ruled out by site, age, sex or the like: absent for the rules, but it speaks against nothing
     HIDDEN_UNKNOWN = "hidden_unknown"  # its gate is unanswered or "not sure": counted through the gate only
 
 

@@ -57,6 +57,9 @@ class Pack:
     `base_facts`: for each derived fact, score quantity and base fact, the base facts it depends on.
     `size`: how many values an evaluation has: the slots, and after them the truths of comparisons that many criteria
     make. `compute_steps`: all of these and all steps at once. `line_truths`: all lines of all flags, in pack order.
+    `confidential_facts`: examination items of lines that only clinicians may read of; never shown in a sentence.
+    `used_points`: the quantities of scores that some flag or derived fact uses.
+    `facts_of`: by linkId, all facts that are read from that question.
     `dependents`: for each base fact, the steps that depend on it, in order of computation.
     """
 
@@ -81,6 +84,9 @@ class Pack:
     base_facts: Mapping[str, frozenset[str]]
     emergency_facts: frozenset[str]
     dependents: Mapping[str, tuple[Step, ...]]
+    confidential_facts: frozenset[str]
+    used_points: frozenset[str]
+    facts_of: Mapping[str, tuple[FactDefinition, ...]]
 
     @property
     def head(self) -> PackHead:
@@ -89,7 +95,7 @@ class Pack:
 
     def text(self, key: str, **words: str) -> str:
         """The sentence of that key, its words in braces filled in. Raises KeyError for an unknown key."""
-        return self.content.texts[key].format_map(words) if words else self.content.texts[key]
+        return self.content.texts[key].format_map(words)
 
 
 def build_pack(content: Content) -> Pack:
@@ -142,6 +148,28 @@ def build_pack(content: Content) -> Pack:
             for name in names_in(line.when)
             for base in base_facts[name]
         ),
+        confidential_facts=frozenset(
+            base
+            for flag in content.flags
+            for line in flag.lines
+            if line.clinician_only
+            for name in names_in(line.when)
+            for base in base_facts[name]
+            if facts[base].clinician
+        ),
+        used_points=frozenset(
+            name
+            for when in (
+                *(line.when for flag in content.flags for line in flag.lines),
+                *(derived.when for derived in content.derived),
+            )
+            for name in names_in(when)
+            if isinstance(computed.get(name), ScoreDefinition)
+        ),
+        facts_of={
+            link_id: tuple(fact for fact in content.facts if fact.link_id == link_id)
+            for link_id in {fact.link_id for fact in content.facts}
+        },
         dependents={fact: tuple(step for name, step in steps.items() if fact in base_facts[name]) for fact in facts},
     )
 

@@ -13,15 +13,18 @@ from itertools import product
 from services.triage.engine.compile import Slots, Values
 from services.triage.engine.conditions import Condition, ConditionFinding, RankingMethod
 from services.triage.engine.generate import Generator
-from services.triage.engine.truth import NO, SETS, UNKNOWN, YES
+from services.triage.engine.truth import NO, NOT_REACHED, SETS, UNKNOWN, YES
 
 TOTAL = 32
 """By how many bits the total is shifted."""
 OUT = -(1 << 62)
 """Less than any number of a candidate, whatever its prior."""
 _HALF = 1 << (TOTAL - 1)
-_STATES = tuple(2 if truths & YES else 0 if truths == NO else 1 for truths in range(SETS))
-_LARGEST_TABLE = 5
+_KINDS = (NO, UNKNOWN, YES, NOT_REACHED)
+_STATES = tuple(
+    2 if truths & YES else 0 if truths == NO else 3 if truths & NOT_REACHED else 1 for truths in range(SETS)
+)
+_LARGEST_TABLE = 4
 """Groups of up to that many findings are looked up, larger ones are worked out."""
 
 
@@ -75,10 +78,15 @@ def compile_ranking(
 
 
 def weight_of(finding: ConditionFinding, truths: int) -> int | None:
-    """What a finding weighs under these truths, yes under any reading first; None when it is unknown."""
+    """What a finding weighs under these truths, yes under any reading first; None when it is unknown.
+
+    Nothing when the question was not put to this person.
+    """
     if truths & YES:
         return finding.yes
-    return finding.no if truths == NO else None
+    if truths == NO:
+        return finding.no
+    return 0 if truths & NOT_REACHED else None
 
 
 def split(number: int) -> tuple[int, int]:
@@ -115,16 +123,16 @@ class _Weighers:
         return self._tables[table]
 
     def _group(self, findings: Sequence[ConditionFinding]) -> str:
-        """A look-up by the states of all findings, three for each, where that is small enough."""
+        """A look-up by the states of all findings, four for each, where that is small enough."""
         truths = [self._generator.truth(one.when) for one in findings]
         strongest = _strongest(findings)
         if len(findings) > _LARGEST_TABLE:
             return f"{self._generator.constant(strongest)}(({','.join(truths)},))"
-        table = tuple(strongest(states) for states in product((NO, UNKNOWN, YES), repeat=len(findings)))
+        table = tuple(strongest(states) for states in product(_KINDS, repeat=len(findings)))
         states = self._constant(_STATES)
         place = f"{states}[{truths[0]}]"
         for one in truths[1:]:
-            place = f"({place})*3+{states}[{one}]"
+            place = f"({place})*4+{states}[{one}]"
         return f"{self._constant(table)}[{place}]"
 
 

@@ -154,6 +154,19 @@ class Candidate:
     ratio: int
     support: Support
 
+    @property
+    def asks_for(self) -> Urgency | None:
+        """The urgency that it sets: its own when it is supported and cannot wait, or comes first. None otherwise.
+
+        First place alone, with weak support, makes nothing an emergency: that is seen the same day.
+        """
+        own = self.condition.urgency
+        if self.support is not Support.WEAK and self.condition.must_not_miss:
+            return own
+        if self.rank > 1:
+            return None
+        return Urgency.SAME_DAY if own is Urgency.EMERGENCY else own
+
 
 class Standing(StrEnum):
     """Why a condition is in the must-not-miss panel."""
@@ -261,6 +274,11 @@ class Assessment:
     candidates: tuple[Candidate, ...] = ()
     must_not_miss: tuple[MustNotMiss, ...] = ()
     advice: tuple[AdviceGiven, ...] = ()
+
+    @property
+    def all_clear(self) -> bool:
+        """True when no flag fired and none is open for want of an answer (examination items apart, SR-04)."""
+        return not self.fired and all(result.examination_only for result in self.undecided)
 
     @property
     def ranking_withheld(self) -> bool:

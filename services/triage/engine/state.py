@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -14,18 +14,21 @@ from services.triage.engine.model import (
     Contradiction,
     FactDefinition,
     FactKind,
+    Finding,
     Findings,
     Missing,
     Presence,
     Screen,
     TextMatch,
     Value,
+    Visibility,
 )
 from services.triage.engine.pack import CompiledDerived, Pack, Step
 from services.triage.engine.results import Scope, ScoreResult
 from services.triage.engine.scores import CompiledScore, compute, known_points
 from services.triage.engine.truth import NO, NOT_REACHED, UNKNOWN, UNKNOWN_IS_NO, YES
 
+_NOT_ASKED = (NOT_REACHED_VALUE,)
 _TYPES: dict[FactKind, type] = {
     FactKind.CHOICE: frozenset,
     FactKind.QUANTITY: Decimal,
@@ -58,21 +61,28 @@ class State:
     def _read(self) -> None:
         """Put the findings into the slots of their facts (base facts have the first slots, in order)."""
         values, given, page_1_alone = self.values, self.findings.by_name, self.scope is Scope.PAGE_1
+        present, absent, presence = Presence.PRESENT, Presence.ABSENT, FactKind.PRESENCE
         for slot, fact in enumerate(self.pack.content.facts):
-            yes_no = fact.kind is FactKind.PRESENCE
             if page_1_alone and fact.screen is not Screen.PAGE_1:
-                values[slot] = NOT_REACHED if yes_no else (NOT_REACHED_VALUE,)
+                values[slot] = NOT_REACHED if fact.kind is presence else _NOT_ASKED
                 continue
             finding = given.get(fact.name, UNANSWERED)
-            if finding.problem is not None:
-                self.unusable.append(fact.name)
-            if finding.alternatives:
-                self.conflicting.append(fact.name)
-                values[slot] = _possible(fact, finding.alternatives)
-            elif yes_no:
-                values[slot] = _presence(fact, finding.value)
+            value = finding.value
+            if fact.kind is presence and (value is present or value is absent):  # nearly all; no call for these
+                values[slot] = YES if value is present else NO
+                if finding.problem is not None:
+                    self.unusable.append(fact.name)
             else:
-                values[slot] = (_other(fact, finding.value),)
+                values[slot] = self._doubtful(fact, finding)
+
+    def _doubtful(self, fact: FactDefinition, finding: Finding) -> Any:
+        """What the slot holds of a finding that is not simply yes or no; notes what is wrong with it."""
+        if finding.problem is not None:
+            self.unusable.append(fact.name)
+        if finding.alternatives:
+            self.conflicting.append(fact.name)
+            return _possible(fact, finding.alternatives)
+        return _presence(fact, finding.value) if fact.kind is FactKind.PRESENCE else (_other(fact, finding.value),)
 
     def compute(self) -> None:
         """(Re)compute derived facts and the points that criteria use from the base facts."""
@@ -84,15 +94,31 @@ class State:
             return ()
         return tuple([compute(score, self.values, self.findings.respondent) for score in self.pack.scores])
 
-    def imagine(self, name: str, value: Value) -> list[Any]:
-        """The values as they would be if that base fact had this value; the state itself stays as it is."""
-        fact = self.pack.facts[name]
+    def imagine(self, changed: Mapping[str, Value]) -> list[Any]:
+        """The values as they would be if these base facts had these values; the state itself stays as it is."""
         values = self.values.copy()
-        values[self.pack.slots[name]] = (
-            _presence(fact, value) if fact.kind is FactKind.PRESENCE else (_other(fact, value),)
-        )
-        for step in self.pack.dependents[name]:
-            values[step.slot] = self._value_of(step, values)
+        for name, value in changed.items():
+            fact = self.pack.facts[name]
+            values[self.pack.slots[name]] = (
+                _presence(fact, value) if fact.kind is FactKind.PRESENCE else (_other(fact, value),)
+            )
+        steps = {step.slot: step for name in changed for step in self.pack.dependents[name]}
+        for step in self.pack.steps if len(changed) > 1 else steps.values():
+            if step.slot in steps:
+                values[step.slot] = self._value_of(step, values)
+        return values
+
+    def of_what_was_asked(self) -> list[Any]:
+        """All values with questions that were not put as open as if nobody had got to them: the basis of ranking."""
+        given, slots = self.findings.by_name, self.pack.slots
+        values = self.values
+        for name, finding in given.items():
+            if finding.visibility is Visibility.NOT_PUT and name in self.pack.facts:
+                if values is self.values:
+                    values = self.values.copy()
+                values[slots[name]] = NOT_REACHED if self.pack.facts[name].kind is FactKind.PRESENCE else _NOT_ASKED
+        if values is not self.values:
+            self.pack.compute_steps(values, self._known_points)
         return values
 
     def _value_of(self, step: Step, values: list[Any]) -> Any:

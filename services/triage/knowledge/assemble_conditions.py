@@ -37,6 +37,7 @@ def ranking_method(file: DifferentialFile) -> RankingMethod:
         support_rank=file.support.rank,
         support_within=weight(file.support.within),
         shown=method.shown,
+        background=tuple(method.background),
     )
 
 

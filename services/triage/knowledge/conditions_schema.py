@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from services.triage.knowledge.schema import Code, CriterionText, FactName, Key, Strict, Urgencies, Words
 
-Positive = Annotated[int | Decimal, Field(gt=0)]
+Positive = Annotated[int | Decimal, Field(gt=Decimal("1e-9"), lt=Decimal("1e9"))]
 
 
 class MethodTable(Strict):
@@ -24,6 +24,7 @@ class MethodTable(Strict):
     other_site: Positive
     unlisted_site: Positive
     whole_of_parts: Positive
+    background: list[FactName] = Field(default_factory=list)
     shown: Annotated[int, Field(ge=5, le=50)]
 
 

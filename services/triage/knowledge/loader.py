@@ -30,7 +30,7 @@ from services.triage.knowledge.schema import (
     TextsFile,
 )
 from services.triage.knowledge.scores_schema import ScoresFile
-from services.triage.knowledge.texts import check_texts
+from services.triage.knowledge.texts import check_texts, never_said
 
 PACKS = Path(__file__).parent / "packs"
 """Where the packs of this programme are: ``packs/<name>/<version>/``."""
@@ -53,6 +53,7 @@ def load_pack(folder: Path) -> Pack:
     ranking, conditions = _conditions(folder, assembler, flags)
     advice = assemble_advice(folder, assembler, conditions)
     problems = [*assembler.problems, *check_texts(texts, assembler.named_texts, pack_file.never_say)]
+    problems += never_said(_shown(flags, conditions), pack_file.never_say)
     if len(evidence) < len(sources.evidence):
         problems.append("evidence.toml: a key occurs twice")
     if problems:
@@ -127,6 +128,13 @@ def _conditions(
     paths = sorted((folder / "conditions").glob("*.toml"))
     tables = [table for path in paths for table in read_table(path, ConditionsFile).condition]
     return ranking_method(file), ConditionAssembler(assembler, file, flags).conditions(tables)
+
+
+def _shown(flags: Sequence[Flag], conditions: Sequence[Condition]) -> dict[str, str]:
+    """What flags and conditions say themselves, by where it stands."""
+    said = {f"red_flags.toml: {flag.id}": f"{flag.guards} {flag.rationale}" for flag in flags}
+    said |= {f"conditions: {one.id}": f"{one.title} {one.next_step} {one.never_excluded_by}" for one in conditions}
+    return said
 
 
 def _head(file: PackFile, sha256: str) -> PackHead:

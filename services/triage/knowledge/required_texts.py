@@ -23,8 +23,6 @@ REQUIRED_TEXTS: dict[str, frozenset[str]] = {
     "finding.open": frozenset({"text", "answers"}),
     # a flag that could not be decided at all
     "not_excluded": frozenset({"guards", "answers"}),
-    # flags that are open only because nobody examined the patient, in one sentence
-    "not_examined": frozenset({"flags"}),
     # free text that a clinician must read
     "review": frozenset({"text"}),
     # answers that could not be used
@@ -56,6 +54,11 @@ REQUIRED_TEXTS: dict[str, frozenset[str]] = {
     "prediction.unknown": frozenset({"questions"}),
     "prediction.never_excluded": frozenset({"text"}),
     "prediction.next_step": frozenset({"text"}),
+    "prediction.if_so": frozenset({"text"}),
+    "prediction.likeliest": frozenset({"text"}),
+    # why the urgency is what it is, where no flag and no floor says it
+    "reason.conditions": frozenset({"conditions"}),
+    "reason.coded": frozenset(),
     # what the order of candidates means, and what answers alone do not exclude
     "ranking.note": frozenset(),
     "ranking.withheld": frozenset(),

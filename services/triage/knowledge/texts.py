@@ -11,6 +11,14 @@ SCREEN_WORDS = frozenset({"items"})
 """Words in braces that the texts of the screen rule may use."""
 
 
+def never_said(shown: Mapping[str, str], never_say: Sequence[str]) -> Iterator[str]:
+    """Which of these sentences holds a phrase that the pack must never say. Keys tell where it stands."""
+    for place, text in shown.items():
+        for phrase in never_say:
+            if phrase.casefold() in text.casefold():
+                yield f"{place} says {phrase!r}, which this pack must never say"
+
+
 def check_texts(
     texts: Mapping[str, str], named: Mapping[str, frozenset[str]], never_say: Sequence[str]
 ) -> Iterator[str]:
@@ -20,12 +28,13 @@ def check_texts(
         yield f"texts: {key!r} is missing"
     for key, text in texts.items():
         try:
-            words = {word for _, word, _, _ in Formatter().parse(text) if word is not None}
+            parts = [part for part in Formatter().parse(text) if part[1] is not None]
         except ValueError as error:
             yield f"texts: {key!r}: {error}"
             continue
+        if any(form or conversion for _, _, form, conversion in parts):
+            yield f"texts: {key!r}: a word in braces stands alone, without {{word:...}} or {{word!...}}"
+        words = {word for _, word, _, _ in parts if word is not None}
         for word in sorted(words - expected.get(key, frozenset())):
             yield f"texts: {key!r} may not use {{{word}}}"
-        for phrase in never_say:
-            if phrase.casefold() in text.casefold():
-                yield f"texts: {key!r} says {phrase!r}, which this pack must never say"
+    yield from never_said({f"texts: {key!r}": text for key, text in texts.items()}, never_say)
