@@ -17,6 +17,7 @@ from rich.markup import escape
 from deploy.local import running
 from deploy.local.errors import StartError
 from deploy.local.folder import CHECKOUT, DataFolder, default_data_folder
+from deploy.local.pack import pack_app
 
 DEFAULT_PORT = 8000
 app = typer.Typer(
@@ -26,6 +27,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(pack_app, name="pack")
 DataOption = Annotated[
     Path | None, typer.Option("--data", metavar="DIR", help="Where everything is kept [default: .sural]")
 ]
@@ -152,6 +154,30 @@ def triage(
     outcomes = [print_triaged(file, as_json=as_json) for file in files]
     if not all(outcomes):
         raise typer.Exit(1)
+
+
+@app.command()
+def evaluate(
+    cases: Annotated[Path, typer.Argument(metavar="CASES.jsonl")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object")] = False,
+    reading: Annotated[str | None, typer.Option("--reading", help="Only one of the three readings")] = None,
+    drop_facts: Annotated[bool, typer.Option("--drop-facts", help="Also drop each fact in turn")] = False,
+) -> None:
+    """Run clinical cases through the engine and measure how often the result is right. Exit code 2 for bad input."""
+    from deploy.local.evaluation.command import evaluate_file
+
+    raise typer.Exit(evaluate_file(cases, as_json=as_json, reading=reading, drop_facts=drop_facts))
+
+
+@app.command()
+def bench(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object")] = False) -> None:
+    """Measure what each stage of one response costs in processor time. Starts no server."""
+    import orjson
+
+    from deploy.local import bench as benchmark
+
+    costs = benchmark.measure()
+    print(orjson.dumps(benchmark.as_json(costs)).decode() if as_json else "\n".join(benchmark.as_table(costs)))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

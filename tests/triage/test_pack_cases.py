@@ -454,7 +454,7 @@ SAFEGUARDING_ONLY = {"age_years": 1, "not_walking_yet": YES, "trauma": YES}
 
 
 def explained(assessment: Assessment) -> Explanation:
-    return explain(PACK, assessment, answered_on="2026-11-22")
+    return explain(PACK, assessment)
 
 
 @pytest.mark.requirement("SR-17")

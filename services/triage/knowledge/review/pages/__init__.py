@@ -1,0 +1,1 @@
+"""A pack as pages of Markdown, for people who read it rather than TOML."""
