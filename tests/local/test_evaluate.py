@@ -409,6 +409,7 @@ def judged(evaluator: Evaluator, came: Urgency, **gold: Any) -> dict[str, float 
     return {name: share.rate for name, share in Judge(evaluator.names).measures([one]).items()}
 
 
+@pytest.mark.requirement("REQ-29")
 def test_more_urgent_than_accepted_is_over_triage_and_never_a_missed_danger(evaluator: Evaluator) -> None:
     gold = {"urgency": "within_2_weeks", "acceptable_urgency": ["within_2_weeks", "routine"]}
 
@@ -419,6 +420,7 @@ def test_more_urgent_than_accepted_is_over_triage_and_never_a_missed_danger(eval
     assert (under["under_triage"], under["over_triage"], under["must_not_miss_sensitivity"]) == (1, 0, 0)
 
 
+@pytest.mark.requirement("REQ-29")
 def test_an_alarm_is_false_only_on_a_case_that_can_wait_for_weeks(evaluator: Evaluator) -> None:
     assert judged(evaluator, Urgency.SAME_DAY, urgency="routine")["benign_false_alarm"] == 1
     assert judged(evaluator, Urgency.SAME_DAY, urgency="within_2_weeks")["benign_false_alarm"] is None
@@ -433,6 +435,8 @@ def test_a_diagnosis_is_hit_by_its_synonym_and_by_what_is_accepted_beside_it(eva
 
 # --- how well the engine does --------------------------------------------------------------------
 
+ELSEWHERE_AT_LEAST = {"emergency_within_acceptable": 0.97, "emergency_strict": 0.90, "must_not_miss_sensitivity": 0.98}
+"""For cases other than the development cases, which must lose none."""
 AT_LEAST = {
     "acceptable_urgency": 0.92,
     "top1": 0.78,
@@ -444,6 +448,7 @@ AT_LEAST = {
 AT_MOST = {"benign_false_alarm": 0.20}
 
 
+@pytest.mark.requirement("REQ-29")
 @pytest.mark.parametrize("reading", Reading)
 def test_no_emergency_and_no_danger_among_the_development_cases_is_missed(
     development: Mapping[Reading, Sequence[Result]], evaluator: Evaluator, reading: Reading
@@ -464,3 +469,18 @@ def test_the_development_cases_are_triaged_and_ranked_as_they_are_labelled(
     assert {name: rates[name] for name, least in AT_LEAST.items() if rates[name] < least} == {}
     assert {name: rates[name] for name, most in AT_MOST.items() if rates[name] > most} == {}
     assert rates["over_triage_2plus"] <= over_2
+
+
+@pytest.mark.requirement("REQ-29")
+@pytest.mark.parametrize("file", ["cases-own.jsonl", "cases-held-out.jsonl"])
+@pytest.mark.parametrize("reading", [Reading.COMPLETED, Reading.WITHOUT_FLOOR])
+def test_cases_that_were_written_without_knowing_the_rules_come_out_as_well(
+    evaluator: Evaluator, file: str, reading: Reading
+) -> None:
+    cases = read_cases(CHECKOUT / "tests" / "evaluation" / file)
+    measures = Judge(evaluator.names).measures(evaluate_cases(evaluator, cases, [reading])[reading])
+    rates = {name: share.rate for name, share in measures.items() if share.rate is not None}
+
+    assert {name: rates[name] for name, least in (AT_LEAST | ELSEWHERE_AT_LEAST).items() if rates[name] < least} == {}
+    assert {name: rates[name] for name, most in AT_MOST.items() if rates[name] > most} == {}
+    assert rates["over_triage_2plus"] <= 0.02
