@@ -105,6 +105,13 @@ PRESENT_AND_UNKNOWN: dict[str, tuple[dict[str, object], dict[str, object]]] = {
     "trauma & duration_days<=14": ({"trauma": YES}, {"trauma": NOT_SURE}),
     "achilles_site": ({"location": "heel"}, {"location": UNKNOWN}),
     "dvt_site & laterality!=both": ({"location": "calf"}, {"location": "calf", "laterality": UNKNOWN}),
+    "pain_trend=worse": ({"pain_trend": "worse"}, {"pain_trend": UNKNOWN}),
+    "joint_swollen": ({"knee_swollen": YES}, {"knee_swollen": NOT_SURE}),
+    "leg_lump & !known_bakers_cyst": ({"leg_lump": YES, "known_bakers_cyst": NO}, {"leg_lump": NOT_SURE}),
+    "groin_or_hip_pain & sport_or_load": (
+        {"groin_or_hip_pain_answer": YES, "sport_dance": YES},
+        {"groin_or_hip_pain_answer": NOT_SURE, "sport_dance": YES},
+    ),
     **{
         f"nsaid_caution={code}": (
             {"nsaid_caution": frozenset({"none", code})},
@@ -415,7 +422,7 @@ ROW = '[[advice]]\nid = "T-99"\nkind = "do_not"\naudience = "patient"\ntext = "R
 
 
 def test_a_pack_without_advice_gives_none() -> None:
-    assert example_pack().advice == ()
+    assert example_pack().advice.advice == ()
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from services.triage.engine.results import Assessment, ScoreResult, Verdict
 from services.triage.explanation import Explanation, explain
 from services.triage.knowledge.cases import CaseTable, disagreements, line_verdict, read_cases, run_case
 from services.triage.knowledge.loader import PACKS, load_pack
+from services.triage.knowledge.review.places import FACTS, criteria, names_behind
 from tests.triage.packs import NO, NOT_APPLICABLE, NOT_SURE, UNKNOWN, YES, described
 
 FOLDER = PACKS / "posterior-lower-limb" / "1.0.0"
@@ -32,6 +33,9 @@ LINES = {line.id: line for flag in PACK.content.flags for line in flag.lines}
 
 COUNTED_ONLY_WHEN_KNOWN = {"RFX-13e", "RFX-15", "RFX-40"}
 """Lines on a two-valued fact, on known points, and on free text: an unknown adds nothing, by clinical decision."""
+
+ONLY_RECORDED = {"hemiparesis", "dementia"}
+"""Examination items that no rule uses: they tell the reader why the limb is weak or the answers are uncertain."""
 
 FORBIDDEN = (
     *("not dvt", "no dvt", "ruled out", "rules out", "is excluded", "nothing wrong", "nothing is wrong"),
@@ -228,6 +232,14 @@ def test_every_flag_states_its_evidence_and_every_source_is_used() -> None:
     assert used == set(PACK.content.evidence)
 
 
+def test_every_examination_finding_is_used_by_some_rule() -> None:
+    rules = [when for place, when in criteria(PACK.content) if place.file != FACTS]
+    used = {name for when in rules for name in names_behind(PACK, when)}
+    examined_only = {fact.name for fact in PACK.content.facts if fact.clinician}
+
+    assert examined_only - used == ONLY_RECORDED
+
+
 def test_nothing_is_called_verified_without_the_day_on_which_it_was_read() -> None:
     for source in PACK.content.evidence.values():
         assert (source.status == "verified") == (source.checked is not None), source.key
@@ -359,7 +371,7 @@ def test_a_swollen_ankle_at_80_is_seen_the_same_day(age: int, urgency: Urgency) 
 
 
 @pytest.mark.requirement("SR-08")
-@pytest.mark.parametrize(("age", "urgency"), [(79, Urgency.SELF_CARE), (80, Urgency.SAME_DAY)])
+@pytest.mark.parametrize(("age", "urgency"), [(79, Urgency.ROUTINE), (80, Urgency.SAME_DAY)])
 def test_a_twisted_ankle_at_80_is_seen_the_same_day(age: int, urgency: Urgency) -> None:
     assert assess(age_years=age, trauma=YES, mechanism="twist").urgency is urgency
 
