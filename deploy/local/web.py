@@ -111,6 +111,7 @@ clinical use.</p>
 <li><a href="/worklist">Worklist</a>: open alerts</li>
 <li><a href="/fhir/metadata">FHIR base BASE/fhir</a>: what it offers (CapabilityStatement)</li>
 <li><a href="/fhir/Questionnaire">Questionnaires</a></li>
+<li><a href="/fhir/Library?_elements=url,version,title,status">Clinical content</a>, as Library and PlanDefinition</li>
 <li><a href="/metrics">Metrics</a>, <a href="/readyz">readiness</a></li>
 </ul></main></body></html>
 """

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from services.triage.engine.advice import AdviceKind
 from services.triage.engine.pack import Pack
-from services.triage.engine.results import Assessment, FloorKind
+from services.triage.engine.results import AppliedFloor, Assessment, FloorKind
 from services.triage.predictions import (
     Prediction,
     is_urgent,
@@ -87,9 +87,16 @@ def _reasons(words: Words) -> Iterator[str]:
         if floor.kind is FloorKind.SCREEN:
             items = words.joined(words.question(name) for name in floor.facts)
             yield words.text(floor.text, items=items)
-        elif floor.kind is FloorKind.RULE:
+        elif floor.kind is FloorKind.RULE and _still_says_something(words, floor):
             yield words.text(words.worded(floor.text))
     yield from urgency_from_conditions(words)
+
+
+def _still_says_something(words: Words, floor: AppliedFloor) -> bool:
+    """False for a floor that only gives a least urgency, when the whole is more urgent and no other words fit."""
+    whole = words.assessment.urgency
+    less = whole is not None and whole.rank < floor.urgency.rank
+    return not less or bool(floor.raises) or words.worded(floor.text) != floor.text
 
 
 def _not_excluded(words: Words) -> Iterator[str]:

@@ -8,12 +8,13 @@ calls for it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from services.triage.engine.compile import Compiler, Test, Values
+from services.triage.engine.compile import Values
 from services.triage.engine.criteria import Criterion
+from services.triage.engine.generate import Generator, truths_of
 from services.triage.engine.model import Urgency
 from services.triage.engine.truth import NO, YES
 
@@ -61,11 +62,14 @@ class Advice:
 
 @dataclass(frozen=True, slots=True)
 class CompiledAdvice:
-    """Advice with its criteria compiled."""
+    """All advice of a pack, and one function for the truths of all its criteria.
 
-    advice: Advice
-    when: Test | None
-    unless: tuple[Test, ...]
+    `places`: per piece of advice, where in these truths its `when` stands (None: always), and its cautions.
+    """
+
+    advice: tuple[Advice, ...]
+    truths: Callable[[Values], list[int]]
+    places: tuple[tuple[int | None, tuple[int, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +80,23 @@ class AdviceGiven:
     conditions: tuple[str, ...]
 
 
-def compile_advice(advice: Sequence[Advice], compiler: Compiler) -> tuple[CompiledAdvice, ...]:
+def compile_advice(advice: Sequence[Advice], generator: Generator) -> CompiledAdvice:
     """Make the advice of a pack ready. Raises KeyError for a fact that has no slot."""
-    return tuple(
-        CompiledAdvice(
-            one,
-            None if one.when is None else compiler.compile(one.when),
-            tuple(compiler.compile(caution) for caution in one.unless),
-        )
+    criteria: list[Criterion] = []
+
+    def place_of(criterion: Criterion) -> int:
+        criteria.append(criterion)
+        return len(criteria) - 1
+
+    places = tuple(
+        (None if one.when is None else place_of(one.when), tuple(place_of(caution) for caution in one.unless))
         for one in advice
     )
+    return CompiledAdvice(tuple(advice), truths_of(criteria, generator), places)
 
 
 def advise(
-    advice: Sequence[CompiledAdvice],
+    compiled: CompiledAdvice,
     values: Values,
     *,
     urgency: Urgency | None,
@@ -104,19 +111,19 @@ def advise(
     if urgency is None:
         return ()
     unhurried = all_clear and urgency in _UNHURRIED
+    truths = compiled.truths(values)
     given = []
-    for one in advice:
-        if one.advice.held_back and not unhurried:
+    for one, (when, unless) in zip(compiled.advice, compiled.places, strict=True):
+        if one.held_back and not unhurried:
             continue
-        suited = tuple(condition for condition in one.advice.conditions if condition in candidates)
-        if (suited or not one.advice.conditions) and _holds(one, values):
-            given.append(AdviceGiven(one.advice, suited))
+        suited = tuple([condition for condition in one.conditions if condition in candidates])
+        if not suited and one.conditions:
+            continue
+        speaks = YES if when is None else truths[when]
+        if one.kind is AdviceKind.DO_NOT:  # a warning holds under any reading of the answers
+            holds = bool(speaks & YES)
+        else:  # everything else only when it is certain
+            holds = speaks == YES and all(truths[caution] == NO for caution in unless)
+        if holds:
+            given.append(AdviceGiven(one, suited))
     return tuple(given)
-
-
-def _holds(one: CompiledAdvice, values: Values) -> bool:
-    """A warning holds under any reading of the answers, everything else only when it is certain."""
-    speaks = YES if one.when is None else one.when(values)
-    if one.advice.kind is AdviceKind.DO_NOT:
-        return bool(speaks & YES)
-    return speaks == YES and all(caution(values) == NO for caution in one.unless)

@@ -45,7 +45,7 @@ class Condition:
     `prior`: by site code, weight of how common it is among adults with pain mainly there; `prior_elsewhere` holds for
     sites that are not in it, `prior_unknown` when the site is unknown. `flagged`: weight added (ranking only) when one
     of the red flags in `guarded_by` fired. `only_when` known to be no: not a candidate. `confidential`: never named
-    where a patient or carer may read.
+    where a patient or carer may read. `unguarded`: why no flag guards against something that cannot wait.
     """
 
     id: str
@@ -64,6 +64,7 @@ class Condition:
     confidential: bool = False
     evidence: tuple[str, ...] = ()
     only_when: Criterion | None = None
+    unguarded: str = ""
 
     @property
     def must_not_miss(self) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 from services.triage.engine.compile import Values
 from services.triage.engine.conditions import RankingMethod
 from services.triage.engine.model import Urgency
-from services.triage.engine.ranking import OUT, TOTAL, Ranking, split
+from services.triage.engine.ranking import HALF, MASK, OUT, TOTAL, Ranking, split
 from services.triage.engine.results import Candidate, MustNotMiss, Standing, Support
 
 
@@ -56,7 +56,10 @@ def rank(ranking: Ranking, values: Values, flags_fired: Collection[str]) -> Diff
     order = sorted(range(len(numbers)), key=numbers.__getitem__, reverse=True)
     while order and numbers[order[-1]] < OUT // 2:
         order.pop()
-    known = [(number - weighed >> TOTAL) + split(weighed)[1] for number, weighed in zip(numbers, weighs, strict=True)]
+    known = [
+        (number - weighed >> TOTAL) + ((weighed + HALF) & MASK) - HALF
+        for number, weighed in zip(numbers, weighs, strict=True)
+    ]
     best = sorted((known[place] for place in order), reverse=True)[: method.support_rank]
     candidates = tuple(
         [
@@ -65,18 +68,27 @@ def rank(ranking: Ranking, values: Values, flags_fired: Collection[str]) -> Diff
         ]
     )
     supported = {one.condition.id for one in candidates if one.support is not Support.WEAK}
-    here = _known_here(ranking, values)
-    panel: dict[Standing, list[MustNotMiss]] = {standing: [] for standing in Standing}
+    return Differential(candidates, _panel(ranking, order, guarded, supported, _known_here(ranking, values)))
+
+
+def _panel(
+    ranking: Ranking, order: Sequence[int], guarded: Collection[int], supported: Collection[str], here: Collection[int]
+) -> tuple[MustNotMiss, ...]:
+    """Flagged conditions, supported ones, the others; in each the most urgent first, then as they rank."""
+    conditions, urgent = ranking.conditions, ranking.must_not_miss
+    boxes: dict[tuple[Standing, Urgency], list[MustNotMiss]] = {
+        (standing, urgency): [] for standing in Standing for urgency in Urgency
+    }
     for number, place in enumerate(order, 1):
-        condition = conditions[place]
         if place in guarded:
-            panel[Standing.FLAGGED].append(MustNotMiss(condition, Standing.FLAGGED, number, place in here))
-        elif ranking.must_not_miss[place]:
-            standing = Standing.SUPPORTED if condition.id in supported else Standing.OPEN
-            panel[standing].append(MustNotMiss(condition, standing, number, place in here))
-    for ordered in panel.values():
-        ordered.sort(key=lambda one: one.condition.urgency.rank)
-    return Differential(candidates, tuple([one for standing in Standing for one in panel[standing]]))
+            standing = Standing.FLAGGED
+        elif not urgent[place]:
+            continue
+        else:
+            standing = Standing.SUPPORTED if conditions[place].id in supported else Standing.OPEN
+        condition = conditions[place]
+        boxes[standing, condition.urgency].append(MustNotMiss(condition, standing, number, place in here))
+    return tuple([one for box in boxes.values() for one in box])
 
 
 def _stands_out(method: RankingMethod, known: int, best: Sequence[int]) -> bool:

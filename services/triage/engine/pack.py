@@ -77,7 +77,7 @@ class Pack:
     floors: tuple[tuple[Floor, Test], ...]
     raised_screen: Test
     ranking: Ranking | None
-    advice: tuple[CompiledAdvice, ...]
+    advice: CompiledAdvice
     grounds: Grounds
     size: int
     screened: tuple[FactDefinition, ...]
@@ -137,7 +137,7 @@ def build_pack(content: Content) -> Pack:
             compiler, {name: name for name in facts} | {one.name: one.fact for one in content.text_matches}
         ),
         size=len(slots) + len(compared),
-        advice=compile_advice(content.advice, compiler),
+        advice=compile_advice(content.advice, Generator(slots, compiler, compared)),
         screened=tuple(fact for fact in content.facts if fact.screen is not Screen.NONE and not fact.clinician),
         base_facts=base_facts,
         emergency_facts=frozenset(
@@ -215,6 +215,8 @@ def _shared_comparisons(content: Content, facts: Mapping[str, FactDefinition], f
     criteria = [derived.when for derived in content.derived]
     criteria += [line.when for flag in content.flags for line in flag.lines]
     criteria += [finding.when for condition in content.conditions for finding in condition.findings]
+    criteria += [one.when for one in content.advice if one.when is not None]
+    criteria += [caution for one in content.advice for caution in one.unless]
     found = dict.fromkeys(one for when in criteria for one in comparisons_in(when) if one.name in facts)
     return {one: first + number for number, one in enumerate(found)}
 

@@ -19,7 +19,8 @@ TOTAL = 32
 """By how many bits the total is shifted."""
 OUT = -(1 << 62)
 """Less than any number of a candidate, whatever its prior."""
-_HALF = 1 << (TOTAL - 1)
+HALF, MASK = 1 << (TOTAL - 1), (1 << TOTAL) - 1
+"""The ratio is `((number + HALF) & MASK) - HALF`."""
 _KINDS = (NO, UNKNOWN, YES, NOT_REACHED)
 _STATES = tuple(
     2 if truths & YES else 0 if truths == NO else 3 if truths & NOT_REACHED else 1 for truths in range(SETS)
@@ -91,7 +92,7 @@ def weight_of(finding: ConditionFinding, truths: int) -> int | None:
 
 def split(number: int) -> tuple[int, int]:
     """The total, and the weight of the known findings."""
-    total = (number + _HALF) >> TOTAL
+    total = (number + HALF) >> TOTAL
     return total, number - (total << TOTAL)
 
 

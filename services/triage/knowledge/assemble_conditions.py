@@ -83,6 +83,7 @@ class ConditionAssembler:
             codes=tuple(_code(one) for one in table.codes),
             raises=tuple(table.raises),
             guarded_by=tuple(table.guarded_by),
+            unguarded=table.unguarded or "",
             flagged=weight(table.flagged_ratio),
             confidential=table.confidential,
             evidence=assembler.cited(place, table.evidence),

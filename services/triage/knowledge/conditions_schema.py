@@ -108,6 +108,7 @@ class ConditionTable(Strict):
     codes = ["snomed 404223003 Deep venous thrombosis of lower extremity (disorder)", "icd-10 I80.2"]
     raises = ["suspected_dvt"]             # reported when the answers support it
     guarded_by = ["RFX-12"]                # flags that guard against it
+    # unguarded = "..."                    # or why no flag does, where it cannot wait
     flagged_ratio = 3                      # ranking only, when one of them fired
     confidential = false                   # true: never named where a patient or carer may read
     evidence = ["goodacre-2005"]
@@ -126,6 +127,7 @@ class ConditionTable(Strict):
     )
     raises: list[FactName] = Field(default_factory=list)
     guarded_by: list[Key] = Field(default_factory=list)
+    unguarded: Words | None = None
     flagged_ratio: Positive = 1
     confidential: bool = False
     evidence: list[Key] = Field(default_factory=list)

@@ -75,7 +75,7 @@ def _guards(edition: Edition) -> Iterator[Remark]:
         return
     guarding = {flag for condition in content.conditions for flag in condition.guarded_by}
     for condition in content.conditions:
-        if condition.must_not_miss and not condition.guarded_by:
+        if condition.must_not_miss and not (condition.guarded_by or condition.unguarded):
             yield error(CONDITIONS, condition.id, "cannot wait, and no flag guards against it (guarded_by)")
     for flag in content.flags:
         if flag.id not in guarding and flag.id not in general:
