@@ -102,10 +102,12 @@ DECLARE
 BEGIN
     FOR found IN
         SELECT schemaname, tablename FROM pg_tables
-        WHERE schemaname IN ('intake', 'triage', 'notify') AND tablename NOT IN ('migration', 'questionnaire')
+        WHERE schemaname IN ('intake', 'triage', 'notify')
+          AND tablename NOT IN ('migration', 'questionnaire', 'canonical')
     LOOP
         IF found.tablename LIKE 'resource%' THEN
-            EXECUTE format('DELETE FROM %I.%I WHERE type NOT IN (''Questionnaire'', ''Device'')',
+            EXECUTE format('DELETE FROM %I.%I WHERE type NOT IN '
+                           '(''Questionnaire'', ''Device'', ''Library'', ''PlanDefinition'')',
                            found.schemaname, found.tablename);
         ELSE
             EXECUTE format('TRUNCATE %I.%I CASCADE', found.schemaname, found.tablename);

@@ -64,6 +64,7 @@ def test_a_valid_response_is_created_with_location_version_and_time(ehr: httpx.C
     assert codes(answer) == ["stored", "assessment"]
 
 
+@pytest.mark.requirement("REQ-01")
 def test_what_was_sent_comes_back_byte_for_byte_with_id_and_meta(ehr: httpx.Client) -> None:
     response = a_response({"respondent": "clinician", "calf_circumference_diff_cm": 3})
     sent = json.dumps(response).encode().replace(b'"valueDecimal": 3.0', b'"valueDecimal": 3.00')
@@ -113,6 +114,7 @@ def test_pages_follow_one_another_while_new_responses_arrive(ehr: httpx.Client) 
     assert len(seen) == len(set(seen)) == 6
 
 
+@pytest.mark.requirement("REQ-04")
 def test_the_same_form_sent_twice_is_stored_once(ehr: httpx.Client) -> None:
     response = a_response(identifier="form-7")
     first = post(ehr, response)
@@ -125,6 +127,7 @@ def test_the_same_form_sent_twice_is_stored_once(ehr: httpx.Client) -> None:
     assert stored(ehr) == 1
 
 
+@pytest.mark.requirement("REQ-04")
 def test_the_same_identifier_with_other_answers_is_a_conflict(ehr: httpx.Client) -> None:
     post(ehr, a_response(identifier="form-7", patient="p"))
 
@@ -135,6 +138,7 @@ def test_the_same_identifier_with_other_answers_is_a_conflict(ehr: httpx.Client)
     assert stored(ehr) == 1
 
 
+@pytest.mark.requirement("REQ-04")
 def test_fifty_equal_posts_at_once_make_one_resource(ehr: httpx.Client) -> None:
     response = a_response(identifier="form-50")
     header = f"identifier={SENDER}|form-50"
@@ -195,6 +199,7 @@ UNPROCESSABLE = {
 }
 
 
+@pytest.mark.requirement("REQ-03")
 @pytest.mark.parametrize("case", UNPROCESSABLE, ids=str)
 def test_a_response_that_does_not_answer_its_questionnaire_is_refused_and_not_stored(
     ehr: httpx.Client, case: str
@@ -238,6 +243,7 @@ UNREADABLE: dict[str, tuple[bytes, int]] = {
 }
 
 
+@pytest.mark.requirement("REQ-02")
 @pytest.mark.parametrize("case", UNREADABLE, ids=str)
 def test_hostile_input_is_refused_in_under_a_second_and_nothing_is_stored(ehr: httpx.Client, case: str) -> None:
     body, status = UNREADABLE[case]
@@ -303,6 +309,7 @@ def test_a_version_is_chosen_and_named_when_the_sender_names_none(ehr: httpx.Cli
     assert "questionnaire-version-chosen" in codes(answer)
 
 
+@pytest.mark.requirement("SR-10")
 def test_the_emergency_questions_may_be_sent_alone(ehr: httpx.Client) -> None:
     answer = post(ehr, a_response({"chest_pain": "Y"}, status="in-progress", only={"chest_pain"}))
 
@@ -333,6 +340,7 @@ def test_a_request_id_is_kept_and_a_missing_one_is_made(ehr: httpx.Client) -> No
     assert len(ehr.get("/livez").headers["x-request-id"]) == 36
 
 
+@pytest.mark.requirement("REQ-01")
 def test_an_accepted_response_waits_in_the_outbox_until_triage_was_told(ehr: httpx.Client, database: Database) -> None:
     response = a_response(identifier="form-1")
     location = post(ehr, response).headers["location"]
@@ -346,6 +354,7 @@ def test_an_accepted_response_waits_in_the_outbox_until_triage_was_told(ehr: htt
     assert told == [("triage", location.split("/")[-3], 1)]
 
 
+@pytest.mark.requirement("REQ-01")
 def test_a_failure_in_the_middle_of_storing_leaves_nothing_behind(ehr: httpx.Client, database: Database) -> None:
     with psycopg.connect(database.owner_url, autocommit=True) as owner:
         owner.execute("ALTER TABLE intake.outbox RENAME TO gone")
@@ -363,6 +372,7 @@ def changed(**members: Any) -> dict[str, Any]:
     return {**a_response(), **members}
 
 
+@pytest.mark.requirement("REQ-12")
 def test_a_contained_patient_is_refused_as_nobody_can_tell_who_it_is(ehr: httpx.Client) -> None:
     patient = {"resourceType": "Patient", "id": "patient"}
     for subject in ({"reference": "#patient"}, {"reference": "#patient", "identifier": {"value": "7"}}):
@@ -433,6 +443,7 @@ def test_a_condition_that_names_no_version_is_ignored(ehr: httpx.Client, version
     assert ehr.get(path, headers={b"If-None-Match": b'W/"' + version + b'"'}).status_code == 200
 
 
+@pytest.mark.requirement("REQ-04")
 def test_other_answers_under_if_none_exist_are_named_as_not_stored(ehr: httpx.Client) -> None:
     header = f"identifier={SENDER}|form-9"
     post(ehr, a_response({}, identifier="form-9", patient="p"), If_None_Exist=header)
@@ -464,6 +475,7 @@ def test_an_unexpected_error_is_counted_has_a_request_id_and_keeps_the_connectio
     assert 'sural_http_requests_total{method="POST",service="intake",status="5xx"} 1.0' in ehr.get("/metrics").text
 
 
+@pytest.mark.requirement("REQ-01")
 def test_a_database_that_cannot_answer_leaves_open_whether_the_response_is_stored(
     ehr: httpx.Client, database: Database
 ) -> None:

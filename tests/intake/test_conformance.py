@@ -226,6 +226,7 @@ FAULTS = [
 ]
 
 
+@pytest.mark.requirement("REQ-03", "SR-07")
 @pytest.mark.parametrize(("issue_code", "code", "body", "place", "link_id"), FAULTS)
 def test_each_fault_is_told_once_at_its_place_in_the_questions_words(
     issue_code: str, code: str, body: Json, place: str, link_id: str
@@ -249,6 +250,7 @@ def test_a_long_question_is_shortened_in_messages() -> None:
     assert len(problem.message.split(":")[0]) <= 80
 
 
+@pytest.mark.requirement("REQ-15")
 def test_free_text_of_a_patient_is_never_repeated() -> None:
     secret = "my name is Zebulon 4417"
     body = complete(
@@ -264,6 +266,7 @@ def test_free_text_of_a_patient_is_never_repeated() -> None:
     assert not any("Zebulon" in f"{each.message}{each.link_id}" for each in problems)
 
 
+@pytest.mark.requirement("REQ-03")
 def test_all_problems_come_at_once_in_document_order() -> None:
     body = response(
         inside("page-1", answered("faint", True), answered("note", True)),
@@ -358,11 +361,13 @@ def test_the_message_about_a_disabled_question_says_when_it_is_asked() -> None:
 INCOMPLETE = response(inside("page-1", answered("faint", "N")), answered("trauma", "Y"))
 
 
+@pytest.mark.requirement("REQ-03")
 @pytest.mark.parametrize("status", ["completed", "amended"])
 def test_a_finished_response_must_answer_what_is_required(status: str) -> None:
     assert codes({**INCOMPLETE, "status": status}, severity=Severity.ERROR) == ["required"] * 3
 
 
+@pytest.mark.requirement("SR-10")
 def test_a_response_in_progress_is_only_reminded_of_what_is_required() -> None:
     problems = check_conformance(FORM, {**INCOMPLETE, "status": "in-progress"})
 
@@ -373,6 +378,7 @@ def test_a_response_in_progress_is_only_reminded_of_what_is_required() -> None:
     ]
 
 
+@pytest.mark.requirement("SR-10")
 def test_an_emergency_answer_is_not_refused_because_its_gate_comes_on_a_later_page() -> None:
     waiting = check_conformance(FORM, response(answered("felt_pop", "Y"), status="in-progress"))
     ruled_out = check_conformance(
@@ -434,6 +440,7 @@ NOTHING: list[Json] = []
 TREES = st.recursive(st.just(NOTHING), items, max_leaves=12)
 
 
+@pytest.mark.requirement("REQ-03")
 @settings(max_examples=300, deadline=None)
 @given(TREES, STATUS)
 def test_any_response_of_valid_structure_gets_problems_and_no_exception(tree: list[Json], status: str) -> None:

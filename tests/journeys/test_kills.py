@@ -22,6 +22,7 @@ def system() -> Iterator[System]:
         yield running
 
 
+@pytest.mark.requirement("REQ-01", "REQ-05", "REQ-08", "REQ-22")
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("child", CHILDREN)
 def test_killing_a_process_again_and_again_loses_nothing(system: System, child: str) -> None:
@@ -49,6 +50,7 @@ def test_killing_the_process_in_which_tasks_run_loses_nothing(system: System, wo
     settled(system)
 
 
+@pytest.mark.requirement("REQ-05", "REQ-08")
 @pytest.mark.timeout(400)
 def test_emptying_the_broker_again_and_again_loses_nothing(system: System) -> None:
     def strike(_number: int) -> None:
@@ -61,6 +63,7 @@ def test_emptying_the_broker_again_and_again_loses_nothing(system: System) -> No
     settled(system)
 
 
+@pytest.mark.requirement("REQ-08")
 @pytest.mark.timeout(400)
 def test_while_the_broker_is_frozen_alerts_go_out_without_it(system: System) -> None:
     broker = system.process("valkey").pid
@@ -74,6 +77,7 @@ def test_while_the_broker_is_frozen_alerts_go_out_without_it(system: System) -> 
     settled(system)
 
 
+@pytest.mark.requirement("REQ-22")
 @pytest.mark.timeout(400)
 def test_after_the_supervisor_was_killed_nothing_runs_on_and_the_next_up_resumes(system: System) -> None:
     supervisor = system.supervisor()

@@ -46,6 +46,7 @@ def test_every_shipped_example_ends_as_it_is_expected_to(system: System) -> None
     assert sum(row.acknowledged for row in rows) == sum(expected.alert for expected in expectations())
 
 
+@pytest.mark.requirement("SR-16", "REQ-15")
 def test_an_emergency_reaches_the_inbox_without_a_word_about_the_patient(system: System, client: httpx.Client) -> None:
     response = a_response({"chest_pain": "Y", "other_concerns": "ZZCANARYANSWER"}, patient="ZZCANARYID")
     response["subject"]["display"] = "ZZCANARYNAME"
@@ -63,6 +64,7 @@ def test_an_emergency_reaches_the_inbox_without_a_word_about_the_patient(system:
     assert "emergency" in json.dumps(message)
 
 
+@pytest.mark.requirement("REQ-15")
 def test_no_log_line_and_no_metric_holds_what_the_patient_said(system: System, client: httpx.Client) -> None:
     response = a_response({"chest_pain": "Y", "other_concerns": "ZZCANARYANSWER"}, patient="ZZCANARYID")
     response["subject"]["display"] = "ZZCANARYNAME"
@@ -97,6 +99,7 @@ def test_one_button_on_the_worklist_acknowledges_an_alert(client: httpx.Client) 
     assert task["owner"]["display"] == "Dr Example"
 
 
+@pytest.mark.requirement("REQ-25")
 def test_everything_that_a_response_leads_to_is_valid_r4(client: httpx.Client) -> None:
     response = json.loads((EXAMPLES / "cold-pale-foot.json").read_bytes())
     response["identifier"]["value"] += "-validity"
@@ -131,6 +134,7 @@ def test_one_capability_statement_names_the_types_of_all_services(client: httpx.
         assert client.get(f"/fhir/{resource['type']}").status_code == 200, resource["type"]
 
 
+@pytest.mark.requirement("REQ-27")
 def test_status_shows_that_everything_runs(system: System) -> None:
     shown = system.command("status")
 

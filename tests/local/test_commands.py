@@ -64,6 +64,7 @@ def test_a_database_that_does_not_answer_is_told(data: Path) -> None:
     assert "secret-8812" not in answer.stderr + answer.stdout
 
 
+@pytest.mark.requirement("REQ-26")
 def test_the_services_listen_on_loopback_or_not_at_all(data: Path) -> None:
     answer = sural("config", "--data", data, given={"SURAL_HOST": "0.0.0.0"})
 

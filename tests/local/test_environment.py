@@ -63,6 +63,7 @@ def test_it_is_always_the_sandbox_on_loopback(folder: DataFolder) -> None:
     assert variables["SURAL_INTAKE_URL"] == "http://127.0.0.1:8123"
 
 
+@pytest.mark.requirement("REQ-26")
 def test_an_address_that_other_machines_can_reach_is_refused(folder: DataFolder) -> None:
     with pytest.raises(StartError, match="this sandbox without sign-in listens on"):
         child_variables({"SURAL_HOST": "0.0.0.0"}, EMBEDDED, data=folder, port=8123)

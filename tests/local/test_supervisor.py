@@ -82,6 +82,7 @@ def test_a_killed_supervisor_takes_servers_children_and_worker_pools_with_it(mac
     eventually(lambda: not [pid for pid in family if alive(pid)], within_s=5)
 
 
+@pytest.mark.requirement("REQ-22")
 def test_a_start_after_a_kill_resumes_on_the_same_data_and_ports(machine: Machine, data: Path) -> None:
     machine("waits").kill()
     ports = [(data / "state" / f"{name}-port").read_text() for name in ("postgres", "valkey")]
@@ -92,6 +93,7 @@ def test_a_start_after_a_kill_resumes_on_the_same_data_and_ports(machine: Machin
     assert ports == [(data / "state" / f"{name}-port").read_text() for name in ("postgres", "valkey")]
 
 
+@pytest.mark.requirement("REQ-22")
 @pytest.mark.parametrize("name", ["waits", "postgres", "valkey"])
 def test_a_process_that_dies_is_started_again(machine: Machine, data: Path, name: str) -> None:
     machine("waits")
@@ -178,6 +180,7 @@ def test_a_taken_port_is_told_in_a_sentence_and_nothing_is_started(machine: Mach
     assert not (data / "state" / "postgres.lock").exists()
 
 
+@pytest.mark.requirement("REQ-22")
 def test_two_supervisors_never_run_on_one_folder(machine: Machine, data: Path) -> None:
     machine("waits")
 

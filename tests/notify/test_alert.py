@@ -85,6 +85,7 @@ def test_effect_of_an_assessment(
     assert effect_of(arrival, seen=seen, open_alert=open_alert) is effect
 
 
+@pytest.mark.requirement("REQ-09", "SR-18")
 def test_whatever_the_order_of_versions_the_open_alert_is_as_urgent_as_the_worst() -> None:
     arrivals = [heard(1, SAME_DAY), heard(2, EMERGENCY), heard(3, ROUTINE)]
 
@@ -100,6 +101,7 @@ def test_whatever_the_order_of_versions_the_open_alert_is_as_urgent_as_the_worst
         assert rank == EMERGENCY
 
 
+@pytest.mark.requirement("REQ-09")
 def test_an_alert_cannot_be_closed_by_anybody_who_has_not_acknowledged_it() -> None:
     for state in State:
         if state.is_open:
@@ -123,6 +125,7 @@ def test_pauses_between_attempts_grow_to_five_minutes_and_stay_there() -> None:
     assert seconds == [5, 15, 45, 135, 300, 300, 300]
 
 
+@pytest.mark.requirement("REQ-11")
 def test_an_emergency_is_never_given_up_and_a_same_day_message_after_a_day() -> None:
     old = NOW - timedelta(hours=24)
 
@@ -131,6 +134,7 @@ def test_an_emergency_is_never_given_up_and_a_same_day_message_after_a_day() -> 
     assert not gives_up("same_day", created_at=old + timedelta(seconds=1), now=NOW)
 
 
+@pytest.mark.requirement("REQ-10")
 def test_every_channel_and_urgency_has_a_queue_of_its_own() -> None:
     kinds = {job_kind(channel, urgency) for channel in ("email", "webhook") for urgency in ("emergency", "same_day")}
 

@@ -89,6 +89,7 @@ def test_an_accepted_task_is_completed_with_a_note(client: httpx.Client, service
     assert alert["closed_at"] is not None
 
 
+@pytest.mark.requirement("REQ-14")
 def test_a_task_that_changed_in_between_is_not_overwritten(
     client: httpx.Client, service: Service, task_id: str
 ) -> None:
@@ -154,6 +155,7 @@ def test_a_task_cannot_be_created_or_deleted_by_a_client(client: httpx.Client, t
     assert client.delete(f"/fhir/Task/{task_id}").status_code == 405
 
 
+@pytest.mark.requirement("REQ-25")
 def test_every_version_of_every_resource_is_valid_r4(service: Service, triage: Triage, task_id: str) -> None:
     service.hears(triage.publish(an_assessment("same_day")))
     service.alerts_due()
@@ -178,6 +180,7 @@ def test_capability_and_metrics_say_what_there_is(client: httpx.Client, task_id:
     assert "sural_alert_oldest_unacknowledged_seconds" in metrics
 
 
+@pytest.mark.requirement("REQ-14")
 @pytest.mark.parametrize(
     "owner",
     [

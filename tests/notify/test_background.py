@@ -27,6 +27,7 @@ def running(settings: NotifySettings) -> Iterator[list[Loop]]:
         thread.join(timeout=15)
 
 
+@pytest.mark.requirement("REQ-08")
 def test_an_emergency_reaches_people_without_a_broker(
     running: list[Loop],
     triage: Triage,

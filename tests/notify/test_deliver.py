@@ -37,6 +37,7 @@ CANARIES = (
 Opened = Callable[[NotifySettings], AbstractContextManager[Service]]
 
 
+@pytest.mark.requirement("SR-16")
 def test_an_emergency_reaches_every_recipient_by_every_channel(
     service: Service, triage: Triage, mail: MailServer, receiver: Receiver
 ) -> None:
@@ -57,6 +58,7 @@ def test_an_emergency_reaches_every_recipient_by_every_channel(
     assert [order["status"] for order in service.resources("CommunicationRequest")] == ["completed"]
 
 
+@pytest.mark.requirement("REQ-15")
 def test_no_health_data_leaves_by_mail_or_webhook(
     service: Service, triage: Triage, mail: MailServer, receiver: Receiver
 ) -> None:
@@ -101,6 +103,7 @@ def test_the_webhook_is_signed_and_names_the_alert(service: Service, triage: Tri
     assert headers["webhook-id"] == content["data"]["delivery"]
 
 
+@pytest.mark.requirement("REQ-11")
 def test_a_refused_mail_is_tried_again_until_it_is_taken_under_the_same_message_id(
     service: Service, triage: Triage, mail: MailServer
 ) -> None:
@@ -167,6 +170,7 @@ def test_what_a_receiver_answers_decides_whether_a_webhook_is_tried_again(
     assert len(receiver.requests) == 1
 
 
+@pytest.mark.requirement("REQ-10")
 def test_a_dead_mail_server_does_not_stop_the_webhook(
     settings: NotifySettings, open_service: Opened, triage: Triage, receiver: Receiver
 ) -> None:
@@ -197,6 +201,7 @@ class DiesAfterSending:
         raise ProcessKilled
 
 
+@pytest.mark.requirement("REQ-11")
 def test_a_crash_between_sending_and_recording_gives_a_double_with_the_same_id_never_a_loss(
     service: Service, triage: Triage, mail: MailServer
 ) -> None:
@@ -245,6 +250,7 @@ def test_a_same_day_message_is_given_up_after_a_day_and_says_so(
     assert "delivery_given_up" in service.events()
 
 
+@pytest.mark.requirement("REQ-11", "SR-16")
 def test_an_emergency_message_is_never_given_up(service: Service, triage: Triage, mail: MailServer) -> None:
     mail.refusal = "451 try later"
     service.hears(triage.publish(an_assessment()))
@@ -256,6 +262,7 @@ def test_an_emergency_message_is_never_given_up(service: Service, triage: Triage
     assert delivery["state"] == "pending"
 
 
+@pytest.mark.requirement("REQ-10")
 def test_emergencies_do_not_queue_behind_other_alerts(service: Service, triage: Triage, mail: MailServer) -> None:
     for number in range(3):
         service.hears(triage.publish(an_assessment("same_day", patient=f"Patient/{number}")), kind=RAISE_ROUTINE)
@@ -277,6 +284,7 @@ class NeverAnswers:
         return DeliveryResult(Answer.SENT, "too late")
 
 
+@pytest.mark.requirement("REQ-10")
 def test_a_channel_that_never_answers_is_left_after_its_time(service: Service, triage: Triage) -> None:
     released = threading.Event()
     slow = replace(service.notify, channels={"email": NeverAnswers(released)}, channel_timeout_s=-1.9)

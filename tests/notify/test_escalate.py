@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 
+import pytest
+
 from services.notify.acknowledge import acknowledge
 from services.notify.escalate import repeat_due
 from services.notify.escalation import Plan
@@ -19,6 +21,7 @@ def tick(service: Service) -> int:
     return repeat_due(service.notify.pool, service.notify.plan)
 
 
+@pytest.mark.requirement("SR-16", "REQ-09")
 def test_an_unacknowledged_emergency_is_told_again_after_five_minutes(
     service: Service, triage: Triage, mail: MailServer
 ) -> None:
@@ -38,6 +41,7 @@ def test_an_unacknowledged_emergency_is_told_again_after_five_minutes(
     assert tick(service) == 0
 
 
+@pytest.mark.requirement("SR-16")
 def test_a_same_day_alert_is_told_again_after_an_hour(service: Service, triage: Triage) -> None:
     service.hears(triage.publish(an_assessment("same_day")), kind=RAISE_ROUTINE)
 
@@ -45,6 +49,7 @@ def test_a_same_day_alert_is_told_again_after_an_hour(service: Service, triage: 
     assert row["s"] == 3600
 
 
+@pytest.mark.requirement("SR-16", "REQ-09")
 def test_an_acknowledgement_ends_the_repeats(service: Service, triage: Triage, mail: MailServer) -> None:
     service.hears(triage.publish(an_assessment()))
     service.sends()
@@ -62,6 +67,7 @@ def test_an_acknowledgement_ends_the_repeats(service: Service, triage: Triage, m
     assert service.task(alert["id"])["owner"] == {"display": "Dr Osei"}
 
 
+@pytest.mark.requirement("REQ-09")
 def test_no_step_begins_after_an_acknowledgement_however_the_two_race(service: Service, triage: Triage) -> None:
     for round_number in range(15):
         service.hears(triage.publish(an_assessment(patient=f"Patient/{round_number}")))
@@ -127,6 +133,7 @@ def test_the_reconciler_finds_nothing_in_a_healthy_system(service: Service, tria
     assert set(reconcile(service.notify.pool, service.notify.plan).values()) == {0}
 
 
+@pytest.mark.requirement("REQ-08")
 def test_the_reconciler_makes_a_forgotten_alert_due(service: Service, triage: Triage) -> None:
     service.hears(triage.publish(an_assessment()))
     service.rows("UPDATE alert SET due_at = NULL")
@@ -137,6 +144,7 @@ def test_the_reconciler_makes_a_forgotten_alert_due(service: Service, triage: Tr
     assert service.rows("SELECT kind, number FROM repair") == [{"kind": "alert_without_due", "number": 1}]
 
 
+@pytest.mark.requirement("REQ-08")
 def test_the_reconciler_gives_a_delivery_its_job_back(service: Service, triage: Triage, mail: MailServer) -> None:
     service.hears(triage.publish(an_assessment()))
     service.rows("DELETE FROM job WHERE kind LIKE 'deliver.email%'")
@@ -163,6 +171,7 @@ def test_an_alert_from_before_anybody_was_set_up_is_told_once_somebody_is(
     assert len(mail.mails) == 1
 
 
+@pytest.mark.requirement("REQ-10")
 def test_an_alert_that_cannot_be_told_again_keeps_no_other_from_it(service: Service, triage: Triage) -> None:
     for number in range(3):
         service.hears(triage.publish(an_assessment(patient=f"Patient/{number}", response_id=f"qr-{number}")))

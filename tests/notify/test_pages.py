@@ -59,6 +59,7 @@ def test_the_worklist_shows_who_waits_how_urgent_and_what_was_sent(
     assert "Decision support for clinicians" in text
 
 
+@pytest.mark.requirement("REQ-09")
 def test_an_alert_that_reached_nobody_says_so(client: httpx.Client, service: Service, triage: Triage) -> None:
     service.hears(triage.publish(an_assessment()))
     assert "No message about this has reached anybody yet" in client.get("/worklist").text
@@ -67,6 +68,7 @@ def test_an_alert_that_reached_nobody_says_so(client: httpx.Client, service: Ser
     assert "No message about this has reached anybody yet" not in client.get("/worklist").text
 
 
+@pytest.mark.requirement("REQ-14")
 def test_looking_never_acknowledges(client: httpx.Client, service: Service, triage: Triage) -> None:
     service.hears(triage.publish(an_assessment()))
     alert_id = service.alert()["id"]
@@ -112,6 +114,7 @@ def test_the_name_is_remembered_for_the_next_alert(client: httpx.Client, service
     assert 'value="Dr Ösei &amp; Co"' in client.get("/worklist").text
 
 
+@pytest.mark.requirement("REQ-14")
 @pytest.mark.parametrize(
     "headers",
     [
@@ -136,6 +139,7 @@ def test_another_site_cannot_acknowledge(
     assert service.alert()["state"] == "requested"
 
 
+@pytest.mark.requirement("REQ-14")
 @pytest.mark.parametrize("name", ["", "   ", "x" * 121, "a\x07b"])
 def test_nobody_acknowledges_without_a_name(client: httpx.Client, service: Service, triage: Triage, name: str) -> None:
     service.hears(triage.publish(an_assessment()))
@@ -190,6 +194,7 @@ def test_words_for_age_deliveries_and_patients() -> None:
     assert patient_words(None)[0] == "Patient not known"
 
 
+@pytest.mark.requirement("REQ-14")
 @pytest.mark.parametrize("newer", ["emergency", "same_day"])
 def test_a_page_from_before_a_further_assessment_cannot_acknowledge_it(
     client: httpx.Client, service: Service, triage: Triage, newer: str
@@ -214,6 +219,7 @@ def test_a_page_from_before_a_further_assessment_cannot_acknowledge_it(
     assert service.alert()["acknowledged_by"] == "Dr Osei"
 
 
+@pytest.mark.requirement("REQ-14")
 @pytest.mark.parametrize(
     "seen",
     [{}, {"urgency": "emergency"}, {"assessments": "1"}, {"urgency": "dire", "assessments": "1"},

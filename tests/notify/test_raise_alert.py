@@ -40,6 +40,7 @@ def test_an_emergency_opens_an_alert_with_a_task_that_its_sender_can_find(servic
     assert len(order["recipient"]) == 2
 
 
+@pytest.mark.requirement("REQ-13")
 @pytest.mark.parametrize("urgency", ["within_2_weeks", "routine", "self_care"])
 def test_what_is_less_urgent_than_same_day_alerts_nobody(service: Service, triage: Triage, urgency: str) -> None:
     service.hears(triage.publish(an_assessment(urgency)))
@@ -47,6 +48,7 @@ def test_what_is_less_urgent_than_same_day_alerts_nobody(service: Service, triag
     assert service.rows("SELECT * FROM alert") == []
 
 
+@pytest.mark.requirement("SR-10")
 @pytest.mark.parametrize("urgency", ["emergency", "same_day"])
 def test_the_emergency_questions_alone_alert_because_the_rest_may_never_come(
     service: Service, triage: Triage, urgency: str
@@ -64,6 +66,7 @@ def test_the_finished_form_joins_the_alert_of_its_emergency_questions(service: S
     assert service.events() == ["opened", "joined"]
 
 
+@pytest.mark.requirement("REQ-13")
 def test_two_copies_of_one_message_raise_one_alert(service: Service, triage: Triage) -> None:
     ref = triage.publish(an_assessment())
 
@@ -76,6 +79,7 @@ def test_two_copies_of_one_message_raise_one_alert(service: Service, triage: Tri
     assert len(service.rows("SELECT * FROM delivery")) == 2
 
 
+@pytest.mark.requirement("REQ-13")
 def test_twenty_assessments_of_one_patient_at_the_same_time_raise_one_alert(service: Service, triage: Triage) -> None:
     refs = [triage.publish(an_assessment()) for _ in range(20)]
     with service.notify.pool.connection() as connection:
@@ -107,6 +111,7 @@ def test_another_pathway_of_the_same_patient_is_another_alert(service: Service, 
     assert len(service.rows("SELECT * FROM alert")) == 2
 
 
+@pytest.mark.requirement("REQ-13", "SR-18")
 def test_a_milder_assessment_joins_and_tells_nobody_again(service: Service, triage: Triage) -> None:
     service.hears(triage.publish(an_assessment("emergency")))
     second = an_assessment("same_day")
@@ -121,6 +126,7 @@ def test_a_milder_assessment_joins_and_tells_nobody_again(service: Service, tria
     assert {"system": SID_ASSESSMENT, "value": second["id"]} in task["identifier"]
 
 
+@pytest.mark.requirement("REQ-13")
 def test_a_worse_assessment_alerts_again_at_once_with_higher_priority(service: Service, triage: Triage) -> None:
     service.hears(triage.publish(an_assessment("same_day")), kind=RAISE_ROUTINE)
     worse = an_assessment("emergency")
@@ -167,6 +173,7 @@ def test_after_an_acknowledgement_a_new_assessment_opens_a_new_alert(service: Se
     assert [(row["state"], row["urgency"]) for row in states] == [("accepted", "emergency"), ("requested", "same_day")]
 
 
+@pytest.mark.requirement("REQ-09", "SR-18")
 def test_a_version_that_is_no_longer_urgent_leaves_the_alert_open_with_a_note(service: Service, triage: Triage) -> None:
     first = an_assessment("emergency")
     service.hears(triage.publish(first))
@@ -183,6 +190,7 @@ def test_a_version_that_is_no_longer_urgent_leaves_the_alert_open_with_a_note(se
     assert "no longer urgent" in task["note"][-1]["text"]
 
 
+@pytest.mark.requirement("REQ-08")
 def test_while_triage_is_away_nothing_is_lost_or_counted_against_the_assessment(
     service: Service, triage: Triage
 ) -> None:
@@ -199,6 +207,7 @@ def test_while_triage_is_away_nothing_is_lost_or_counted_against_the_assessment(
     assert service.alert()["urgency"] == "emergency"
 
 
+@pytest.mark.requirement("REQ-07")
 def test_an_assessment_that_cannot_be_read_is_brought_to_a_human(service: Service, triage: Triage) -> None:
     broken = an_assessment()
     del broken["subject"]
@@ -215,6 +224,7 @@ def test_an_assessment_that_cannot_be_read_is_brought_to_a_human(service: Servic
     assert service.task(alert["id"])["focus"] == {"reference": f"RiskAssessment/{ref.id}"}
 
 
+@pytest.mark.requirement("REQ-10")
 def test_one_assessment_that_triage_fails_on_does_not_keep_the_others(service: Service, triage: Triage) -> None:
     refs = [triage.publish(an_assessment(patient=f"Patient/{number}")) for number in range(3)]
     triage.faulty = {refs[0].id}
@@ -246,6 +256,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing(service: Service, triage: T
     assert service.rows("SELECT * FROM alert") == []
 
 
+@pytest.mark.requirement("REQ-08")
 def test_catch_up_finds_what_no_message_told(service: Service, triage: Triage) -> None:
     triage.publish(an_assessment("emergency", patient="Patient/a"))
     triage.publish(an_assessment("same_day", patient="Patient/b"))
@@ -265,6 +276,7 @@ def test_the_ledger_cannot_be_changed(service: Service, triage: Triage, rows: Ca
         rows("DELETE FROM alert_event")
 
 
+@pytest.mark.requirement("REQ-12")
 @pytest.mark.parametrize(
     "subject",
     [

@@ -37,6 +37,7 @@ def test_secrets_are_not_shown_by_what_holds_them() -> None:
     assert "c2VjcmV0" not in shown
 
 
+@pytest.mark.requirement("REQ-26")
 @pytest.mark.parametrize("missing", ["SURAL_ALERT_RECIPIENTS", "SURAL_SMTP_URL", "SURAL_PUBLIC_URL"])
 def test_outside_the_sandbox_somebody_must_be_told_and_find_the_way(missing: str) -> None:
     with pytest.raises(ValidationError, match=missing):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,92 +17,22 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.intake.app import create_app as create_intake
-from services.intake.settings import IntakeSettings
 from services.triage import assess_response
-from services.triage.app import create_app as create_triage
-from services.triage.assess_response import Assessor, open_assessor
 from services.triage.catch_up import KIND, LOOKED_BACK, catch_up
 from services.triage.findings import FactReader, Reading
-from services.triage.settings import TriageSettings
 from shared import jobs
 from shared.events import Ref
 from shared.fhir.client import FhirClient, NeighbourUnavailable
-from shared.fhir.codes import EXT_DISPOSITION, SID_RESPONSE
 from shared.fhir.r4 import validate_with_fhir_resources
 from shared.fhir.structure import check_structure
-from shared.postgres import Pool, open_pool
+from shared.postgres import open_pool
 from tests.builders import a_response
 from tests.conftest import Database
-from tests.serving import client_of, served
+from tests.serving import served
+from tests.triage.line import Line, OtherIntake, urgency
 
 
-@dataclass
-class Line:
-    """Intake and triage on real sockets and one database; the worker is called by the test."""
-
-    ehr: httpx.Client
-    triage: httpx.Client
-    pool: Pool
-    assessor: Assessor
-
-    def post(self, response: dict[str, Any]) -> str:
-        """Post a response; returns its id."""
-        answer = self.ehr.post(
-            "/fhir/QuestionnaireResponse",
-            content=json.dumps(response),
-            headers={"Content-Type": "application/fhir+json"},
-        )
-        assert answer.status_code == 201, answer.text
-        return answer.headers["location"].split("/QuestionnaireResponse/")[1].split("/")[0]
-
-    def deliver(self, *response_ids: str, version: int = 1) -> None:
-        """A message with these references reaches the worker."""
-        with self.pool.connection() as connection:
-            jobs.add(connection, KIND, [Ref(response_id, version) for response_id in response_ids])
-        jobs.drain(self.pool, KIND, self.assessor.work)
-
-    def found(self, resource_type: str, response_id: str) -> list[dict[str, Any]]:
-        """What an integrator finds by the id of the response."""
-        bundle = self.triage.get(
-            f"/fhir/{resource_type}", params={"identifier": f"{SID_RESPONSE}|{response_id}"}
-        ).json()
-        return [entry["resource"] for entry in bundle.get("entry", [])]
-
-    def assessed(self, answers: dict[str, object], **more: Any) -> dict[str, Any]:
-        """The RiskAssessment of a response with these answers."""
-        response_id = self.post(a_response(answers, **more))
-        self.deliver(response_id)
-        [assessment] = self.found("RiskAssessment", response_id)
-        return assessment
-
-    def outbox(self) -> list[tuple[str, int]]:
-        with self.pool.connection() as connection:
-            rows = connection.execute("SELECT queue, ref_version FROM outbox ORDER BY id").fetchall()
-        return [(row["queue"], row["ref_version"]) for row in rows]
-
-
-@pytest.fixture
-def line(database: Database) -> Iterator[Line]:
-    intake = create_intake(IntakeSettings(intake_database_url=database.intake_url))  # type: ignore[arg-type]
-    with served(intake) as url, open_pool(database.triage_url, schema="triage") as pool:
-        settings = TriageSettings(triage_database_url=database.triage_url, intake_url=url)  # type: ignore[arg-type]
-        with (
-            client_of(create_triage(settings)) as triage,
-            httpx.Client(base_url=url, timeout=20, trust_env=False) as ehr,
-        ):
-            assessor = open_assessor(settings, pool)
-            with assessor.client:
-                yield Line(ehr, triage, pool, assessor)
-
-
-def urgency(assessment: dict[str, Any]) -> str | None:
-    for extension in assessment["extension"]:
-        if extension["url"] == EXT_DISPOSITION:
-            return str(extension["valueCoding"]["code"])
-    return None
-
-
+@pytest.mark.requirement("SR-16")
 def test_chest_pain_with_leg_pain_is_an_emergency_that_notify_hears_of(line: Line) -> None:
     assessment = line.assessed({"chest_pain": "Y"})
 
@@ -116,6 +46,7 @@ def test_a_mild_calf_ache_is_routine_and_nobody_is_alerted(line: Line) -> None:
     assert line.outbox() == []
 
 
+@pytest.mark.requirement("SR-19")
 def test_the_assessment_stands_on_the_exact_version_and_names_pack_and_device(line: Line) -> None:
     response_id = line.post(a_response({"chest_pain": "Y"}))
     line.deliver(response_id)
@@ -128,6 +59,7 @@ def test_the_assessment_stands_on_the_exact_version_and_names_pack_and_device(li
     assert device["resourceType"] == "Device"
 
 
+@pytest.mark.requirement("SR-19")
 def test_each_red_flag_is_a_detected_issue_and_the_provenance_names_the_bytes_received(line: Line) -> None:
     response = a_response({"chest_pain": "Y", "foot_cold_pale_blue": "Y"})
     response_id = line.post(response)
@@ -141,6 +73,7 @@ def test_each_red_flag_is_a_detected_issue_and_the_provenance_names_the_bytes_re
     assert received["valueString"] in json.dumps(provenance)
 
 
+@pytest.mark.requirement("REQ-25")
 def test_all_resources_that_triage_emits_are_valid_r4(line: Line) -> None:
     response_id = line.post(a_response({"chest_pain": "Y", "saddle_numbness": "ASKU"}))
     line.deliver(response_id)
@@ -159,6 +92,7 @@ def test_resources_are_found_by_patient_too(line: Line) -> None:
         assert len(bundle["entry"]) >= 1, resource_type
 
 
+@pytest.mark.requirement("REQ-05")
 def test_a_message_that_comes_five_times_changes_nothing(line: Line) -> None:
     response_id = line.post(a_response({"chest_pain": "Y"}))
     for _ in range(5):
@@ -169,6 +103,7 @@ def test_a_message_that_comes_five_times_changes_nothing(line: Line) -> None:
     assert line.outbox() == [("notify.urgent", 1)]
 
 
+@pytest.mark.requirement("REQ-05")
 def test_ten_workers_at_once_make_one_assessment_of_each_response(line: Line) -> None:
     ids = [line.post(a_response({"chest_pain": "Y"})) for _ in range(12)]
 
@@ -180,6 +115,7 @@ def test_ten_workers_at_once_make_one_assessment_of_each_response(line: Line) ->
     assert len(line.outbox()) == 12
 
 
+@pytest.mark.requirement("REQ-05")
 def test_a_response_whose_message_was_lost_is_found_by_asking_intake(line: Line) -> None:
     response_id = line.post(a_response({"chest_pain": "Y"}))
     client = line.assessor.client
@@ -191,6 +127,7 @@ def test_a_response_whose_message_was_lost_is_found_by_asking_intake(line: Line)
     assert len(line.found("RiskAssessment", response_id)) == 1
 
 
+@pytest.mark.requirement("REQ-05", "REQ-06")
 def test_a_worker_that_died_before_its_commit_leaves_the_work_to_the_next(line: Line) -> None:
     response_id = line.post(a_response({"chest_pain": "Y"}))
     with line.pool.connection() as connection:
@@ -206,6 +143,7 @@ def test_a_worker_that_died_before_its_commit_leaves_the_work_to_the_next(line: 
     assert line.outbox() == [("notify.urgent", 1)]
 
 
+@pytest.mark.requirement("REQ-07")
 def test_a_response_that_kills_its_worker_again_and_again_is_given_to_a_human(line: Line) -> None:
     response_id = line.post(a_response({}))
     with line.pool.connection() as connection:
@@ -223,6 +161,7 @@ def test_a_response_that_kills_its_worker_again_and_again_is_given_to_a_human(li
     assert line.outbox() == [("notify.routine", 1)]
 
 
+@pytest.mark.requirement("REQ-07")
 def test_a_rule_that_fails_postpones_the_job_and_is_never_silent(line: Line) -> None:
     response_id = line.post(a_response({"chest_pain": "Y"}))
     broken = replace(line.assessor, texts={}, packs={"broken": None})  # type: ignore[dict-item]
@@ -234,6 +173,7 @@ def test_a_rule_that_fails_postpones_the_job_and_is_never_silent(line: Line) -> 
     assert row == {"state": "pending", "error": "KeyError"}
 
 
+@pytest.mark.requirement("REQ-07")
 def test_a_questionnaire_without_a_pack_is_not_assessable_and_needs_a_human_today(line: Line) -> None:
     response_id = line.post(a_response({}))
     without_packs = replace(line.assessor, packs={})
@@ -247,6 +187,7 @@ def test_a_questionnaire_without_a_pack_is_not_assessable_and_needs_a_human_toda
     assert line.outbox() == [("notify.routine", 1)]
 
 
+@pytest.mark.requirement("SR-10", "SR-21")
 def test_the_emergency_questions_alone_give_a_preliminary_emergency(line: Line) -> None:
     assessment = line.assessed({"chest_pain": "Y"}, status="in-progress", only={"chest_pain"})
 
@@ -261,6 +202,7 @@ def test_the_emergency_questions_alone_without_an_emergency_alert_nobody(line: L
     assert line.outbox() == []
 
 
+@pytest.mark.requirement("REQ-24")
 def test_a_call_for_help_in_the_free_text_is_brought_to_a_clinician_whatever_the_urgency(line: Line) -> None:
     assessment = line.assessed({"other_concerns": "I feel suicidal because of the pain"})
 
@@ -269,6 +211,7 @@ def test_a_call_for_help_in_the_free_text_is_brought_to_a_clinician_whatever_the
     assert line.outbox() == [("notify.routine", 1)]
 
 
+@pytest.mark.requirement("SR-21")
 def test_a_response_that_was_entered_in_error_alerts_nobody(line: Line) -> None:
     assessment = line.assessed({"chest_pain": "Y"}, status="entered-in-error")
 
@@ -288,52 +231,7 @@ def test_while_intake_is_away_the_work_waits_and_is_not_counted_as_a_failure(lin
     assert row == {"state": "pending", "attempts": 0}
 
 
-class OtherIntake:
-    """A neighbour that serves versions of one response, as another FHIR server would."""
-
-    def __init__(self) -> None:
-        self.versions: dict[int, dict[str, Any]] = {}
-        self.app = FastAPI()
-        self.app.add_api_route("/fhir/QuestionnaireResponse", self.search)
-        self.app.add_api_route("/fhir/QuestionnaireResponse/{_id}/_history/{version}", self.vread)
-
-    def keep(self, version: int, answers: dict[str, object], status: str) -> None:
-        response = a_response(answers, status=status, patient="p-1", identifier="form-1")
-        self.versions[version] = {**response, "id": "r-1", "meta": {"versionId": str(version)}}
-
-    def search(self) -> dict[str, Any]:
-        newest = self.versions[max(self.versions)]
-        return {"resourceType": "Bundle", "entry": [{"resource": newest}]}
-
-    def vread(self, _id: str, version: int, _request: Request) -> Response:
-        return Response(json.dumps(self.versions[version]), media_type="application/fhir+json")
-
-
-@pytest.fixture
-def amended(line: Line) -> Iterator[tuple[Line, OtherIntake]]:
-    other = OtherIntake()
-    with served(other.app) as url, FhirClient(url) as client:
-        yield replace(line, assessor=replace(line.assessor, client=client)), other
-
-
-def test_a_newer_version_of_the_response_makes_a_new_version_of_its_assessment(
-    amended: tuple[Line, OtherIntake],
-) -> None:
-    line, other = amended
-    other.keep(1, {"chest_pain": "Y"}, "completed")
-    other.keep(2, {"chest_pain": "N"}, "amended")
-
-    line.deliver("r-1", version=1)
-    line.deliver("r-1", version=2)
-
-    [assessment] = line.found("RiskAssessment", "r-1")
-    assert (assessment["status"], assessment["meta"]["versionId"]) == ("amended", "2")
-    assert urgency(assessment) == "routine"
-    earlier = line.triage.get(f"/fhir/RiskAssessment/{assessment['id']}/_history/1").json()
-    assert urgency(earlier) == "emergency"
-    assert {issue["status"] for issue in line.found("DetectedIssue", "r-1")} == {"cancelled"}
-
-
+@pytest.mark.requirement("REQ-06")
 def test_a_late_run_for_an_older_version_writes_nothing_and_alerts_nobody(
     amended: tuple[Line, OtherIntake],
 ) -> None:
@@ -353,6 +251,7 @@ SCORE = [{"url": "http://ehr.example.org/match-score", "valueDecimal": 0.97}]
 COUNT = [{"url": "http://ehr.example.org/count", "valueDecimal": 123456789012345678901234}]
 
 
+@pytest.mark.requirement("REQ-10")
 @pytest.mark.parametrize(
     "odd",
     [
@@ -433,6 +332,7 @@ def test_a_response_that_intake_does_not_know_is_asked_for_over_a_minute_and_the
     assert seen[3][0] == "dead"
 
 
+@pytest.mark.requirement("REQ-05")
 def test_a_database_that_goes_away_in_the_middle_loses_no_job_and_raises_nothing(
     line: Line, database: Database
 ) -> None:
@@ -467,6 +367,7 @@ class NarrowIntake:
         return Response(answer.content, answer.status_code, media_type="application/fhir+json")
 
 
+@pytest.mark.requirement("REQ-10")
 def test_responses_that_are_too_large_to_be_read_together_are_read_one_by_one(line: Line) -> None:
     ids = [line.post(a_response({"chest_pain": "Y"})) for _ in range(4)]
     with served(NarrowIntake(line.ehr).app) as url, FhirClient(url) as client:
@@ -475,6 +376,7 @@ def test_responses_that_are_too_large_to_be_read_together_are_read_one_by_one(li
     assert [len(line.found("RiskAssessment", response_id)) for response_id in ids] == [1, 1, 1, 1]
 
 
+@pytest.mark.requirement("REQ-10")
 def test_a_response_that_intake_never_gives_is_counted_and_blocks_no_other(line: Line) -> None:
     ids = [line.post(a_response({"chest_pain": "Y"})) for _ in range(4)]
     with served(NarrowIntake(line.ehr, frozenset({ids[0]})).app) as url, FhirClient(url) as client:
@@ -492,6 +394,7 @@ def test_when_intake_gives_nothing_at_all_nobody_is_blamed(line: Line) -> None:
     assert waits(line) == [("pending", 0, 10)] * 4
 
 
+@pytest.mark.requirement("REQ-07")
 def test_a_response_that_intake_never_gives_is_read_by_a_human_in_the_end(line: Line) -> None:
     response_id = line.post(a_response({"chest_pain": "Y"}))
     with served(NarrowIntake(line.ehr, frozenset({response_id})).app) as url, FhirClient(url) as client:
@@ -519,6 +422,7 @@ def test_a_batch_that_takes_too_long_is_given_back_and_done_later(line: Line, mo
     assert [len(line.found("RiskAssessment", response_id)) for response_id in ids] == [1, 1, 1]
 
 
+@pytest.mark.requirement("REQ-23")
 def test_a_response_from_the_future_hides_no_later_one_from_the_catch_up(line: Line, database: Database) -> None:
     early = line.post(a_response({}))
     with psycopg.connect(database.owner_url, autocommit=True) as owner:
@@ -530,6 +434,7 @@ def test_a_response_from_the_future_hides_no_later_one_from_the_catch_up(line: L
     assert catch_up(line.pool, line.assessor.client) == 1
 
 
+@pytest.mark.requirement("REQ-23")
 def test_the_catch_up_looks_back_a_day_every_minute_whatever_it_has_seen(line: Line, database: Database) -> None:
     catch_up(line.pool, line.assessor.client)
     line.post(a_response({}))

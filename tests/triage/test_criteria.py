@@ -81,6 +81,7 @@ def test_the_words_of_the_free_text_are_asked_for_by_their_fact() -> None:
     assert parse("text_match(other_concerns)") == Fact("text_match(other_concerns)")
 
 
+@pytest.mark.requirement("REQ-19")
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -119,6 +120,7 @@ def test_brackets_cannot_be_nested_without_end() -> None:
         parse("(" * 500 + "numb" + ")" * 500)
 
 
+@pytest.mark.requirement("SR-03")
 @pytest.mark.parametrize(
     ("text", "numb", "weak", "expected"),
     [
@@ -136,6 +138,7 @@ def test_unknown_is_never_no(text: str, numb: int, weak: int, expected: int) -> 
     assert truth(text, numb=numb, weak=weak) == expected
 
 
+@pytest.mark.requirement("SR-03")
 @pytest.mark.parametrize("text", ["severity_0_10>=7", "severity_0_10!=7", "location=calf", "location!=calf"])
 def test_a_comparison_with_an_unknown_value_is_unknown(text: str) -> None:
     assert truth(text) == UNKNOWN
@@ -165,6 +168,7 @@ def test_a_choice_with_one_answer_not_sure_leaves_the_other_codes_unknown() -> N
     assert truth("location!=heel", location=partly) == UNKNOWN
 
 
+@pytest.mark.requirement("SR-05")
 def test_contradicting_answers_make_both_truths_possible() -> None:
     assert truth("numb | weak", numb=YES | NO, weak=NO) == YES | NO
     assert truth("severity_0_10>=7", severity_0_10=(Decimal(2), Decimal(9))) == YES | NO
@@ -183,6 +187,7 @@ criteria: st.SearchStrategy[Criterion] = st.recursive(
 answers = st.fixed_dictionaries({name: st.sampled_from([YES, NO, UNKNOWN]) for name in ("chest_pain", "numb", "weak")})
 
 
+@pytest.mark.requirement("SR-03")
 @given(criteria, answers, facts)
 @settings(max_examples=150)
 def test_forgetting_an_answer_may_leave_a_criterion_undecided_but_never_turns_it_round(
@@ -193,6 +198,7 @@ def test_forgetting_an_answer_may_leave_a_criterion_undecided_but_never_turns_it
     assert after in (before, UNKNOWN)
 
 
+@pytest.mark.requirement("SR-05")
 @given(criteria, answers)
 @settings(max_examples=150)
 def test_every_truth_under_some_reading_is_among_the_truths_under_contradiction(

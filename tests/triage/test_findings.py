@@ -120,11 +120,13 @@ YES_NO = [("Y", Presence.PRESENT), ("N", Presence.ABSENT), ("ASKU", Presence.UNK
 TURNED = [("Y", Presence.ABSENT), ("N", Presence.PRESENT), ("ASKU", Presence.UNKNOWN)]
 
 
+@pytest.mark.requirement("SR-03", "REQ-16")
 @pytest.mark.parametrize(("answer", "presence"), YES_NO)
 def test_yes_is_present_no_is_absent_not_sure_is_unknown(answer: str, presence: Presence) -> None:
     assert finding("trauma", answered("trauma", answer)).value is presence
 
 
+@pytest.mark.requirement("SR-03", "REQ-16")
 @pytest.mark.parametrize(("answer", "presence"), TURNED)
 def test_a_positively_worded_question_is_turned_round_and_unknown_stays_unknown(
     answer: str, presence: Presence
@@ -132,6 +134,7 @@ def test_a_positively_worded_question_is_turned_round_and_unknown_stays_unknown(
     assert finding("cannot_walk_4_steps", answered("can_walk_4_steps", answer)).value is presence
 
 
+@pytest.mark.requirement("SR-03")
 def test_missing_empty_and_declined_answers_are_unknown() -> None:
     declined = {"extension": [{"url": DATA_ABSENT_REASON, "valueCode": "asked-declined"}]}
 
@@ -154,6 +157,7 @@ def test_a_boolean_question_reads_the_same_way() -> None:
     assert found.get("cannot").value is Presence.PRESENT
 
 
+@pytest.mark.requirement("REQ-16")
 def test_an_alarming_answer_under_another_code_system_counts_and_a_reassuring_one_does_not() -> None:
     other = {code: {"valueCoding": coding(code, "urn:other")} for code in ("Y", "N")}
 
@@ -190,6 +194,7 @@ def test_a_repeating_choice_sent_as_several_items_is_one_set() -> None:
     assert doubts(*split) == []
 
 
+@pytest.mark.requirement("REQ-16")
 def test_a_code_that_is_no_option_is_unknown_and_reported() -> None:
     items = [answered("location", "elbow")]
 
@@ -198,6 +203,7 @@ def test_a_code_that_is_no_option_is_unknown_and_reported() -> None:
     assert doubts(*items) == [(Doubt.UNREADABLE, "location")]
 
 
+@pytest.mark.requirement("SR-07")
 @pytest.mark.parametrize(("age", "value"), [(0, Decimal(0)), (120, Decimal(120)), (121, None), (-1, None)])
 def test_a_number_out_of_range_is_unknown_and_reported(age: int, value: Decimal | None) -> None:
     items = [answered("age_years", age)]
@@ -207,6 +213,7 @@ def test_a_number_out_of_range_is_unknown_and_reported(age: int, value: Decimal 
     assert finding("age_years", *items).answer == f"{age} years"
 
 
+@pytest.mark.requirement("SR-07")
 @pytest.mark.parametrize(
     ("answer", "value", "problem"),
     [
@@ -249,6 +256,7 @@ def test_questions_ruled_out_by_a_known_answer_are_no_or_not_applicable() -> Non
     assert found.get("mechanism").visibility is Visibility.HIDDEN_NO
 
 
+@pytest.mark.requirement("SR-03", "REQ-17")
 @pytest.mark.parametrize("gate", [[], [answered("trauma", "ASKU")]])
 def test_questions_hidden_behind_an_unknown_gate_are_unknown(gate: list[Json]) -> None:
     found = read(*gate).findings
@@ -257,12 +265,14 @@ def test_questions_hidden_behind_an_unknown_gate_are_unknown(gate: list[Json]) -
     assert found.get("mechanism").visibility is Visibility.HIDDEN_UNKNOWN
 
 
+@pytest.mark.requirement("SR-03")
 def test_a_question_that_was_shown_and_not_answered_is_unknown() -> None:
     found = finding("felt_pop_or_kick", answered("trauma", "Y"))
 
     assert (found.value, found.visibility) == (Presence.UNKNOWN, Visibility.SHOWN)
 
 
+@pytest.mark.requirement("SR-03", "REQ-21")
 def test_an_examination_that_a_patient_was_never_asked_for_is_unknown_not_normal() -> None:
     found = read(answered("respondent", "self")).findings
 
@@ -271,6 +281,7 @@ def test_an_examination_that_a_patient_was_never_asked_for_is_unknown_not_normal
     assert found.get("pulse_absent").visibility is Visibility.HIDDEN_NO
 
 
+@pytest.mark.requirement("REQ-16")
 def test_a_yes_given_to_a_hidden_question_counts_and_is_reported() -> None:
     items = [answered("trauma", "N"), answered("felt_pop", "Y")]
 
@@ -282,6 +293,7 @@ def test_a_yes_given_to_a_hidden_question_counts_and_is_reported() -> None:
 # Contradictions
 
 
+@pytest.mark.requirement("SR-05", "SR-06")
 @pytest.mark.parametrize(
     "items",
     [
@@ -306,6 +318,7 @@ def test_the_same_answer_twice_is_no_contradiction() -> None:
     assert doubts(answered("trauma", "Y"), answered("trauma", "Y")) == []
 
 
+@pytest.mark.requirement("SR-06")
 def test_two_places_or_two_ages_keep_both_readings() -> None:
     place = finding("location", answered("location", "calf", "foot"))
     age = finding("age_years", answered("age_years", 4, 40))
@@ -326,6 +339,7 @@ def test_a_finding_names_its_question_its_answer_and_its_place() -> None:
     assert "trauma" not in reading.expressions
 
 
+@pytest.mark.requirement("REQ-16")
 def test_a_display_sent_with_a_code_cannot_change_what_the_reader_sees() -> None:
     lying = {"valueCoding": {**coding("calf"), "display": "No pain at all"}}
 
@@ -337,6 +351,7 @@ def test_numbers_are_shown_as_given_with_their_unit() -> None:
     assert finding("ddimer", answered("ddimer", amount(0, unit="mg/L"))).answer == "0 mg/L"
 
 
+@pytest.mark.requirement("REQ-21")
 @pytest.mark.parametrize(
     ("items", "respondent"),
     [
@@ -384,6 +399,7 @@ def test_forgetting_an_answer_without_dependants_changes_its_own_fact_alone(
     assert after[own].is_unknown or after[own].visibility is Visibility.HIDDEN_NO
 
 
+@pytest.mark.requirement("SR-03")
 @settings(deadline=None)
 @given(ANSWERS, st.sampled_from(["can_walk_4_steps", "trauma", "felt_pop", "can_push_off"]))
 def test_forgetting_the_answer_to_a_question_that_was_shown_never_makes_a_fact_absent(

@@ -32,6 +32,7 @@ def test_a_pack_knows_what_it_is_and_what_it_is_for() -> None:
     assert re.fullmatch("[0-9a-f]{64}", head.sha256)
 
 
+@pytest.mark.requirement("REQ-19")
 @pytest.mark.parametrize(
     ("file", "old", "new", "message"),
     [
@@ -126,6 +127,7 @@ def test_the_order_in_which_derived_facts_are_written_does_not_matter(tmp_path: 
     assert pack.base_facts["first"] >= {"active_cancer", "bedridden_3d"}
 
 
+@pytest.mark.requirement("REQ-19", "SR-19")
 def test_the_hash_changes_with_any_byte_and_with_nothing_else(tmp_path: Path) -> None:
     assert folder_sha256(edited(tmp_path, "pack.toml")) == folder_sha256(EXAMPLE)
     changed = edited(tmp_path, "cases/rfx-02.toml", ("severity_0_10 = 3", "severity_0_10 = 4"))
@@ -136,6 +138,7 @@ def release(packs: Path, folder: Path) -> None:
     (packs / "RELEASED.toml").write_text(f'[released]\n"example/0.0.1" = "{folder_sha256(folder)}"\n')
 
 
+@pytest.mark.requirement("REQ-19")
 def test_a_released_pack_loads_as_long_as_nobody_edits_it(tmp_path: Path) -> None:
     folder = edited(tmp_path, "pack.toml")
     release(tmp_path, folder)
@@ -146,6 +149,7 @@ def test_a_released_pack_loads_as_long_as_nobody_edits_it(tmp_path: Path) -> Non
         load_packs(tmp_path)
 
 
+@pytest.mark.requirement("REQ-19")
 def test_the_released_packs_of_this_programme_are_those_that_were_released() -> None:
     assert edited_releases(PACKS) == []
 

@@ -71,6 +71,7 @@ def disposition(action: dict[str, Any]) -> str | None:
     return None if found is None else found["valueCoding"]["code"]
 
 
+@pytest.mark.requirement("REQ-25")
 @pytest.mark.parametrize("which", ["shipped", "example"])
 def test_both_resources_are_r4_by_two_independent_checks(which: str) -> None:
     folder, pack = shipped() if which == "shipped" else (EXAMPLE, example_pack())
@@ -127,6 +128,7 @@ def test_library_plan_and_questionnaire_name_each_other_by_version() -> None:
     assert {one["resource"] for one in plan["relatedArtifact"]} == {*plan["library"], *pack.head.questionnaires}
 
 
+@pytest.mark.requirement("REQ-28", "REQ-19")
 def test_every_source_is_cited_with_its_key_and_whether_anybody_opened_it() -> None:
     folder, pack = shipped()
     [knowledge, _] = published(pack, folder)
@@ -162,6 +164,7 @@ def test_neither_resource_is_larger_than_one_mebibyte() -> None:
         assert len(orjson.dumps(resource)) < MIB, resource["resourceType"]
 
 
+@pytest.mark.requirement("REQ-28")
 def test_every_line_of_every_red_flag_is_an_action_with_its_criterion_and_text() -> None:
     folder, pack = shipped()
     [_, plan] = published(pack, folder)
@@ -209,6 +212,7 @@ def test_a_flag_is_as_urgent_as_its_most_urgent_line() -> None:
         assert disposition(flag) == min(map(disposition, flag["action"]), key=rank.index)
 
 
+@pytest.mark.requirement("SR-17")
 def test_safeguarding_rules_are_marked_for_clinicians_only_and_no_others_are() -> None:
     folder, pack = shipped()
     [_, plan] = published(pack, folder)

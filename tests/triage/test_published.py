@@ -100,6 +100,7 @@ def test_two_versions_of_a_pack_stand_side_by_side(connection: DictConnection, t
     assert len({one.url for one in published}) == 1
 
 
+@pytest.mark.requirement("REQ-19")
 def test_released_content_may_be_retired_but_not_changed(connection: DictConnection, tmp_path: Path) -> None:
     edited(tmp_path, "pack.toml", ('status = "draft"', 'status = "active"'))
     publish_packs(connection, DEFAULT_TENANT, tmp_path)
@@ -190,6 +191,7 @@ def test_the_capability_statement_says_how_knowledge_is_found(client: httpx.Clie
         }  # fmt: skip
 
 
+@pytest.mark.requirement("REQ-28", "SR-19")
 def test_an_assessment_leads_to_the_knowledge_that_it_was_made_with(line: Line) -> None:
     assessment = line.assessed({"chest_pain": "Y"})
 

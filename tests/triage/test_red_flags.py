@@ -48,6 +48,7 @@ def test_mild_knee_pain_without_any_danger_sign_is_self_care() -> None:
     assert assess(findings).urgency is Urgency.SELF_CARE
 
 
+@pytest.mark.requirement("SR-02", "SR-10")
 def test_chest_pain_is_an_emergency_whatever_the_leg_is_like() -> None:
     assessment = assess(patient(chest_pain=YES))
     assert assessment.urgency is Urgency.EMERGENCY
@@ -60,6 +61,7 @@ def test_a_flag_is_as_urgent_as_its_highest_line_that_fires() -> None:
     assert [line.line.id for line in result.fired] == ["RFX-02a", "RFX-02b"]
 
 
+@pytest.mark.requirement("SR-03")
 def test_a_cold_foot_of_unknown_onset_fires_the_lower_line_and_says_that_the_higher_is_open() -> None:
     result = flag(assess(patient(foot_cold_pale_blue=YES, onset=UNKNOWN)), "RFX-02")
     assert result.urgency is Urgency.SAME_DAY
@@ -67,6 +69,7 @@ def test_a_cold_foot_of_unknown_onset_fires_the_lower_line_and_says_that_the_hig
     assert result.open[0].facts == ("onset",)
 
 
+@pytest.mark.requirement("SR-03")
 def test_an_unanswered_cold_foot_leaves_the_flag_undecided_and_names_the_question() -> None:
     result = flag(assess(patient(foot_cold_pale_blue=NOT_SURE, onset="sudden")), "RFX-02")
     assert result.verdict is Verdict.UNDECIDED
@@ -93,6 +96,7 @@ def test_unknown_weight_bearing_after_an_injury_counts_as_unable() -> None:
     assert line_verdict(assessment, "RFX-28") == "fired"
 
 
+@pytest.mark.requirement("SR-03")
 def test_unknown_cramps_do_not_silence_a_swollen_leg() -> None:
     assessment = assess(patient(leg_swollen_one_side=YES, cramp_pattern=NOT_SURE))
     assert line_verdict(assessment, "RFX-12") == "fired"
@@ -114,6 +118,7 @@ def test_a_clinicians_unclear_injury_story_in_a_child_is_an_emergency() -> None:
     assert assessment.urgency is Urgency.EMERGENCY
 
 
+@pytest.mark.requirement("REQ-24")
 @pytest.mark.parametrize("text", ["I CAN’T   breathe well", "can't breathe", "…blue foot!", "a Blue-Foot"])
 def test_emergency_words_in_free_text_ask_for_a_clinicians_review_and_set_no_urgency(text: str) -> None:
     assessment = assess(patient(other_concerns=text))
@@ -129,6 +134,7 @@ def test_other_words_in_free_text_change_nothing(text: str) -> None:
     assert assessment.urgency is Urgency.SELF_CARE
 
 
+@pytest.mark.requirement("SR-10")
 def test_page_1_alone_with_chest_pain_is_an_emergency() -> None:
     assessment = assess(Findings({"chest_pain": Finding(YES)}), scope="page_1")
     assert assessment.urgency is Urgency.EMERGENCY
@@ -149,6 +155,7 @@ def test_page_1_alone_reports_a_danger_sign_that_is_not_sure_as_undecided() -> N
     assert assessment.urgency is None
 
 
+@pytest.mark.requirement("SR-21")
 def test_page_1_alone_sees_bone_although_the_line_also_asks_about_later_questions() -> None:
     assessment = assess(Findings({"bone_visible": Finding(YES)}), scope="page_1")
     assert line_verdict(assessment, "RFX-04") == "fired"
@@ -172,6 +179,7 @@ def test_the_engines_urgencies_are_those_of_the_rest_of_the_system() -> None:
     assert [urgency.rank for urgency in Urgency] == [urgency.rank for urgency in codes.Urgency]
 
 
+@pytest.mark.requirement("REQ-18")
 @pytest.mark.parametrize("case", read_cases(EXAMPLE), ids=lambda case: case.id)
 def test_every_case_of_the_pack_comes_out_as_agreed(case: CaseTable) -> None:
     assert list(disagreements(case, run_case(example_pack(), case))) == []
@@ -213,6 +221,7 @@ def rank(assessment: Assessment) -> int:
     return assessment.urgency.rank
 
 
+@pytest.mark.requirement("SR-20")
 @given(patients(), st.randoms(use_true_random=False))
 @settings(max_examples=60, deadline=None)
 def test_the_order_of_the_answers_does_not_matter(facts: dict[str, Any], rng: random.Random) -> None:
@@ -232,6 +241,7 @@ def test_the_order_of_the_answers_does_not_matter(facts: dict[str, Any], rng: ra
     )
 
 
+@pytest.mark.requirement("SR-01")
 @given(patients(), st.sampled_from(POSITIVE))
 @settings(max_examples=80, deadline=None)
 def test_a_further_danger_sign_never_lowers_what_the_flags_say(facts: dict[str, Any], name: str) -> None:
@@ -240,6 +250,7 @@ def test_a_further_danger_sign_never_lowers_what_the_flags_say(facts: dict[str, 
     assert before <= after
 
 
+@pytest.mark.requirement("SR-03")
 @given(patients(), st.sampled_from(YES_NO))
 @settings(max_examples=80, deadline=None)
 def test_forgetting_an_answer_never_makes_a_fired_line_not_fire(facts: dict[str, Any], name: str) -> None:
@@ -249,6 +260,7 @@ def test_forgetting_an_answer_never_makes_a_fired_line_not_fire(facts: dict[str,
         assert line_verdict(after, line_id) in (Verdict.FIRED, Verdict.UNDECIDED)
 
 
+@pytest.mark.requirement("SR-05")
 @given(patients(), st.sampled_from(YES_NO))
 @settings(max_examples=60, deadline=None)
 def test_answering_one_question_both_ways_fires_every_line_that_either_answer_fires(

@@ -53,6 +53,7 @@ def told(connection: DictConnection) -> int:
     return int(row["number"])
 
 
+@pytest.mark.requirement("REQ-06")
 def test_a_run_for_an_older_response_that_commits_last_writes_nothing(connection: DictConnection) -> None:
     assert store.commit(connection, outcome(response_version=2, version=1))
 
@@ -62,6 +63,7 @@ def test_a_run_for_an_older_response_that_commits_last_writes_nothing(connection
     assert store.current(connection, Ref("r-1", 1).tenant, ["a-1"])["a-1"].response_version == 2
 
 
+@pytest.mark.requirement("REQ-05")
 def test_two_runs_for_the_same_response_write_one_assessment(connection: DictConnection) -> None:
     assert store.commit(connection, outcome(response_version=1, version=1))
 
@@ -70,6 +72,7 @@ def test_two_runs_for_the_same_response_write_one_assessment(connection: DictCon
     assert told(connection) == 1
 
 
+@pytest.mark.requirement("REQ-06")
 def test_a_run_that_did_not_see_the_newest_assessment_writes_nothing(connection: DictConnection) -> None:
     assert store.commit(connection, outcome(response_version=1, version=1))
     assert store.commit(connection, outcome(response_version=2, version=2))
@@ -77,6 +80,7 @@ def test_a_run_that_did_not_see_the_newest_assessment_writes_nothing(connection:
     assert not store.commit(connection, outcome(response_version=3, version=2))
 
 
+@pytest.mark.requirement("REQ-13")
 def test_only_what_a_human_must_see_is_told_to_notify(connection: DictConnection) -> None:
     store.commit(connection, outcome(response_version=1, version=1, urgency=Urgency.ROUTINE))
 
