@@ -54,8 +54,9 @@ def a_response(
     identifier: str | None = None,
     only: frozenset[str] | set[str] | None = None,
     leave_out: frozenset[str] | set[str] = frozenset(),
+    optional: bool = False,
 ) -> dict[str, Any]:
-    """A QuestionnaireResponse that answers every enabled required question.
+    """A QuestionnaireResponse that answers every enabled required question; with `optional`, all that patients see.
 
     `answers`: linkId to "Y", "N", "ASKU", a code, a number, or a list of codes. `only`: answer nothing but these
     (page 1 alone, say). `leave_out`: leave these unanswered although they are asked.
@@ -81,12 +82,16 @@ def a_response(
             and item.link_id not in given
             and item.link_id not in leave_out
             and (only is None or item.link_id in only)
-            and (item.required or item.link_id in (answers or {}))
+            and (item.required or item.link_id in (answers or {}) or (optional and _for_patients(item)))
             and view.state(item.link_id) is Enablement.ENABLED
         }
         if not more:
             return response
         given.update(more)
+
+
+def _for_patients(item: QuestionItem) -> bool:
+    return "clinician" not in item.path and item.link_id != "other_concerns"
 
 
 def _unremarkable(item: QuestionItem) -> object:

@@ -72,6 +72,21 @@ def test_SR_18_a_clinicians_own_answers_lower_it_and_so_they_do_for_what_follows
     assert urgency(line.assessed(MILD, patient="p-7")) == "routine"
 
 
+@pytest.mark.requirement("SR-18", "SR-21")
+def test_SR_18_a_clinicians_answers_that_were_entered_in_error_end_nothing(line: Line) -> None:
+    line.assessed(EMERGENCY, patient="p-7")
+    line.assessed({"respondent": "clinician"}, patient="p-7")
+    with line.pool.connection() as connection:
+        connection.execute(
+            "INSERT INTO assessment_run"
+            " (tenant_id, response_id, response_version, pack, pack_version, subject, withdrawn, by_clinician)"
+            " SELECT tenant_id, response_id, 2, pack, pack_version, subject, true, true FROM assessment_run"
+            " WHERE by_clinician"
+        )
+
+    assert urgency(line.assessed(MILD, patient="p-7")) == "emergency"
+
+
 @pytest.mark.requirement("SR-18")
 def test_SR_18_what_becomes_more_urgent_needs_no_floor(line: Line) -> None:
     line.assessed({"calf_swelling": "Y", "leg_swollen_one_side": "Y"}, patient="p-7")
