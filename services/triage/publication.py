@@ -23,7 +23,7 @@ from shared.fhir.identity import instant
 
 TOML: Final = "application/toml"
 CASES: Final = "cases/"
-EXT_EVIDENCE: Final = f"{CANONICAL}/StructureDefinition/evidence-status"
+EXT_EVIDENCE_STATUS: Final = f"{CANONICAL}/StructureDefinition/evidence-status"
 PUBLISHER: Final = "Sural"
 _LIBRARY_TYPE = "http://terminology.hl7.org/CodeSystem/library-type"
 _TOPIC = "http://terminology.hl7.org/CodeSystem/definition-topic"
@@ -142,7 +142,7 @@ def _citation(source: Evidence) -> Resource:
 
 def _status(source: Evidence) -> Resource:
     checked = None if source.checked is None else source.checked.isoformat()
-    return extension(EXT_EVIDENCE, ("status", "Code", source.status), ("checked", "Date", checked))
+    return extension(EXT_EVIDENCE_STATUS, ("status", "Code", source.status), ("checked", "Date", checked))
 
 
 def _period(head: PackHead) -> Resource:

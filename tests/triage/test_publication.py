@@ -23,7 +23,7 @@ from services.triage.knowledge.files import folder_files
 from services.triage.knowledge.loader import every_pack, load_pack
 from services.triage.plan_definition import plan_definition
 from services.triage.plan_parts import CRITERION, EXT_CLINICIAN_ONLY, EXT_RAISES
-from services.triage.publication import EXT_EVIDENCE, library, same_content, stamped
+from services.triage.publication import EXT_EVIDENCE_STATUS, library, same_content, stamped
 from shared.fhir.codes import CS_RED_FLAG, EXT_DISPOSITION, REVIEW_TAG
 from shared.fhir.r4 import validate_with_fhir_resources
 from shared.fhir.structure import check_structure
@@ -137,7 +137,7 @@ def test_every_source_is_cited_with_its_key_and_whether_anybody_opened_it() -> N
     assert [one["label"] for one in cited] == list(pack.content.evidence)
     for one in cited:
         source = pack.content.evidence[one["label"]]
-        status, *checked = (extension(one, EXT_EVIDENCE) or {})["extension"]
+        status, *checked = (extension(one, EXT_EVIDENCE_STATUS) or {})["extension"]
         assert (one["citation"], one.get("url")) == (source.citation, source.url)
         assert status["valueCode"] == source.status
         assert [part["valueDate"] for part in checked] == ([source.checked.isoformat()] if source.checked else [])

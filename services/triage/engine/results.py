@@ -175,11 +175,6 @@ class Standing(StrEnum):
     SUPPORTED = "supported"  # the answers speak for it
     OPEN = "open"  # answers alone cannot exclude it
 
-    @property
-    def order(self) -> int:
-        """0 comes first."""
-        return tuple(Standing).index(self)
-
 
 @dataclass(frozen=True, slots=True)
 class MustNotMiss:

@@ -231,8 +231,8 @@ class FlagTable(Strict):
     [[flag]]
     id = "RFX-02"
     guards = "acute limb ischaemia"        # what must not be missed
-    rationale = "A cold, pale or blue limb with sudden onset or a nerve sign is ischaemia until shown
-    otherwise." evidence = ["S30"]                     # keys in evidence.toml
+    rationale = "A cold, pale or blue limb with a sudden start is ischaemia until shown otherwise."
+    evidence = ["S30"]                     # keys in evidence.toml
     general = false                        # true: guards against no one condition, so no guarded_by names it
     ```
     """
