@@ -450,20 +450,23 @@ def test_a_source_that_nothing_cites_is_noted(tmp_path: Path) -> None:
             'guarded_by = ["RFX-25"]\nraises = ["safegarding"]\n',
             "no flag and no safety rule reports 'safegarding'",
         ),
-        (
-            'next_step = "The safeguarding team."',
-            'next_step = "This is no DVT."',
-            "says 'no DVT', which this pack must never say",
-        ),
     ],
 )
-def test_a_dangerous_condition_is_guarded_reports_known_names_and_claims_nothing(
+def test_a_dangerous_condition_is_guarded_and_reports_known_names(
     tmp_path: Path, old: str, becomes: str, message: str
 ) -> None:
     report = checked(edited(tmp_path, "conditions/leg.toml", (old, becomes)))
 
     assert ("error", "conditions/leg.toml", "inflicted_injury", message) in new(report)
     assert {one[2] for one in new(report)} <= {"inflicted_injury", "RFX-25"}
+
+
+def test_a_condition_that_claims_too_much_cannot_even_be_loaded(tmp_path: Path) -> None:
+    claim = ('next_step = "The safeguarding team."', 'next_step = "This is no DVT."')
+    report = checked(edited(tmp_path, "conditions/leg.toml", claim))
+
+    message = "inflicted_injury says 'no DVT', which this pack must never say"
+    assert ("error", "conditions/*.toml", "", message) in new(report)
 
 
 def test_facts_that_no_rule_uses_are_noted(tmp_path: Path) -> None:
