@@ -21,7 +21,7 @@ SENTINEL = "Zaphod-7731"
 
 
 SECONDS = 20
-"""Processor time that no body of a megabyte may take. It takes about one; what grows with the square would take hours."""
+"""Processor time that no body of a megabyte may take. It takes one; what grows with the square would take hours."""
 
 
 def refusal(body: bytes) -> list[Problem]:
