@@ -72,7 +72,7 @@ def evaluate(
         quality=quality,
         raises=_raised(pack, flags, ranked, applied, quality),
         candidates=ranked.candidates,
-        must_not_miss=ranked.must_not_miss,
+        panel=ranked.panel,
         advice=advise(
             pack.advice,
             state.values,

@@ -18,7 +18,7 @@ from services.triage.engine.compile import Values
 from services.triage.engine.conditions import RankingMethod
 from services.triage.engine.model import Urgency
 from services.triage.engine.ranking import HALF, MASK, OUT, TOTAL, Ranking, split
-from services.triage.engine.results import Candidate, MustNotMiss, Standing, Support
+from services.triage.engine.results import Candidate, Panel, Support
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Differential:
     """Ranked candidates and the must-not-miss panel."""
 
     candidates: tuple[Candidate, ...] = ()
-    must_not_miss: tuple[MustNotMiss, ...] = ()
+    panel: Panel | None = None
 
     @property
     def supported(self) -> tuple[Candidate, ...]:
@@ -68,27 +68,15 @@ def rank(ranking: Ranking, values: Values, flags_fired: Collection[str]) -> Diff
         ]
     )
     supported = {one.condition.id for one in candidates if one.support is not Support.WEAK}
-    return Differential(candidates, _panel(ranking, order, guarded, supported, _known_here(ranking, values)))
-
-
-def _panel(
-    ranking: Ranking, order: Sequence[int], guarded: Collection[int], supported: Collection[str], here: Collection[int]
-) -> tuple[MustNotMiss, ...]:
-    """Flagged conditions, supported ones, the others; in each the most urgent first, then as they rank."""
-    conditions, urgent = ranking.conditions, ranking.must_not_miss
-    boxes: dict[tuple[Standing, Urgency], list[MustNotMiss]] = {
-        (standing, urgency): [] for standing in Standing for urgency in Urgency
-    }
-    for number, place in enumerate(order, 1):
-        if place in guarded:
-            standing = Standing.FLAGGED
-        elif not urgent[place]:
-            continue
-        else:
-            standing = Standing.SUPPORTED if conditions[place].id in supported else Standing.OPEN
-        condition = conditions[place]
-        boxes[standing, condition.urgency].append(MustNotMiss(condition, standing, number, place in here))
-    return tuple([one for box in boxes.values() for one in box])
+    panel = Panel(
+        conditions=conditions,
+        urgent=ranking.must_not_miss,
+        order=tuple(order),
+        flagged=frozenset(guarded),
+        supported=frozenset(supported),
+        at_site=_known_here(ranking, values),
+    )
+    return Differential(candidates, panel)
 
 
 def _stands_out(method: RankingMethod, known: int, best: Sequence[int]) -> bool:
@@ -116,12 +104,12 @@ def _priors(ranking: Ranking, values: Values) -> Sequence[int]:
     return ranking.anywhere if found is None else found
 
 
-def _known_here(ranking: Ranking, values: Values) -> Collection[int]:
+def _known_here(ranking: Ranking, values: Values) -> frozenset[int]:
     """Places of the conditions that are known to occur at a stated site; all of them when no site is stated."""
     slots = (ranking.site_slot,) if ranking.other_sites_slot is None else (ranking.site_slot, ranking.other_sites_slot)
     sites = [site for slot in slots for site in _sites(values[slot])]
     if not sites:
-        return range(len(ranking.conditions))
+        return frozenset(range(len(ranking.conditions)))
     return frozenset(place for site in sites for place in ranking.occurring.get(site, ()))
 
 

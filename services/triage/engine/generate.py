@@ -12,11 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
-from services.triage.engine.compile import Compiler, Slots, Values
+from services.triage.engine.compile import Compiler, Slots, Test, Values
 from services.triage.engine.criteria import All, AnyOf, Compare, Criterion, Fact, Not, OrUnknown
 from services.triage.engine.truth import AND, NO, NOT, OR, OR_UNKNOWN, UNKNOWN_IS_NO, YES
 
 _TABLES: Final = {"A": AND, "O": OR, "N": NOT, "U": OR_UNKNOWN, "Z": UNKNOWN_IS_NO}
+_REMEMBERED: Final = 500
+"""For how many values of one fact the truths are kept."""
 _NOTHING: Final[Mapping[Compare, int]] = MappingProxyType({})
 
 
@@ -56,6 +58,11 @@ class Generator:
         """Put the expression's value into a slot of the values."""
         self._lines.append(f"v[{slot}]={expression}")
 
+    def store_all(self, first: int, name: str, comparisons: Sequence[Compare]) -> None:
+        """Put the truths of all comparisons with one fact into the slots from `first` on."""
+        truths = _Remembered([self._compiler.compile(one) for one in comparisons], self._slots[name])
+        self._lines.append(f"v[{first}:{first + len(comparisons)}]={self.constant(truths)}(v)")
+
     def constant(self, value: Any) -> str:
         """A name for a value that the function may use: a table, or another function."""
         name = f"c{len(self._names)}"
@@ -91,6 +98,26 @@ class Generator:
         for other in others:
             first = self.keep(f"{table}[{first}<<4|{other}]")
         return first
+
+
+class _Remembered:
+    """Truths of all comparisons with one fact. They depend on its value alone, and few values occur again and again."""
+
+    __slots__ = ("_known", "_slot", "_tests")
+
+    def __init__(self, tests: Sequence[Test], slot: int) -> None:
+        self._tests = tests
+        self._slot = slot
+        self._known: dict[Any, list[int]] = {}
+
+    def __call__(self, values: Values) -> list[int]:
+        value = values[self._slot]
+        truths = self._known.get(value)
+        if truths is None:
+            truths = [test(values) for test in self._tests]
+            if len(self._known) < _REMEMBERED:
+                self._known[value] = truths
+        return truths
 
 
 def truths_of(criteria: Sequence[Criterion], generator: Generator) -> Callable[[Values], list[int]]:

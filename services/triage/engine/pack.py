@@ -18,6 +18,7 @@ from services.triage.engine.model import (
     Contradiction,
     DerivedFact,
     FactDefinition,
+    FactKind,
     Floor,
     ScoreDefinition,
     Screen,
@@ -57,6 +58,7 @@ class Pack:
     `base_facts`: for each derived fact, score quantity and base fact, the base facts it depends on.
     `size`: how many values an evaluation has: the slots, and after them the truths of comparisons that many criteria
     make. `compute_steps`: all of these and all steps at once. `line_truths`: all lines of all flags, in pack order.
+    `read_plan`: name, whether it is a yes/no fact, and definition of every base fact. `examined`: examination items.
     `confidential_facts`: examination items of lines that only clinicians may read of; never shown in a sentence.
     `used_points`: the quantities of scores that some flag or derived fact uses.
     `facts_of`: by linkId, all facts that are read from that question.
@@ -84,6 +86,8 @@ class Pack:
     base_facts: Mapping[str, frozenset[str]]
     emergency_facts: frozenset[str]
     dependents: Mapping[str, tuple[Step, ...]]
+    read_plan: tuple[tuple[str, bool, FactDefinition], ...]
+    examined: frozenset[str]
     confidential_facts: frozenset[str]
     used_points: frozenset[str]
     facts_of: Mapping[str, tuple[FactDefinition, ...]]
@@ -148,6 +152,8 @@ def build_pack(content: Content) -> Pack:
             for name in names_in(line.when)
             for base in base_facts[name]
         ),
+        read_plan=tuple((fact.name, fact.kind is FactKind.PRESENCE, fact) for fact in content.facts),
+        examined=frozenset(fact.name for fact in content.facts if fact.clinician),
         confidential_facts=frozenset(
             base
             for flag in content.flags
@@ -218,15 +224,19 @@ def _shared_comparisons(content: Content, facts: Mapping[str, FactDefinition], f
     criteria += [one.when for one in content.advice if one.when is not None]
     criteria += [caution for one in content.advice for caution in one.unless]
     found = dict.fromkeys(one for when in criteria for one in comparisons_in(when) if one.name in facts)
-    return {one: first + number for number, one in enumerate(found)}
+    together = sorted(
+        found, key=lambda one: one.name
+    )  # those of one fact stand side by side (stable: in reading order)
+    return {one: first + number for number, one in enumerate(together)}
 
 
 def _all_steps(
     steps: Sequence[Step], compared: Mapping[Compare, int], generator: Generator
 ) -> Callable[[list[Any], Callable[[CompiledScore, Values], Any]], object]:
     """All comparisons and steps as one function; its second argument gives the known points of a score."""
-    for comparison, slot in compared.items():
-        generator.store(slot, generator.compute(comparison))
+    for name in dict.fromkeys(one.name for one in compared):
+        of_one_fact = [one for one in compared if one.name == name]
+        generator.store_all(compared[of_one_fact[0]], name, of_one_fact)
     for step in steps:
         if isinstance(step, KnownPoints):
             generator.store(step.slot, f"k({generator.constant(step.score)},v)")

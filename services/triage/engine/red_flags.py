@@ -68,8 +68,7 @@ def evaluate_flags(state: State, deciding: Deciding) -> FlagResults:
 
 def _line_verdict(line: FlagLine, outcome: Verdict, state: State, deciding: Deciding) -> LineVerdict:
     facts = deciding.facts(line.when, YES if outcome is Verdict.FIRED else UNKNOWN)
-    known = state.pack.facts
-    examination = outcome is Verdict.UNDECIDED and all(known[name].clinician for name in facts)
+    examination = outcome is Verdict.UNDECIDED and state.pack.examined.issuperset(facts)
     return LineVerdict(line, outcome, facts, examination)
 
 

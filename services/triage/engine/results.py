@@ -189,6 +189,38 @@ class MustNotMiss:
     at_site: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """The must-not-miss panel: put together when somebody reads it.
+
+    `order`: places of `conditions` as they rank. `urgent`, `flagged`, `supported` (ids), `at_site`: what is known of
+    them.
+    """
+
+    conditions: tuple[Condition, ...]
+    urgent: tuple[bool, ...]
+    order: tuple[int, ...]
+    flagged: frozenset[int]
+    supported: frozenset[str]
+    at_site: frozenset[int]
+
+    def entries(self) -> tuple[MustNotMiss, ...]:
+        """Flagged conditions, supported ones, the others; in each the most urgent first, then as they rank."""
+        boxes: dict[tuple[Standing, Urgency], list[MustNotMiss]] = {
+            (standing, urgency): [] for standing in Standing for urgency in Urgency
+        }
+        for number, place in enumerate(self.order, 1):
+            condition = self.conditions[place]
+            if place in self.flagged:
+                standing = Standing.FLAGGED
+            elif not self.urgent[place]:
+                continue
+            else:
+                standing = Standing.SUPPORTED if condition.id in self.supported else Standing.OPEN
+            boxes[standing, condition.urgency].append(MustNotMiss(condition, standing, number, place in self.at_site))
+        return tuple([one for box in boxes.values() for one in box])
+
+
 class FloorKind(StrEnum):
     """Where a floor comes from. SCREEN floors can be reported apart (`Assessment.clinical_urgency`)."""
 
@@ -267,8 +299,13 @@ class Assessment:
     quality: Quality
     raises: tuple[str, ...]
     candidates: tuple[Candidate, ...] = ()
-    must_not_miss: tuple[MustNotMiss, ...] = ()
+    panel: Panel | None = None
     advice: tuple[AdviceGiven, ...] = ()
+
+    @property
+    def must_not_miss(self) -> tuple[MustNotMiss, ...]:
+        """The must-not-miss panel; empty from page 1 alone."""
+        return () if self.panel is None else self.panel.entries()
 
     @property
     def all_clear(self) -> bool:

@@ -43,7 +43,7 @@ class State:
     `conflicting`: facts whose question was answered in several ways; `unusable`: facts with a problem.
     """
 
-    __slots__ = ("conflicting", "findings", "pack", "scope", "unusable", "values")
+    __slots__ = ("_not_put", "conflicting", "findings", "pack", "scope", "unusable", "values")
 
     def __init__(self, pack: Pack, findings: Findings, scope: Scope) -> None:
         """Raises ValueError when a finding has a value that its fact cannot have."""
@@ -52,6 +52,7 @@ class State:
         self.scope = scope
         self.conflicting: list[str] = []
         self.unusable: list[str] = []
+        self._not_put: list[tuple[int, bool]] = []
         self.values: list[Any] = [None] * pack.size
         self._read()
         for match in pack.content.text_matches:
@@ -61,17 +62,19 @@ class State:
     def _read(self) -> None:
         """Put the findings into the slots of their facts (base facts have the first slots, in order)."""
         values, given, page_1_alone = self.values, self.findings.by_name, self.scope is Scope.PAGE_1
-        present, absent, presence = Presence.PRESENT, Presence.ABSENT, FactKind.PRESENCE
-        for slot, fact in enumerate(self.pack.content.facts):
+        present, absent, unknown, not_put = Presence.PRESENT, Presence.ABSENT, Presence.UNKNOWN, Visibility.NOT_PUT
+        for slot, (name, yes_no, fact) in enumerate(self.pack.read_plan):
             if page_1_alone and fact.screen is not Screen.PAGE_1:
-                values[slot] = NOT_REACHED if fact.kind is presence else _NOT_ASKED
+                values[slot] = NOT_REACHED if yes_no else _NOT_ASKED
                 continue
-            finding = given.get(fact.name, UNANSWERED)
+            finding = given.get(name, UNANSWERED)
             value = finding.value
-            if fact.kind is presence and (value is present or value is absent):  # nearly all; no call for these
-                values[slot] = YES if value is present else NO
-                if finding.problem is not None:
-                    self.unusable.append(fact.name)
+            if finding.visibility is not_put:
+                self._not_put.append((slot, yes_no))
+            if yes_no and (value is absent or value is present) and finding.problem is None:  # nearly all of them
+                values[slot] = NO if value is absent else YES
+            elif yes_no and value is unknown and not finding.alternatives and finding.problem is None:
+                values[slot] = UNKNOWN
             else:
                 values[slot] = self._doubtful(fact, finding)
 
@@ -110,15 +113,12 @@ class State:
 
     def of_what_was_asked(self) -> list[Any]:
         """All values with questions that were not put as open as if nobody had got to them: the basis of ranking."""
-        given, slots = self.findings.by_name, self.pack.slots
-        values = self.values
-        for name, finding in given.items():
-            if finding.visibility is Visibility.NOT_PUT and name in self.pack.facts:
-                if values is self.values:
-                    values = self.values.copy()
-                values[slots[name]] = NOT_REACHED if self.pack.facts[name].kind is FactKind.PRESENCE else _NOT_ASKED
-        if values is not self.values:
-            self.pack.compute_steps(values, self._known_points)
+        if not self._not_put:
+            return self.values
+        values = self.values.copy()
+        for slot, yes_no in self._not_put:
+            values[slot] = NOT_REACHED if yes_no else _NOT_ASKED
+        self.pack.compute_steps(values, self._known_points)
         return values
 
     def _value_of(self, step: Step, values: list[Any]) -> Any:
