@@ -18,9 +18,9 @@ from services.triage.engine.model import Finding, Findings, Presence, Screen, Ur
 from services.triage.engine.results import Assessment, Scope
 from services.triage.knowledge.cases import CaseTable, case_findings
 from tests.triage.packs import NO, NOT_SURE, YES
-from tests.triage.people import World
+from tests.triage.people import MILD_ANKLE_PAIN, World
 from tests.triage.polarity import silencers
-from tests.triage.test_pack_cases import CASES, CONTRADICTIONS, MILD_ANKLE_PAIN, PACK
+from tests.triage.test_pack_cases import CASES, CONTRADICTIONS, PACK
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "safety" / "narrowing-answers.md"
 COMMAND = "python -m tests.triage.narrowing --write"

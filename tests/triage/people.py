@@ -30,6 +30,27 @@ FURTHER = 5
 """How many yes/no answers, and how many others, are remarkable at most: with more, everybody is an emergency."""
 TEXTS = ("", "nothing else", "my foot is blue and I can't breathe", "\x00<b>&", "ß" * 400)
 
+MILD_ANKLE_PAIN: dict[str, Value] = {
+    "respondent": frozenset({"self"}),
+    "age_years": Decimal(41),
+    "sex_at_birth": frozenset({"male"}),
+    "pregnancy_status": NOT_APPLICABLE,
+    "location": frozenset({"outer_ankle"}),
+    "location_other": frozenset({"none"}),
+    "laterality": frozenset({"left"}),
+    "onset": frozenset({"gradual"}),
+    "duration_days": Decimal(13),
+    "severity_0_10": Decimal(2),
+    "pain_trend": frozenset({"same"}),
+    "mechanism": frozenset({"none"}),
+    "fall_kind": NOT_APPLICABLE,
+    "single_heel_raise_possible": YES,
+    "morning_stiffness_min": Decimal(5),
+    "nsaid_caution": frozenset({"none"}),
+    "other_concerns": NOT_APPLICABLE,
+}
+"""A man of 41 whose ankle has hurt a little for 13 days; every yes/no question that is not named is answered No."""
+
 
 class World:
     """A pack, and the answers of somebody with nothing remarkable. Not a dataclass: a failing test prints it."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tomllib
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,8 @@ from services.triage.knowledge.advice_schema import AdviceTable
 from services.triage.knowledge.cases import CaseTable, read_cases, run_case
 from services.triage.knowledge.files import PackError
 from services.triage.knowledge.loader import PACKS, load_pack
-from tests.triage.packs import NO, NOT_APPLICABLE, NOT_SURE, UNKNOWN, YES, described, edited, example_pack, two_answers
+from tests.triage.packs import NO, NOT_SURE, UNKNOWN, YES, described, edited, example_pack, two_answers
+from tests.triage.people import MILD_ANKLE_PAIN
 from tests.triage.reading_grade import reading_grade
 
 FOLDER = PACKS / "posterior-lower-limb" / "1.0.0"
@@ -41,25 +41,11 @@ CHANGED_MEDICINE = re.compile(
 COMFORTING = ("reassur", "harmless", "nothing serious", "do not worry", "safe to")
 
 SOMEBODY: dict[str, Value] = {
-    "respondent": frozenset({"self"}),
-    "age_years": Decimal(41),
+    **MILD_ANKLE_PAIN,
     "sex_at_birth": frozenset({"female"}),
     "pregnancy_status": frozenset({"neither"}),
-    "location": frozenset({"outer_ankle"}),
-    "location_other": frozenset({"none"}),
-    "laterality": frozenset({"left"}),
-    "onset": frozenset({"gradual"}),
-    "duration_days": Decimal(13),
-    "severity_0_10": Decimal(2),
-    "pain_trend": frozenset({"same"}),
-    "mechanism": frozenset({"none"}),
-    "fall_kind": NOT_APPLICABLE,
-    "single_heel_raise_possible": YES,
-    "morning_stiffness_min": Decimal(5),
-    "nsaid_caution": frozenset({"none"}),
-    "other_concerns": NOT_APPLICABLE,
 }
-"""A woman of 41 whose ankle has hurt a little for 13 days; every yes/no question that is not named is answered No."""
+"""A woman, where the measures for pregnancy must be answered; everything else as with the man."""
 
 CALLED_FOR: dict[str, dict[str, object]] = {
     "T-01": {"duration_days": 2},

@@ -24,7 +24,8 @@ from services.triage.explanation import Explanation, explain
 from services.triage.knowledge.cases import CaseTable, disagreements, line_verdict, read_cases, run_case
 from services.triage.knowledge.loader import PACKS, load_pack
 from services.triage.knowledge.review.places import FACTS, criteria, names_behind
-from tests.triage.packs import NO, NOT_APPLICABLE, NOT_SURE, UNKNOWN, YES, described
+from tests.triage.packs import NO, NOT_SURE, UNKNOWN, YES, described
+from tests.triage.people import MILD_ANKLE_PAIN
 
 FOLDER = PACKS / "posterior-lower-limb" / "1.0.0"
 PACK = load_pack(FOLDER)
@@ -41,27 +42,6 @@ FORBIDDEN = (
     *("not dvt", "no dvt", "ruled out", "rules out", "is excluded", "nothing wrong", "nothing is wrong"),
     *("harmless", "all clear", "diagnosed", "you have", "no need to", "reassur"),
 )
-
-MILD_ANKLE_PAIN: dict[str, Value] = {
-    "respondent": frozenset({"self"}),
-    "age_years": Decimal(41),
-    "sex_at_birth": frozenset({"male"}),
-    "pregnancy_status": NOT_APPLICABLE,
-    "location": frozenset({"outer_ankle"}),
-    "location_other": frozenset({"none"}),
-    "laterality": frozenset({"left"}),
-    "onset": frozenset({"gradual"}),
-    "duration_days": Decimal(13),
-    "severity_0_10": Decimal(2),
-    "pain_trend": frozenset({"same"}),
-    "mechanism": frozenset({"none"}),
-    "fall_kind": NOT_APPLICABLE,
-    "single_heel_raise_possible": YES,
-    "morning_stiffness_min": Decimal(5),
-    "nsaid_caution": frozenset({"none"}),
-    "other_concerns": NOT_APPLICABLE,
-}
-"""A man of 41 whose ankle has hurt a little for 13 days; every yes/no question that is not named is answered No."""
 
 CONTRADICTIONS: dict[str, dict[str, object]] = {
     "both-legs-one-swollen": {"laterality": "both", "leg_swollen_one_side": YES},
