@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from services.triage import store
 from services.triage.earlier import kept_floor, patient_key
 from services.triage.engine.assess import evaluate
 from services.triage.engine.model import Respondent, Urgency
+from shared.events import Ref
+from shared.postgres import Pool
 from tests.builders import a_response
 from tests.triage.line import Line, OtherIntake, floors, urgency
 from tests.triage.packs import YES, example_pack, patient
+from tests.waiting import eventually
 
 EMERGENCY = {"chest_pain": "Y"}
 MILD: dict[str, object] = {}
@@ -23,6 +28,16 @@ def hours_pass(line: Line, hours: int) -> None:
     """Everything that was assessed so far was assessed so many hours earlier."""
     with line.pool.connection() as connection:
         connection.execute("UPDATE assessment_run SET ran_at = ran_at - make_interval(hours => %s)", (hours,))
+
+
+def somebody_waits_for_a_patient(pool: Pool) -> bool:
+    """A transaction in this database stands before an advisory lock that another one holds."""
+    with pool.connection() as connection:
+        waiting = connection.execute(
+            "SELECT 1 FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database"
+            " WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()"
+        ).fetchone()
+    return waiting is not None
 
 
 def notes(assessment: dict[str, Any]) -> str:
@@ -41,6 +56,27 @@ def test_SR_18_milder_answers_of_the_same_patient_within_24_hours_stay_an_emerge
     assert REASON in notes(again)
     assert REASON in again["text"]["div"]
     assert line.outbox() == [URGENT, URGENT]
+
+
+@pytest.mark.requirement("SR-18")
+def test_SR_18_an_emergency_that_another_worker_writes_at_the_same_time_is_kept_up(line: Line) -> None:
+    line.assessed(EMERGENCY, patient="p-7")
+    hours_pass(line, 25)
+    mild = a_response(MILD, patient="p-7")
+    response_id = line.post(mild)
+    pack = "posterior-lower-limb"
+    same = store.SamePatient(Ref(response_id, 1), patient_key(mild["subject"]), pack)
+
+    with ThreadPoolExecutor(1) as worker:
+        with line.pool.connection() as other, other.transaction():
+            store.lock_patient(other, same)
+            delivered = worker.submit(line.deliver, response_id)
+            eventually(lambda: somebody_waits_for_a_patient(line.pool))
+            other.execute("UPDATE assessment_run SET ran_at = ran_at + interval '25 hours'")
+        delivered.result()
+
+    [assessment] = line.found("RiskAssessment", response_id)
+    assert (urgency(assessment), floors(assessment)) == ("emergency", ["SR-18"])
 
 
 @pytest.mark.requirement("SR-18")
