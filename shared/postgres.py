@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from psycopg import sql
@@ -56,6 +58,19 @@ def open_pool(url: str, *, schema: str, size: int = 8, name: str = "sural") -> P
 def connect(url: str, *, schema: str) -> DictConnection:
     """One connection of its own, with the same limits as the pool's. Raises psycopg.OperationalError."""
     return psycopg.connect(limited_conninfo(url, schema=schema, name="sural"), autocommit=True, row_factory=dict_row)
+
+
+@contextmanager
+def tenant_transaction(pool: Pool, tenant: UUID) -> Iterator[DictConnection]:
+    """A transaction that sees and writes one tenant's rows and no others."""
+    with pool.connection() as connection, connection.transaction():
+        set_tenant(connection, tenant)
+        yield connection
+
+
+def set_tenant(connection: DictConnection, tenant: UUID) -> None:
+    """This tenant until the transaction ends. Outside a transaction it has no effect: no row is seen."""
+    connection.execute("SELECT set_config('sural.tenant', %s, true)", (str(tenant),))
 
 
 def limited_conninfo(url: str, *, schema: str, name: str) -> str:

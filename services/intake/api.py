@@ -22,6 +22,7 @@ from shared.fhir.http import (
     refuse,
     version_headers,
 )
+from shared.principal import principal_of
 from shared.problems import Category, Problem, Severity
 
 RESPONSE = ResourceCapability(
@@ -46,7 +47,7 @@ def routes(api: ResourceApi, catalogue: Catalogue, *, stored: Callable[[], None]
             body,
             pool=api.pool,
             catalogue=catalogue,
-            tenant=api.tenant,
+            tenant=principal_of(request).tenant,
             only_if_new=if_none_exist(request.headers.get("if-none-exist")),
         )
         if received.created:
@@ -62,8 +63,8 @@ def routes(api: ResourceApi, catalogue: Catalogue, *, stored: Callable[[], None]
         return api.read(request, RESPONSE.type, resource_id)
 
     @router.get("/QuestionnaireResponse/{resource_id}/_history/{version_id}")
-    def vread_response(resource_id: str, version_id: str) -> Response:
-        return api.vread(RESPONSE.type, resource_id, version_id)
+    def vread_response(request: Request, resource_id: str, version_id: str) -> Response:
+        return api.vread(request, RESPONSE.type, resource_id, version_id)
 
     @router.get("/Questionnaire")
     def search_questionnaires(request: Request) -> Response:
@@ -75,8 +76,8 @@ def routes(api: ResourceApi, catalogue: Catalogue, *, stored: Callable[[], None]
         return api.read(request, QUESTIONNAIRE.type, resource_id)
 
     @router.get("/Questionnaire/{resource_id}/_history/{version_id}")
-    def vread_questionnaire(resource_id: str, version_id: str) -> Response:
-        return api.vread(QUESTIONNAIRE.type, resource_id, version_id)
+    def vread_questionnaire(request: Request, resource_id: str, version_id: str) -> Response:
+        return api.vread(request, QUESTIONNAIRE.type, resource_id, version_id)
 
     return router
 

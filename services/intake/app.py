@@ -24,7 +24,7 @@ def create_app(settings: IntakeSettings, *, metrics: Metrics | None = None) -> F
     url = settings.intake_database_url.get_secret_value()
     pool = open_pool(url, schema=SCHEMA, size=settings.pool_size, name="web")
     waker = Waker(lambda: connect(url, schema=SCHEMA), SCHEMA)
-    resources = ResourceApi(pool, settings.public_url, DEFAULT_TENANT, identity.as_received)
+    resources = ResourceApi(pool, settings.public_url, identity.as_received)
     addresses = {"triage": settings.triage_url, "notify": settings.notify_url}
     neighbours = NeighbourParts(
         {name: f"{base.rstrip('/')}/capability/{name}" for name, base in addresses.items() if base}

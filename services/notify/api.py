@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from uuid import UUID
 
 import orjson
@@ -15,6 +14,7 @@ from shared.fhir.http import ResourceApi, quoted_version, read_body, refuse
 from shared.fhir.parse import parse_resource
 from shared.origin import from_elsewhere
 from shared.postgres import Pool
+from shared.principal import principal_of
 from shared.problems import Category
 
 _READ = ("read", "vread", "search-type")
@@ -43,7 +43,7 @@ def routes(api: ResourceApi) -> APIRouter:
                 "A page of another site may not change a Task. Send this from your own system.",
                 issue_code="forbidden",
             )
-        change_task(api.pool, api.tenant, resource_id, body, if_match=request.headers.get("if-match"))
+        change_task(api.pool, principal_of(request).tenant, resource_id, body, if_match=request.headers.get("if-match"))
         return api.read(without_condition(request), TASK.type, resource_id)
 
     return router
@@ -80,8 +80,8 @@ def _add(router: APIRouter, api: ResourceApi, capability: ResourceCapability) ->
 
     router.add_api_route(f"/{capability.type}", search, methods=["GET"])
     router.add_api_route(f"/{capability.type}/{{resource_id}}", read, methods=["GET"])
-    router.add_api_route(
-        f"/{capability.type}/{{resource_id}}/_history/{{version_id}}",
-        partial(api.vread, capability.type),
-        methods=["GET"],
-    )
+
+    def vread(request: Request, resource_id: str, version_id: str) -> Response:
+        return api.vread(request, capability.type, resource_id, version_id)
+
+    router.add_api_route(f"/{capability.type}/{{resource_id}}/_history/{{version_id}}", vread, methods=["GET"])

@@ -20,7 +20,7 @@ def create_app(settings: NotifySettings, *, metrics: Metrics | None = None) -> F
     """The ASGI application of notify. Opens its pool at once and closes it at shutdown."""
     url = settings.notify_database_url.get_secret_value()
     pool = open_pool(url, schema=store.SCHEMA, size=settings.pool_size, name="web")
-    resources = ResourceApi(pool, settings.public_url, DEFAULT_TENANT, identity.as_stored)
+    resources = ResourceApi(pool, settings.public_url, identity.as_stored)
     app = service_app(
         "notify",
         resources,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -11,6 +12,7 @@ from services.triage import store
 from shared.fhir.canonicals import PARAMETERS, Canonical
 from shared.fhir.capability import ResourceCapability
 from shared.fhir.http import ResourceApi
+from shared.principal import principal_of
 
 _READ = ("read", "vread", "search-type")
 _OF_A_PATIENT = frozenset({"subject", "patient"})
@@ -35,21 +37,23 @@ def routes(api: ResourceApi) -> APIRouter:
 
 def _add(router: APIRouter, api: ResourceApi, capability: ResourceCapability) -> None:
     def search(request: Request) -> Response:
-        return api.search(request, capability.type, capability.search, _published(api, capability))
+        return api.search(
+            request, capability.type, capability.search, _published(api, principal_of(request).tenant, capability)
+        )
 
     def read(request: Request, resource_id: str) -> Response:
         return api.read(request, capability.type, resource_id)
 
-    def vread(resource_id: str, version_id: str) -> Response:
-        return api.vread(capability.type, resource_id, version_id)
+    def vread(request: Request, resource_id: str, version_id: str) -> Response:
+        return api.vread(request, capability.type, resource_id, version_id)
 
     router.add_api_route(f"/{capability.type}", search, methods=["GET"])
     router.add_api_route(f"/{capability.type}/{{resource_id}}", read, methods=["GET"])
     router.add_api_route(f"/{capability.type}/{{resource_id}}/_history/{{version_id}}", vread, methods=["GET"])
 
 
-def _published(api: ResourceApi, capability: ResourceCapability) -> Sequence[Canonical]:
+def _published(api: ResourceApi, tenant: UUID, capability: ResourceCapability) -> Sequence[Canonical]:
     if not capability.search >= PARAMETERS:
         return ()
     with api.pool.connection() as connection:
-        return store.canonicals(connection, api.tenant, capability.type)
+        return store.canonicals(connection, tenant, capability.type)

@@ -10,7 +10,6 @@ from services.triage import api, store
 from services.triage.settings import TriageSettings
 from shared.fhir import identity
 from shared.fhir.http import ResourceApi
-from shared.ids import DEFAULT_TENANT
 from shared.operations import Gauge, Metrics, measure_work
 from shared.postgres import Pool, open_pool
 from shared.service_app import service_app
@@ -20,7 +19,7 @@ def create_app(settings: TriageSettings, *, metrics: Metrics | None = None) -> F
     """The ASGI application of triage. Opens its pool at once and closes it at shutdown."""
     url = settings.triage_database_url.get_secret_value()
     pool = open_pool(url, schema="triage", size=settings.pool_size, name="web")
-    resources = ResourceApi(pool, settings.public_url, DEFAULT_TENANT, identity.as_stored)
+    resources = ResourceApi(pool, settings.public_url, identity.as_stored)
     app = service_app(
         "triage",
         resources,

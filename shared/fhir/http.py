@@ -11,7 +11,6 @@ from datetime import datetime
 from email.utils import format_datetime
 from typing import Any, NoReturn
 from urllib.parse import urlencode
-from uuid import UUID
 
 import orjson
 from fastapi import FastAPI, Request
@@ -25,7 +24,8 @@ from shared.fhir.outcome import operation_outcome
 from shared.fhir.resources import Stored
 from shared.fhir.search import RESOURCE_ID, Search, next_page, parse_search
 from shared.origin import HostCheck
-from shared.postgres import Pool, as_problem, unavailable
+from shared.postgres import Pool, as_problem, tenant_transaction, unavailable
+from shared.principal import SANDBOX, principal_of
 from shared.problems import Category, Problem, ProblemError, Severity
 
 FHIR_VERSION = "4.0"
@@ -217,9 +217,10 @@ def fault(request: Request, error: Exception) -> Response:
 
 
 def guard(request: Request, ours: HostCheck) -> Response | None:
-    """The refusal of a request that no route should see, or None."""
+    """The refusal of a request that no route should see, or None; then `principal_of` knows who asks."""
     try:
         check_host(request, ours)
+        request.state.principal = SANDBOX
         if request.url.path.startswith("/fhir/"):
             check_accept(request)
     except ProblemError as error:
@@ -255,7 +256,6 @@ class ResourceApi:
 
     pool: Pool
     public_url: str
-    tenant: UUID
     present: Present
 
     @property
@@ -267,20 +267,22 @@ class ResourceApi:
         """The current version, 304 when the client has it already, 404 when there is none."""
         stored = None
         if RESOURCE_ID.fullmatch(resource_id):
-            with self.pool.connection() as connection:
-                stored = resources.read(connection, self.tenant, resource_type, resource_id)
+            tenant = principal_of(request).tenant
+            with tenant_transaction(self.pool, tenant) as connection:
+                stored = resources.read(connection, tenant, resource_type, resource_id)
         if stored is None:
             _not_found(resource_type, resource_id)
         if quoted_version(request.headers.get("if-none-match")) == stored.version_id:
             return Response(status_code=304, headers=version_headers(stored))
         return FhirResponse(self.present(stored), headers=version_headers(stored))
 
-    def vread(self, resource_type: str, resource_id: str, version_id: str) -> Response:
+    def vread(self, request: Request, resource_type: str, resource_id: str, version_id: str) -> Response:
         """One version."""
         stored = None
         if RESOURCE_ID.fullmatch(resource_id) and _VERSION.fullmatch(version_id):
-            with self.pool.connection() as connection:
-                stored = resources.vread(connection, self.tenant, resource_type, resource_id, int(version_id))
+            tenant = principal_of(request).tenant
+            with tenant_transaction(self.pool, tenant) as connection:
+                stored = resources.vread(connection, tenant, resource_type, resource_id, int(version_id))
         if stored is None:
             _not_found(resource_type, f"{resource_id}/_history/{version_id}")
         return FhirResponse(self.present(stored), headers=version_headers(stored))
@@ -294,8 +296,9 @@ class ResourceApi:
         search = parse_search(resource_type, others, allowed=allowed, strict=strict)
         if naming:
             search = search.narrowed(answering(published, naming), used=naming)
-        with self.pool.connection() as connection:
-            found, more = resources.find(connection, self.tenant, search)
+        tenant = principal_of(request).tenant
+        with tenant_transaction(self.pool, tenant) as connection:
+            found, more = resources.find(connection, tenant, search)
         return FhirResponse(self.bundle(search, found, more))
 
     def bundle(self, search: Search, found: Sequence[Stored], more: bool) -> bytes:
