@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import FastAPI
+from pydantic import SecretStr
 from starlette.responses import JSONResponse, Response
 
 from shared.fhir.capability import ResourceCapability, capability_statement, parts_of
@@ -29,9 +30,9 @@ def guarded_app(title: str, lifespan: Callable[[FastAPI], AbstractAsyncContextMa
     return app
 
 
-def guard_of(ours: HostCheck) -> Guard:
-    """What every request passes first: it is for us, and its sender can read what we answer."""
-    return lambda request: guard(request, ours)
+def guard_of(ours: HostCheck, service_secret: SecretStr | None = None) -> Guard:
+    """What every request passes first: it is for us, we know who asks, and who asks can read what we answer."""
+    return lambda request: guard(request, ours, service_secret)
 
 
 def service_app(
@@ -44,6 +45,7 @@ def service_app(
     neighbours: Neighbours = tuple,
     close: Callable[[], None] = lambda: None,
     allowed_hosts: str = "",
+    service_secret: SecretStr | None = None,
 ) -> FastAPI:
     """A FastAPI application on `resources.pool`, which it closes (after `close`) at shutdown.
 
@@ -65,7 +67,7 @@ def service_app(
         measure=measure,
         version=VERSION,
         metrics=metrics,
-        guard=guard_of(host_check(resources.public_url, allowed_hosts)),
+        guard=guard_of(host_check(resources.public_url, allowed_hosts), service_secret),
         fault=fault,
     )
 

@@ -30,7 +30,8 @@ class ServiceSettings(BaseSettings):
     allowed_hosts: str = ""
     """Further names, separated by commas, that requests may be addressed to (Host header)."""
     service_token: SecretStr | None = None
-    """Token that the services show each other. Checked when it is shown, required outside the sandbox."""
+    """Secret with which the services sign their calls to each other. Checked when it is used, required outside the
+    sandbox."""
     pool_size: int = Field(default=8, ge=1, le=100)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

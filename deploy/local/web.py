@@ -82,7 +82,7 @@ def create_app() -> OneBase:
         measure=lambda: (),
         version=VERSION,
         metrics=metrics,
-        guard=guard_of(host_check(settings.public_url, settings.allowed_hosts)),
+        guard=guard_of(host_check(settings.public_url, settings.allowed_hosts), settings.service_token),
         fault=fault,
     )
 

@@ -38,6 +38,7 @@ def create_app(settings: IntakeSettings, *, metrics: Metrics | None = None) -> F
         neighbours=neighbours.parts,
         close=waker.close,
         allowed_hosts=settings.allowed_hosts,
+        service_secret=settings.service_token,
     )
     app.include_router(api.routes(resources, Catalogue(pool, DEFAULT_TENANT), stored=waker.wake))
     return app

@@ -28,6 +28,7 @@ def create_app(settings: NotifySettings, *, metrics: Metrics | None = None) -> F
         measure=lambda: measure(pool),
         metrics=metrics,
         allowed_hosts=settings.allowed_hosts,
+        service_secret=settings.service_token,
     )
     app.include_router(api.routes(resources))
     app.include_router(pages.routes(pool, DEFAULT_TENANT, public_url=settings.public_url, sandbox=settings.sandbox))

@@ -14,6 +14,7 @@ from services.notify.channels.webhook import WebhookChannel
 from services.notify.escalation import EMAIL, WEBHOOK, Plan, Recipient
 from services.notify.settings import NotifySettings
 from services.notify.store import Alert, Delivery
+from shared.access.service_token import signer
 from shared.fhir.client import FhirClient
 from shared.postgres import Pool, open_pool
 
@@ -51,10 +52,9 @@ class Notify:
 
 def open_notify(settings: NotifySettings, *, size: int, name: str) -> Notify:
     """Everything that the settings name. The caller closes it."""
-    token = settings.service_token.get_secret_value() if settings.service_token else None
     return Notify(
         pool=open_pool(settings.notify_database_url.get_secret_value(), schema=store.SCHEMA, size=size, name=name),
-        triage=FhirClient(settings.triage_url, token=token),
+        triage=FhirClient(settings.triage_url, token=signer(settings.service_token, "notify")),
         channels=channels(settings),
         plan=plan(settings),
         channel_timeout_s=settings.channel_timeout_s,

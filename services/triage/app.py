@@ -27,6 +27,7 @@ def create_app(settings: TriageSettings, *, metrics: Metrics | None = None) -> F
         measure=lambda: measure(pool),
         metrics=metrics,
         allowed_hosts=settings.allowed_hosts,
+        service_secret=settings.service_token,
     )
     app.include_router(api.routes(resources))
     return app

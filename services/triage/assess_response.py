@@ -29,6 +29,7 @@ from services.triage.risk_assessment import build_resources, not_assessable
 from services.triage.settings import TriageSettings
 from services.triage.wording import wording_floor
 from shared import jobs
+from shared.access.service_token import signer
 from shared.events import Ref
 from shared.fhir.client import FhirClient, NeighbourFault, NeighbourUnavailable
 from shared.fhir.codes import EXT_CONTENT_SHA256, Urgency
@@ -372,6 +373,5 @@ def content_sha256(response: Mapping[str, Any]) -> str:
 
 def open_assessor(settings: TriageSettings, pool: Pool) -> Assessor:
     """An assessor on this pool, with every shipped pack. Raises PackError for a faulty pack."""
-    token = settings.service_token.get_secret_value() if settings.service_token else None
-    client = FhirClient(settings.intake_url, token=token)
+    client = FhirClient(settings.intake_url, token=signer(settings.service_token, "triage"))
     return Assessor(pool, client, Forms(client), load_packs(), load_not_assessable_texts())

@@ -10,6 +10,7 @@ from services.triage.assess_response import open_assessor
 from services.triage.catch_up import KIND, catch_up
 from services.triage.settings import TriageSettings
 from shared import jobs
+from shared.access.service_token import signer
 from shared.broker import Publisher, make_celery
 from shared.canary import run_heartbeat, send_canaries
 from shared.events import TRIAGE
@@ -31,8 +32,7 @@ def loops(settings: TriageSettings) -> list[Loop]:
     url = settings.triage_database_url.get_secret_value()
     app = make_celery(settings.redis_url.get_secret_value())
     pool = open_pool(url, schema=SCHEMA, size=4, name="background")
-    token = settings.service_token.get_secret_value() if settings.service_token else None
-    client = FhirClient(settings.intake_url, token=token)
+    client = FhirClient(settings.intake_url, token=signer(settings.service_token, "triage"))
     assessor = open_assessor(settings, pool)
 
     def look_at_intake() -> None:

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Self
+from uuid import UUID
 
 import httpx
 
+from shared.access.service_token import ServiceToken
 from shared.events import Ref
 from shared.fhir.identity import instant
+from shared.ids import DEFAULT_TENANT
 
 PAGE = 100
 TIMEOUT_S = 5.0
@@ -43,14 +46,19 @@ class Changed:
 
 
 class FhirClient:
-    """A neighbour's FHIR base. Thread-safe; decimals are read as Decimal."""
+    """A neighbour's FHIR base. Thread-safe; decimals are read as Decimal.
 
-    def __init__(self, url: str, *, token: str | None = None) -> None:
-        headers = {"Accept": "application/fhir+json"}
-        if token:
-            headers["Authorization"] = f"Bearer {token}"
+    Each call is for one tenant and is signed for it by `token`; without one (a sandbox, another FHIR server) calls are
+    unsigned, and the neighbour gives what it gives to everybody.
+    """
+
+    def __init__(self, url: str, *, token: ServiceToken | None = None) -> None:
+        self._token = token
         self._http = httpx.Client(
-            base_url=f"{url.rstrip('/')}/fhir/", headers=headers, timeout=TIMEOUT_S, trust_env=False
+            base_url=f"{url.rstrip('/')}/fhir/",
+            headers={"Accept": "application/fhir+json"},
+            timeout=TIMEOUT_S,
+            trust_env=False,
         )
 
     def __enter__(self) -> Self:
@@ -66,18 +74,20 @@ class FhirClient:
     def read_many(self, resource_type: str, refs: Sequence[Ref]) -> dict[Ref, dict[str, Any]]:
         """The exact versions asked for; what the neighbour does not have is missing from the answer.
 
-        One search for all of them; a version that is not the current one costs one vread. Raises NeighbourUnavailable.
+        One search for all of a tenant; a version that is not the current one costs one vread. Raises
+        NeighbourUnavailable.
         """
         found: dict[Ref, dict[str, Any]] = {}
-        wanted = {ref.id: ref for ref in refs}
-        ids = sorted(wanted)
-        for start in range(0, len(ids), PAGE):
-            page = ids[start : start + PAGE]
-            bundle = self._get(resource_type, {"_id": ",".join(page), "_count": str(PAGE)})
-            for resource in _matches(bundle):
-                ref = wanted.get(str(resource.get("id")))
-                if ref is not None and resource.get("meta", {}).get("versionId") == str(ref.version):
-                    found[ref] = resource
+        for tenant in dict.fromkeys(ref.tenant for ref in refs):
+            wanted = {ref.id: ref for ref in refs if ref.tenant == tenant}
+            ids = sorted(wanted)
+            for start in range(0, len(ids), PAGE):
+                page = ids[start : start + PAGE]
+                bundle = self._get(resource_type, {"_id": ",".join(page), "_count": str(PAGE)}, tenant)
+                for resource in _matches(bundle):
+                    ref = wanted.get(str(resource.get("id")))
+                    if ref is not None and resource.get("meta", {}).get("versionId") == str(ref.version):
+                        found[ref] = resource
         for ref in refs:
             if ref not in found:
                 old = self.vread(resource_type, ref)
@@ -87,14 +97,16 @@ class FhirClient:
 
     def vread(self, resource_type: str, ref: Ref) -> dict[str, Any] | None:
         """One version, or None when the neighbour does not know it."""
-        return self._get_or_none(f"{resource_type}/{ref.id}/_history/{ref.version}", {})
+        return self._get_or_none(f"{resource_type}/{ref.id}/_history/{ref.version}", {}, ref.tenant)
 
-    def find(self, resource_type: str, parameters: dict[str, str]) -> list[dict[str, Any]]:
+    def find(
+        self, resource_type: str, parameters: dict[str, str], *, tenant: UUID = DEFAULT_TENANT
+    ) -> list[dict[str, Any]]:
         """The first page of a search."""
-        return list(_matches(self._get(resource_type, parameters)))
+        return list(_matches(self._get(resource_type, parameters, tenant)))
 
-    def changed_since(self, resource_type: str, since: datetime) -> Iterator[Changed]:
-        """Current versions that changed at or after `since` (less an overlap), oldest first, page by page."""
+    def changed_since(self, resource_type: str, since: datetime, *, tenant: UUID = DEFAULT_TENANT) -> Iterator[Changed]:
+        """A tenant's current versions that changed at or after `since` (less an overlap), oldest first, by pages."""
         parameters = {
             "_lastUpdated": f"ge{instant(since - OVERLAP)}",
             "_elements": "id,meta",
@@ -102,25 +114,26 @@ class FhirClient:
         }
         path: str | None = resource_type
         while path is not None:
-            bundle = self._get(path, parameters)
+            bundle = self._get(path, parameters, tenant)
             for resource in _matches(bundle):
                 meta = resource["meta"]
                 yield Changed(
-                    ref=Ref(resource["id"], int(meta["versionId"])),
+                    ref=Ref(resource["id"], int(meta["versionId"]), tenant),
                     tags=frozenset(tag.get("code", "") for tag in meta.get("tag", [])),
                     last_updated=datetime.fromisoformat(meta["lastUpdated"]),
                 )
             path, parameters = _next_query(resource_type, bundle)
 
-    def _get(self, path: str, parameters: dict[str, str]) -> dict[str, Any]:
-        resource = self._get_or_none(path, parameters)
+    def _get(self, path: str, parameters: dict[str, str], tenant: UUID) -> dict[str, Any]:
+        resource = self._get_or_none(path, parameters, tenant)
         if resource is None:
             raise NeighbourUnavailable(f"{self._http.base_url} does not serve {path.partition('/')[0]}")
         return resource
 
-    def _get_or_none(self, path: str, parameters: dict[str, str]) -> dict[str, Any] | None:
+    def _get_or_none(self, path: str, parameters: dict[str, str], tenant: UUID) -> dict[str, Any] | None:
+        headers = {"Authorization": self._token.authorization(tenant)} if self._token else {}
         try:
-            response = self._http.get(path, params=parameters)
+            response = self._http.get(path, params=parameters, headers=headers)
         except httpx.HTTPError as error:
             raise NeighbourUnavailable(f"{self._http.base_url}: {type(error).__name__}") from None
         if response.status_code in (404, 410):
