@@ -24,7 +24,7 @@ _OID = re.compile(r"urn:oid:[0-2](?:\.(?:0|[1-9][0-9]*))+")
 _UUID = re.compile(r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 _DAY = r"([0-9]{4})(?:-(0[1-9]|1[0-2])(?:-(0[1-9]|[12][0-9]|3[01]))?)?"
-_CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?"
+_CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]+)?"  # 60: a leap second
 _ZONE = r"(?:Z|[+-](?:(?:0[0-9]|1[0-3]):[0-5][0-9]|14:00))"
 _DATE = re.compile(_DAY)
 _DATE_TIME = re.compile(rf"{_DAY}(T{_CLOCK}{_ZONE})?")
@@ -101,7 +101,7 @@ def _date(value: object) -> str | None:
 
 
 def _date_time(value: object) -> str | None:
-    expected = "a date, or a date and time YYYY-MM-DDThh:mm:ss with seconds (00 to 59) and a time zone (Z or +hh:mm)"
+    expected = "a date, or a date and time YYYY-MM-DDThh:mm:ss with seconds and a time zone (Z or +hh:mm)"
     if type(value) is not str:
         return f"found {found(value)}, expected {expected}, as a string"
     match = _DATE_TIME.fullmatch(value)
@@ -111,7 +111,7 @@ def _date_time(value: object) -> str | None:
 
 
 def _instant(value: object) -> str | None:
-    expected = "an instant YYYY-MM-DDThh:mm:ss with seconds (00 to 59) and a time zone (Z or +hh:mm)"
+    expected = "an instant YYYY-MM-DDThh:mm:ss with seconds and a time zone (Z or +hh:mm)"
     if type(value) is not str:
         return f"found {found(value)}, expected {expected}, as a string"
     match = _DATE_TIME.fullmatch(value)
