@@ -1,0 +1,1 @@
+"""The conformance kit: vectors, independent validators, property tests, and real clients."""
