@@ -103,9 +103,9 @@ BEGIN
     FOR found IN
         SELECT schemaname, tablename FROM pg_tables
         WHERE schemaname IN ('intake', 'triage', 'notify')
-          AND tablename NOT IN ('migration', 'questionnaire', 'canonical')
+          AND tablename NOT IN ('migration', 'questionnaire', 'canonical', 'search_edition')
     LOOP
-        IF found.tablename LIKE 'resource%' THEN
+        IF found.tablename LIKE 'resource%' OR found.tablename LIKE 'search%' THEN
             EXECUTE format('DELETE FROM %I.%I WHERE type NOT IN '
                            '(''Questionnaire'', ''Device'', ''Library'', ''PlanDefinition'')',
                            found.schemaname, found.tablename);

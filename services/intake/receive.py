@@ -12,6 +12,7 @@ from services.intake.catalogue import Catalogue
 from services.intake.conformance import check_conformance
 from shared.fhir.parse import parse_resource
 from shared.fhir.resources import Stored
+from shared.fhir.search_index import rows
 from shared.postgres import Pool
 from shared.problems import Category, Problem, ProblemError, Severity
 
@@ -60,6 +61,7 @@ def receive(
             status=str(response["status"]),
             subject=subject_key(response),
             identifier=identifier,
+            rows=rows(response),
         )
         stored = store.read_response(connection, tenant, response_id)
     if not created:

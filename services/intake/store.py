@@ -10,6 +10,7 @@ from uuid import UUID
 from shared.events import TRIAGE
 from shared.fhir import resources
 from shared.fhir.resources import NewVersion, Stored
+from shared.fhir.search_index import Rows
 from shared.ids import uuid7
 from shared.postgres import DictConnection, database_now, load_queries
 
@@ -39,8 +40,9 @@ def accept(
     status: str,
     subject: str,
     identifier: tuple[str, str] | None,
+    rows: Rows,
 ) -> tuple[bool, str]:
-    """Store a response with its outbox row in one statement. Returns (created, id).
+    """Store a response with its rows for searches and its outbox row in one statement. Returns (created, id).
 
     Not created: a response with the same identifier was there first, and its id is returned. When this returns, the
     response is durable.
@@ -55,6 +57,7 @@ def accept(
             "subject": subject,
             "body": body,
             "sha256": hashlib.sha256(body).digest(),
+            "rows": rows.as_json(),
             "system": system,
             "value": value,
             "queue": TRIAGE,

@@ -1,7 +1,9 @@
 -- Named queries of intake.
 
 -- name: accept
-SELECT created, response_id FROM accept_response(
+SELECT created, response_id,
+       CASE WHEN created THEN index_resource(%(tenant)s, 'QuestionnaireResponse', response_id, %(rows)s, false) END
+FROM accept_response(
     %(tenant)s, %(id)s, %(status)s, %(subject)s, %(body)s, %(sha256)s, %(system)s, %(value)s, %(queue)s)
 
 -- name: publish

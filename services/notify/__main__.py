@@ -37,10 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def migrate(owner_url: str, settings: NotifySettings) -> list[str]:
     """Bring the schema up to date; returns what was done."""
+    from shared.fhir.reindex import reindex
     from shared.postgres import migrate_service
 
     url = settings.notify_database_url.get_secret_value()
-    return migrate_service(owner_url, service="notify", service_url=url, folder=Path(__file__).parent / "migrations")
+    done = migrate_service(owner_url, service="notify", service_url=url, folder=Path(__file__).parent / "migrations")
+    return done + reindex(owner_url, schema="notify")
 
 
 def _app(settings: NotifySettings) -> ASGIApp:

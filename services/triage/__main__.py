@@ -38,11 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def migrate(owner_url: str, settings: TriageSettings) -> list[str]:
     """Bring the schema up to date and publish the engine's Device and all packs; returns what was done."""
     from services.triage.publish import publish_device, publish_packs
+    from shared.fhir.reindex import reindex
     from shared.ids import DEFAULT_TENANT
     from shared.postgres import connect, migrate_service
 
     url = settings.triage_database_url.get_secret_value()
     done = migrate_service(owner_url, service="triage", service_url=url, folder=Path(__file__).parent / "migrations")
+    done += reindex(owner_url, schema="triage")
     with connect(url, schema="triage") as connection:
         done += publish_device(connection, DEFAULT_TENANT)
         return done + publish_packs(connection, DEFAULT_TENANT)

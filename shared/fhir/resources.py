@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import orjson
 from psycopg import sql
 
 from shared.fhir.search import Search
+from shared.fhir.search_index import rows
 from shared.postgres import DictConnection, load_queries
 
 QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
@@ -84,6 +86,8 @@ def save(connection: DictConnection, tenant: UUID, versions: Sequence[NewVersion
                     "values": [value for _, value in new.identifiers],
                 },
             )
+        index = rows(orjson.loads(new.body), also=[("identifier", identifier) for identifier in new.identifiers])
+        connection.execute(QUERIES["index"], key | {"rows": index.as_json(), "anew": new.version_id > 1})
 
 
 def read(connection: DictConnection, tenant: UUID, resource_type: str, resource_id: str) -> Stored | None:

@@ -17,6 +17,21 @@ SELECT %(tenant_id)s, %(type)s, system, value, %(id)s
 FROM unnest(%(systems)s::text[], %(values)s::text[]) AS given (system, value)
 ON CONFLICT DO NOTHING
 
+-- name: index
+SELECT index_resource(%(tenant_id)s, %(type)s, %(id)s, %(rows)s, %(anew)s)
+
+-- name: edition
+SELECT edition FROM search_edition WHERE type = %(type)s
+
+-- name: note_edition
+INSERT INTO search_edition (type, edition) VALUES (%(type)s, %(edition)s)
+ON CONFLICT (type) DO UPDATE SET edition = excluded.edition
+
+-- name: current_bodies
+SELECT tenant_id, id, body FROM resource
+WHERE type = %(type)s AND is_current AND (tenant_id, id) > (%(after_tenant)s, %(after_id)s)
+ORDER BY tenant_id, id LIMIT 500 FOR SHARE
+
 -- name: read
 SELECT type, id, version_id, last_updated, body, sha256, tag FROM resource
 WHERE tenant_id = %(tenant_id)s AND type = %(type)s AND id = %(id)s AND is_current

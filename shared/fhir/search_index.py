@@ -1,0 +1,169 @@
+"""The rows by which a resource is found: what its elements say under each search parameter. Pure, and never raises.
+
+https://hl7.org/fhir/R4/search.html. What cannot be read as the parameter's type makes no row; a value that is there but
+has nothing to look for (a reference with a display alone) makes an empty one, so that `:missing` stays true to it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeAlias
+
+import orjson
+
+from shared.fhir.search_dates import Span, span_of
+from shared.fhir.search_parameters import Parameter, indexed
+
+MOST_BYTES = 1000
+"""Longest text in a row, so that two of them fit into an index; a longer one is stood for by its hash."""
+
+Value: TypeAlias = tuple[str, str]
+"""(system, value), as they are stored."""
+
+_VERSIONED = re.compile(r"(.+)/_history/([A-Za-z0-9.-]{1,64})")
+_STEP = re.compile(r"(\w+)(?:\[(\w+)=([\w-]+)\])?")
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What is stored for one resource: (parameter, system, value) and (parameter, low, high)."""
+
+    values: Sequence[tuple[str, str, str]]
+    ranges: Sequence[tuple[str, float, float]]
+
+    def as_json(self) -> str:
+        """For the SQL function index_resource."""
+        ranges = [(name, str(low), str(high)) for name, low, high in self.ranges]
+        return orjson.dumps({"values": self.values, "ranges": ranges}).decode()
+
+
+def rows(resource: Mapping[str, Any], *, also: Iterable[tuple[str, Value]] = ()) -> Rows:
+    """All rows of a resource. `also`: (parameter, (system, value)) that it is to be found by beside its own."""
+    values: dict[tuple[str, str, str], None] = {}
+    ranges: dict[tuple[str, float, float], None] = {}
+    for parameter in indexed(str(resource.get("resourceType"))):
+        elements = [found for path in parameter.paths for found in elements_at(resource, path)]
+        if parameter.type in ("date", "number"):
+            read = span_of if parameter.type == "date" else number_of
+            ranges.update(((parameter.name, *span), None) for span in map(read, elements) if span is not None)
+        elif elements:
+            values.update(((parameter.name + suffix, *value), None) for suffix, value in _values(parameter, elements))
+    for name, (system, value) in also:
+        values[name, fitted(system), fitted(value)] = None
+    if isinstance(version := resource.get("version"), str):
+        values = _with_version(values, str(resource.get("url")), version)
+    return Rows(tuple(values), tuple(ranges))
+
+
+def elements_at(resource: Mapping[str, Any], path: str) -> Iterator[Any]:
+    """All values at a path, lists opened."""
+    found: list[Any] = [resource]
+    for step in path.split("."):
+        name, member, wanted = _step(step)
+        following: list[Any] = []
+        for holder in found:
+            value = holder.get(name) if isinstance(holder, Mapping) else None
+            following += value if isinstance(value, list) else [] if value is None else [value]
+        if member:
+            following = [each for each in following if isinstance(each, Mapping) and each.get(member) == wanted]
+        found = following
+    return (value for value in found if value is not None)
+
+
+def fitted(text: str) -> str:
+    """The text, or its hash where it is too long for an index; rows and questions are shortened alike."""
+    encoded = text.encode("utf-8", "replace")
+    return text if len(encoded) <= MOST_BYTES else f"sha-256:{hashlib.sha256(encoded).hexdigest()}"
+
+
+def folded(text: str) -> str:
+    """Without case, accents and what is beyond the longest text in a row: how strings are compared."""
+    decomposed = unicodedata.normalize("NFKD", text[:MOST_BYTES])
+    plain = "".join(letter for letter in decomposed if not unicodedata.combining(letter)).casefold()
+    return plain.encode("utf-8", "replace")[:MOST_BYTES].decode("utf-8", "ignore")
+
+
+def apart(reference: str) -> Value:
+    """(version, target) of a reference or canonical, with '' for no version."""
+    if versioned := _VERSIONED.fullmatch(reference):
+        return versioned[2], fitted(versioned[1])
+    target, _, version = reference.partition("|")
+    return fitted(version), fitted(target)
+
+
+def number_of(value: Any) -> Span | None:
+    """A number as the range from itself to itself; a Range as it is."""
+    match value:
+        case bool():
+            return None
+        case int() | float():
+            return float(value), float(value)
+        case {"low": {"value": int() | float() as low}, "high": {"value": int() | float() as high}}:
+            return float(low), float(high)
+    return None
+
+
+@cache
+def _step(step: str) -> tuple[str, str, str]:
+    match = _STEP.fullmatch(step)
+    assert match is not None, step
+    return match[1], match[2] or "", match[3] or ""
+
+
+def _values(parameter: Parameter, elements: Sequence[Any]) -> Iterator[tuple[str, Value]]:
+    """(suffix of the parameter's name, value): references by identifier have rows of their own."""
+    found = False
+    for element in elements:
+        match parameter.type:
+            case "reference":
+                made = list(_reference(element))
+            case "string":
+                made = [("", (fitted(element), folded(element)))] if isinstance(element, str) else []
+            case "uri":
+                made = [("", ("", fitted(element)))] if isinstance(element, str) else []
+            case _:
+                made = [("", value) for value in _tokens(element, parameter.system)]
+        found = found or bool(made)
+        yield from made
+    if not found:
+        yield "", ("", "")
+
+
+def _reference(element: Any) -> Iterator[tuple[str, Value]]:
+    if isinstance(element, str):
+        yield "", apart(element)
+        return
+    if not isinstance(element, Mapping):
+        return
+    reference, identifier = element.get("reference"), element.get("identifier")
+    if isinstance(reference, str) and not reference.startswith("#"):
+        yield "", apart(reference)
+    if isinstance(identifier, Mapping) and isinstance(identifier.get("value"), str):
+        yield ":identifier", (fitted(str(identifier.get("system", ""))), fitted(identifier["value"]))
+
+
+def _tokens(element: Any, system: str) -> Iterator[Value]:
+    """Code, boolean, Coding, CodeableConcept, Identifier or ContactPoint."""
+    match element:
+        case bool():
+            yield system, "true" if element else "false"
+        case str():
+            yield system, fitted(element)
+        case {"coding": list(codings)}:
+            for coding in codings:
+                yield from _tokens(coding, "")
+        case {"code": str(value)} | {"value": str(value)}:
+            yield fitted(str(element.get("system", ""))), fitted(value)
+
+
+def _with_version(
+    values: Mapping[tuple[str, str, str], None], url: str, version: str
+) -> dict[tuple[str, str, str], None]:
+    """A canonical resource is found by `url|version` too, so its version stands beside its url."""
+    naming = (("url", "", fitted(url)), ("system", "", fitted(url)))
+    return {(row[0], fitted(version), row[2]) if row in naming else row: None for row in values}
