@@ -22,7 +22,7 @@ Check = Callable[[], str | None]
 """None when all is well, else one sentence that says what is wrong and what to do."""
 
 
-Guard = Callable[[Request], Response | None]
+Guard = Callable[[Request], Awaitable[Response | None]]
 Fault = Callable[[Request, Exception], Response]
 
 
@@ -85,7 +85,7 @@ def install_operations(
         started = time.perf_counter()
         with correlated(request=identifier):
             try:
-                response = guard(request) or await call_next(request)
+                response = await guard(request) or await call_next(request)
             except Exception as error:
                 response = fault(request, error)
         http.requests.labels(service, request.method, f"{response.status_code // 100}xx").inc()

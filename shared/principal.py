@@ -7,18 +7,20 @@ from uuid import UUID
 
 from starlette.requests import Request
 
+from shared.access.scopes import EVERYTHING, NOTHING, Scopes
 from shared.ids import DEFAULT_TENANT
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks: `id` of the client (never a person's name) and the tenant whose data it may see."""
+    """Who asks: `id` of the client (never a person's name), the tenant whose data it may see, and what it may do."""
 
     id: str
     tenant: UUID
+    scopes: Scopes = NOTHING
 
 
-SANDBOX = Principal("sandbox", DEFAULT_TENANT)
+SANDBOX = Principal("sandbox", DEFAULT_TENANT, EVERYTHING)
 """Whoever asks a sandbox: no token, test data only."""
 
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import FastAPI
-from pydantic import SecretStr
 from starlette.responses import JSONResponse, Response
 
+from shared.access.gate import Gate
 from shared.fhir.capability import ResourceCapability, capability_statement, parts_of
 from shared.fhir.http import FhirResponse, ResourceApi, fault, guard, install_error_handlers
 from shared.operations import Guard, Measure, Metrics, check_database, install_operations
@@ -30,9 +30,9 @@ def guarded_app(title: str, lifespan: Callable[[FastAPI], AbstractAsyncContextMa
     return app
 
 
-def guard_of(ours: HostCheck, service_secret: SecretStr | None = None) -> Guard:
-    """What every request passes first: it is for us, we know who asks, and who asks can read what we answer."""
-    return lambda request: guard(request, ours, service_secret)
+def guard_of(ours: HostCheck, gate: Gate) -> Guard:
+    """What every request passes first: it is for us, its sender may ask it, and can read what we answer."""
+    return lambda request: guard(request, ours, gate)
 
 
 def service_app(
@@ -45,7 +45,7 @@ def service_app(
     neighbours: Neighbours = tuple,
     close: Callable[[], None] = lambda: None,
     allowed_hosts: str = "",
-    service_secret: SecretStr | None = None,
+    gate: Gate,
 ) -> FastAPI:
     """A FastAPI application on `resources.pool`, which it closes (after `close`) at shutdown.
 
@@ -67,7 +67,7 @@ def service_app(
         measure=measure,
         version=VERSION,
         metrics=metrics,
-        guard=guard_of(host_check(resources.public_url, allowed_hosts), service_secret),
+        guard=guard_of(host_check(resources.public_url, allowed_hosts), gate),
         fault=fault,
     )
 

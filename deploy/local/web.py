@@ -19,6 +19,7 @@ from services.notify.app import create_app as create_notify
 from services.notify.settings import NotifySettings
 from services.triage.app import create_app as create_triage
 from services.triage.settings import TriageSettings
+from shared.access.gate import Gate
 from shared.fhir.http import fault
 from shared.operations import Metrics, install_operations
 from shared.origin import host_check
@@ -69,6 +70,7 @@ def create_app() -> OneBase:
                 await stack.enter_async_context(app.router.lifespan_context(app))
             yield
 
+    gate = Gate(service_secret=settings.service_token)
     front = guarded_app("Sural", lifespan)
     checks = {
         f"{name}-{check}": run
@@ -82,7 +84,7 @@ def create_app() -> OneBase:
         measure=lambda: (),
         version=VERSION,
         metrics=metrics,
-        guard=guard_of(host_check(settings.public_url, settings.allowed_hosts), settings.service_token),
+        guard=guard_of(host_check(settings.public_url, settings.allowed_hosts), gate),
         fault=fault,
     )
 

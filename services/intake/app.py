@@ -8,6 +8,7 @@ from services.intake import api
 from services.intake.catalogue import Catalogue
 from services.intake.metadata import NeighbourParts
 from services.intake.settings import IntakeSettings
+from shared.access.gate import Gate
 from shared.fhir import identity
 from shared.fhir.http import ResourceApi
 from shared.ids import DEFAULT_TENANT
@@ -38,7 +39,7 @@ def create_app(settings: IntakeSettings, *, metrics: Metrics | None = None) -> F
         neighbours=neighbours.parts,
         close=waker.close,
         allowed_hosts=settings.allowed_hosts,
-        service_secret=settings.service_token,
+        gate=Gate(service_secret=settings.service_token),
     )
     app.include_router(api.routes(resources, Catalogue(pool, DEFAULT_TENANT), stored=waker.wake))
     return app

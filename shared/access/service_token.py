@@ -17,6 +17,7 @@ from uuid import UUID
 
 from pydantic import SecretStr
 
+from shared.access.scopes import EVERY_TYPE, Scope, Scopes
 from shared.principal import Principal
 
 SCHEME = "Sural-Service"
@@ -25,6 +26,9 @@ SKEW_S = 60
 """How far the clocks of two machines may differ."""
 ID_PREFIX = "service/"
 """Begins the id of every principal that is a service of ours; no client may be registered under such an id."""
+
+READS = Scopes((Scope(EVERY_TYPE, "rs"),))
+"""What a service may do at another: look."""
 
 _CREDENTIAL = re.compile(r"(v1\.([a-z]{1,20})\.([0-9a-f-]{36})\.([0-9]{1,12}))\.([0-9a-f]{64})")
 
@@ -70,7 +74,7 @@ def service_principal(
     moment = time.time() if now is None else now
     if not moment - SKEW_S <= int(until) <= moment + LIFETIME_S + SKEW_S:
         return None
-    return Principal(ID_PREFIX + service, UUID(tenant))
+    return Principal(ID_PREFIX + service, UUID(tenant), READS)
 
 
 def is_service(principal: Principal) -> bool:

@@ -15,11 +15,10 @@ from urllib.parse import urlencode
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import SecretStr
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from shared.access.service_token import is_service_credential, service_principal
+from shared.access.gate import Gate, Refusal, closed_page
 from shared.fhir import identity, resources
 from shared.fhir.canonicals import Canonical, answering, apart
 from shared.fhir.outcome import operation_outcome
@@ -27,7 +26,7 @@ from shared.fhir.resources import Stored
 from shared.fhir.search import RESOURCE_ID, Search, next_page, parse_search
 from shared.origin import HostCheck
 from shared.postgres import Pool, as_problem, tenant_transaction, unavailable
-from shared.principal import SANDBOX, Principal, principal_of
+from shared.principal import principal_of
 from shared.problems import Category, Problem, ProblemError, Severity
 
 FHIR_VERSION = "4.0"
@@ -218,33 +217,21 @@ def fault(request: Request, error: Exception) -> Response:
     return outcome_response([problem], 500, reference=reference)
 
 
-def guard(request: Request, ours: HostCheck, service_secret: SecretStr | None = None) -> Response | None:
-    """The refusal of a request that no route should see, or None; then `principal_of` knows who asks."""
+async def guard(request: Request, ours: HostCheck, gate: Gate) -> Response | None:
+    """The refusal of a request that no route should see, or None; then `principal_of` knows who asks, if need be."""
     try:
         check_host(request, ours)
-        request.state.principal = asking(request, service_secret)
+        if gate.closes(request.scope["path"]):
+            return closed_page()
+        if (principal := await gate.admit(request)) is not None:
+            request.state.principal = principal
         if request.url.path.startswith("/fhir/"):
             check_accept(request)
+    except Refusal as refusal:
+        return outcome_response(refusal.problems, refusal.http_status, refusal.headers)
     except ProblemError as error:
         return outcome_response(error.problems, error.http_status)
     return None
-
-
-def asking(request: Request, service_secret: SecretStr | None) -> Principal:
-    """A service of ours by its credential, else the sandbox. Raises ProblemError 401 for a wrong credential."""
-    authorization = request.headers.get("authorization")
-    if service_secret is None or not is_service_credential(authorization):
-        return SANDBOX
-    principal = service_principal(authorization, service_secret)
-    if principal is None:
-        refuse(
-            Category.FORBIDDEN,
-            "service-credential",
-            "This credential of a service is not valid (any more). Compare SURAL_SERVICE_TOKEN and the clocks.",
-            issue_code="security",
-            status=401,
-        )
-    return principal
 
 
 def version_headers(stored: Stored, *, location: str | None = None) -> dict[str, str]:

@@ -1,0 +1,169 @@
+"""The gate before the routes: sign-in, permissions, and that a refusal tells nothing about what exists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from pydantic import SecretStr
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from shared.access.gate import Gate, TokenRefused
+from shared.access.scopes import parse_scopes
+from shared.access.service_token import ServiceToken
+from shared.fhir.http import fault, install_error_handlers
+from shared.ids import DEFAULT_TENANT
+from shared.operations import install_operations
+from shared.origin import host_check
+from shared.principal import Principal, principal_of
+from shared.service_app import guard_of
+from tests.serving import client_of
+
+SECRET = SecretStr("shared by the services")
+READER = Principal("reader", DEFAULT_TENANT, parse_scopes("system/Task.rs"))
+
+
+class OneToken:
+    """Knows one token. The real verification has tests of its own."""
+
+    def known(self, token: str) -> Principal | None:
+        return None
+
+    def verify(self, token: str) -> Principal:
+        if token != "good":
+            raise TokenRefused("it is not the good one")
+        return READER
+
+
+def app_behind(gate: Gate) -> FastAPI:
+    """An app that answers everything with the name of who asks."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    install_error_handlers(app)
+    install_operations(
+        app,
+        service="test",
+        checks={},
+        measure=lambda: (),
+        version="0",
+        guard=guard_of(host_check("http://127.0.0.1"), gate),
+        fault=fault,
+    )
+
+    @app.get("/fhir/metadata")
+    def metadata() -> Response:
+        return PlainTextResponse("metadata")
+
+    @app.api_route("/{rest:path}", methods=["GET", "POST", "PUT", "DELETE"])
+    def who(request: Request) -> Response:
+        return PlainTextResponse(principal_of(request).id)
+
+    return app
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[httpx.Client]:
+    with client_of(app_behind(Gate(OneToken(), SECRET))) as client:
+        yield client
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def test_without_a_token_one_is_asked_to_sign_in(client: httpx.Client) -> None:
+    answer = client.get("/fhir/Task/1")
+
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"].startswith("Bearer ")
+    assert answer.json()["issue"][0]["code"] == "login"
+
+
+@pytest.mark.parametrize("header", ["", "good", "Basic Z29vZDo=", "Bearer", "Bearer wrong", "Bearer g\u00f6"])
+def test_what_is_not_a_good_bearer_token_is_refused(client: httpx.Client, header: str) -> None:
+    answer = client.get("/fhir/Task/1", headers=[("Authorization", header.encode("latin-1"))])  # type: ignore[list-item]
+
+    assert answer.status_code == 401
+    assert answer.json()["resourceType"] == "OperationOutcome"
+
+
+def test_two_authorization_headers_are_refused(client: httpx.Client) -> None:
+    answer = client.get("/fhir/Task/1", headers=[("Authorization", "Bearer good"), ("Authorization", "Bearer wrong")])
+
+    assert answer.status_code == 401
+
+
+def test_a_good_token_may_do_what_its_scopes_say(client: httpx.Client) -> None:
+    assert client.get("/fhir/Task/1", headers=bearer("good")).text == "reader"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("PUT", "/fhir/Task/1"), ("GET", "/fhir/RiskAssessment/1"), ("POST", "/fhir/Task/$unheard-of"), ("GET", "/fhir")],
+)
+def test_a_good_token_may_do_nothing_else(client: httpx.Client, method: str, path: str) -> None:
+    answer = client.request(method, path, headers=bearer("good"))
+
+    assert answer.status_code == 403
+    assert answer.json()["issue"][0]["code"] == "forbidden"
+    assert 'error="insufficient_scope"' in answer.headers["www-authenticate"]
+
+
+def test_a_refusal_is_the_same_whether_or_not_the_resource_exists(client: httpx.Client) -> None:
+    refused = [client.get(f"/fhir/RiskAssessment/{name}", headers=bearer("good")).content for name in ("1", "2")]
+    unknown = [client.get(f"/fhir/RiskAssessment/{name}").content for name in ("1", "2")]
+
+    assert refused[0] == refused[1]
+    assert unknown[0] == unknown[1]
+
+
+@pytest.mark.parametrize("path", ["/fhir/metadata", "/livez", "/readyz", "/metrics"])
+def test_what_is_public_needs_no_token(client: httpx.Client, path: str) -> None:
+    assert client.get(path).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/fhir/metadata%3f", "/fhir/metadata/", "/fhir//metadata", "/fhir/metadata%2f..%2fTask"]
+)
+def test_what_only_looks_public_is_not(client: httpx.Client, path: str) -> None:
+    assert client.get(path).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/worklist", "/worklist/1/acknowledge", "/anything"])
+def test_pages_are_closed_as_nobody_can_sign_in(client: httpx.Client, path: str) -> None:
+    answer = client.get(path, headers=bearer("good"))
+
+    assert answer.status_code == 403
+    assert "cannot sign people in" in answer.text
+
+
+def test_our_services_may_read_and_write_nothing(client: httpx.Client) -> None:
+    signed = {"Authorization": ServiceToken(SECRET.get_secret_value().encode(), "triage").authorization(DEFAULT_TENANT)}
+
+    assert client.get("/fhir/Task/1", headers=signed).text == "service/triage"
+    assert client.put("/fhir/Task/1", headers=signed).status_code == 403
+
+
+def test_a_false_service_credential_is_refused(client: httpx.Client) -> None:
+    signed = {"Authorization": ServiceToken(b"guessed", "triage").authorization(DEFAULT_TENANT)}
+
+    assert client.get("/fhir/Task/1", headers=signed).status_code == 401
+
+
+def test_without_a_service_secret_no_service_is_let_in() -> None:
+    signed = {"Authorization": ServiceToken(b"", "triage").authorization(DEFAULT_TENANT)}
+    with client_of(app_behind(Gate(OneToken(), None))) as client:
+        assert client.get("/fhir/Task/1", headers=signed).status_code == 401
+
+
+def test_pages_are_shown_where_something_else_signs_people_in() -> None:
+    with client_of(app_behind(Gate(OneToken(), pages_open=True))) as client:
+        assert client.get("/worklist").text == "page"
+        assert client.get("/fhir/Task").status_code == 401
+
+
+def test_the_sandbox_asks_nobody() -> None:
+    with client_of(app_behind(Gate())) as client:
+        assert client.delete("/fhir/Task/1").text == "sandbox"
