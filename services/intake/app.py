@@ -11,7 +11,6 @@ from services.intake.settings import IntakeSettings
 from shared.access.gate import Gate
 from shared.fhir import identity
 from shared.fhir.http import ResourceApi
-from shared.ids import DEFAULT_TENANT
 from shared.operations import Metrics, measure_work
 from shared.outbox import Waker
 from shared.postgres import connect, open_pool
@@ -41,5 +40,5 @@ def create_app(settings: IntakeSettings, *, metrics: Metrics | None = None) -> F
         allowed_hosts=settings.allowed_hosts,
         gate=Gate(service_secret=settings.service_token),
     )
-    app.include_router(api.routes(resources, Catalogue(pool, DEFAULT_TENANT), stored=waker.wake))
+    app.include_router(api.routes(resources, Catalogue(pool), stored=waker.wake))
     return app
