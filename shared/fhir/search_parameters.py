@@ -312,10 +312,7 @@ COMMON: Final = (
 
 OWNERS: Final[Mapping[str, tuple[str, ...]]] = {
     "intake": ("QuestionnaireResponse", "Questionnaire"),
-    "triage": (
-        *("RiskAssessment", "DetectedIssue", "Provenance", "Device", "Library", "PlanDefinition"),
-        *("CodeSystem", "ValueSet"),
-    ),
+    "triage": ("RiskAssessment", "DetectedIssue", "Provenance", "Device", "Library", "PlanDefinition"),
     "notify": ("Task", "CommunicationRequest", "Communication"),
 }
 """Which service holds which types: where a reference to one of them leads."""

@@ -1,1 +1,0 @@
-"""What the base publishes about itself: terminology, profiles, search parameters, operations."""
