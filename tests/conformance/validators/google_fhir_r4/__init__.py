@@ -1,0 +1,1 @@
+"""Environment and judge of google-fhir-r4."""

@@ -1,0 +1,1 @@
+"""Environment and judge of the official JSON schema of R4."""
