@@ -10,7 +10,6 @@ from starlette.responses import Response
 
 from services.intake.catalogue import Catalogue
 from services.intake.receive import Received, receive
-from services.intake.safety_net import SafetyNet
 from shared.fhir import identity
 from shared.fhir.canonicals import Canonical
 from shared.fhir.capability import ResourceCapability
@@ -38,21 +37,19 @@ QUESTIONNAIRE = ResourceCapability(
 CAPABILITIES = (RESPONSE, QUESTIONNAIRE)
 
 
-def routes(api: ResourceApi, catalogue: Catalogue, net: SafetyNet, *, stored: Callable[[], None]) -> APIRouter:
+def routes(api: ResourceApi, catalogue: Catalogue, *, stored: Callable[[], None]) -> APIRouter:
     """The routes. `stored` is called after each new response, to wake the relay."""
     router = APIRouter(prefix="/fhir")
 
     @router.post("/QuestionnaireResponse")
     def create_questionnaire_response(request: Request, body: bytes = Depends(read_body)) -> Response:
-        principal = principal_of(request)
-        with net.under(body, principal):
-            received = receive(
-                body,
-                pool=api.pool,
-                catalogue=catalogue,
-                tenant=principal.tenant,
-                only_if_new=if_none_exist(request.headers.get("if-none-exist")),
-            )
+        received = receive(
+            body,
+            pool=api.pool,
+            catalogue=catalogue,
+            tenant=principal_of(request).tenant,
+            only_if_new=if_none_exist(request.headers.get("if-none-exist")),
+        )
         if received.created:
             stored()
         return created_response(api, received, request.headers.get("prefer", ""))

@@ -48,6 +48,16 @@ def check_structure(resource: dict[str, Any], *, resource_type: str) -> list[Pro
     return walk.problems
 
 
+def is_sound(value: Any, kind_name: str) -> bool:
+    """True if the same walk finds no problem in one value of a data type, such as a Quantity."""
+    walk = _Walk()
+    try:
+        walk.node(walk.kinds[kind_name], value, (None, kind_name, None, value))
+    except _EnoughError:
+        return False
+    return not walk.problems
+
+
 class _EnoughError(Exception):
     """So many problems were found that looking for more helps nobody."""
 

@@ -1,0 +1,156 @@
+"""The acceptor never takes what the walkers that explain would remark on; and takes what usually comes."""
+
+from __future__ import annotations
+
+from dataclasses import fields, make_dataclass, replace
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deploy.local.bench_form import sixty_items
+from deploy.local.triage import shipped_form
+from services.intake.acceptor import Acceptor
+from services.intake.acceptor_form import KNOWN
+from services.intake.conformance import check_conformance
+from shared.fhir.parse import parse_resource
+from shared.fhir.questionnaire import QuestionnaireIndex
+from shared.problems import ProblemError
+from tests.forms import answered, group, index, inside, question, response, yes_no
+from tests.intake.generated import a_questionnaire, a_response
+from tests.intake.mutations import mutants, written
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+REMARKED = {EXAMPLES / "invalid.json", EXAMPLES / "page-1-chest-pain.json"}
+"""One is wrong; the other is in progress, and each question that is still open is told."""
+SOUND = sorted(set(EXAMPLES.glob("*.json")) - REMARKED)
+FORM = "https://sural.example/fhir/Questionnaire/posterior-lower-limb|1.0.0"
+MUTANTS = 40
+
+
+def remarks(form: QuestionnaireIndex, body: bytes) -> list[str]:
+    """What the walkers say: the codes of all problems and warnings."""
+    try:
+        content = parse_resource(body, resource_type="QuestionnaireResponse").resource
+    except ProblemError as refused:
+        return [problem.code for problem in refused.problems]
+    return [problem.code for problem in check_conformance(form, content)]
+
+
+def assert_nothing_wrong_is_accepted(acceptor: Acceptor, body: bytes) -> bool:
+    """Whether it was accepted, and if so rightly, with the same content."""
+    accepted = acceptor.read(body)
+    if accepted is None:
+        return False
+    assert remarks(acceptor.index, body) == [], body
+    assert repr(accepted) == repr(parse_resource(body, resource_type="QuestionnaireResponse").resource)
+    return True
+
+
+@pytest.mark.parametrize("path", SOUND, ids=lambda path: path.stem)
+def test_every_sound_example_is_accepted_at_once(path: Path) -> None:
+    assert assert_nothing_wrong_is_accepted(Acceptor(shipped_form(FORM)), path.read_bytes())
+
+
+@pytest.mark.parametrize("path", sorted(REMARKED), ids=lambda path: path.stem)
+def test_an_example_with_remarks_is_looked_at_closer(path: Path) -> None:
+    assert Acceptor(shipped_form(FORM)).read(path.read_bytes()) is None
+
+
+def test_a_response_of_sixty_items_is_accepted_at_once() -> None:
+    questionnaire, body = sixty_items()
+
+    assert body.count(b'"linkId"') == 60
+    assert assert_nothing_wrong_is_accepted(Acceptor(QuestionnaireIndex.build(questionnaire)), body)
+
+
+@pytest.mark.parametrize("path", SOUND, ids=lambda path: path.stem)
+def test_no_damaged_example_is_accepted(path: Path) -> None:
+    acceptor = Acceptor(shipped_form(FORM))
+    content = parse_resource(path.read_bytes(), resource_type="QuestionnaireResponse").resource
+
+    for body in mutants(Random(path.stem), content, MUTANTS):
+        assert_nothing_wrong_is_accepted(acceptor, body)
+
+
+def test_no_damaged_response_of_sixty_items_is_accepted() -> None:
+    questionnaire, body = sixty_items()
+    acceptor = Acceptor(QuestionnaireIndex.build(questionnaire))
+    content = parse_resource(body, resource_type="QuestionnaireResponse").resource
+
+    accepted = [assert_nothing_wrong_is_accepted(acceptor, each) for each in mutants(Random(60), content, 400)]
+
+    assert 10 < sum(accepted) < 200, "most damages do harm, and those that do none must not all be feared"
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 2**32))
+def test_with_any_questionnaire_nothing_wrong_is_accepted(seed: int) -> None:
+    random = Random(seed)
+    form = a_questionnaire(random)
+    try:
+        acceptor = Acceptor(QuestionnaireIndex.build(form))
+    except ProblemError:
+        return
+    for _ in range(6):
+        content = a_response(random, form, answered=random.choice((0.5, 0.8, 0.95, 1)))
+        assert_nothing_wrong_is_accepted(acceptor, written(content).encode())
+        for body in mutants(random, content, 3):
+            assert_nothing_wrong_is_accepted(acceptor, body)
+
+
+def test_of_generated_responses_without_remarks_many_are_accepted() -> None:
+    """The others are stopped ones, or have answers of kinds that are looked at closer by design."""
+    sound = accepted = 0
+    for seed in range(200):
+        random = Random(seed)
+        form = a_questionnaire(random)
+        try:
+            acceptor = Acceptor(QuestionnaireIndex.build(form))
+        except ProblemError:
+            continue
+        for _ in range(10):
+            body = written(a_response(random, form)).encode()
+            if not remarks(acceptor.index, body):
+                sound += 1
+                accepted += acceptor.read(body) is not None
+
+    assert sound > 200
+    assert accepted > sound / 4
+
+
+def test_an_item_with_a_property_that_is_not_known_here_is_looked_at_closer() -> None:
+    form = index(yes_no("pain"))
+    body = written(response(answered("pain", "Y"))).encode()
+    assert Acceptor(form).read(body) is not None
+    pain = form.items["pain"]
+    strict = make_dataclass("strict", [("pattern", str, "")], bases=(type(pain),), frozen=True, slots=True)
+    KNOWN[strict] = KNOWN[type(pain)]
+    try:
+        values = {each.name: getattr(pain, each.name) for each in fields(pain)}
+        for pattern, accepted in (("", True), ("Y+", False)):
+            changed = replace(form, items={"pain": strict(**values, pattern=pattern)})
+            assert (Acceptor(changed).read(body) is not None) is accepted
+    finally:
+        del KNOWN[strict]
+
+
+def test_a_decimal_keeps_its_digits() -> None:
+    form = index(question("fever", "decimal"))
+
+    accepted = Acceptor(form).read(
+        b'{"resourceType": "QuestionnaireResponse", "status": "completed", '
+        b'"item": [{"linkId": "fever", "answer": [{"valueDecimal": 36.60}]}]}'
+    )
+
+    assert accepted is not None
+    assert str(accepted["item"][0]["answer"][0]["valueDecimal"]) == "36.60"
+
+
+def test_repeated_groups_are_accepted() -> None:
+    form = index(group("attack", yes_no("pain", required=True), repeats=True))
+    body = written(response(inside("attack", answered("pain", "Y")), inside("attack", answered("pain", "N")))).encode()
+
+    assert assert_nothing_wrong_is_accepted(Acceptor(form), body)
