@@ -38,7 +38,8 @@ class Acceptor:
         response = None if plain is None else plain.content
         if plain is None or type(response) is not dict:
             return None
-        if response.get("status") not in JUDGED or "contained" in response:
+        status = response.get("status")
+        if type(status) is not str or status not in JUDGED or "contained" in response:
             return None
         head = {name: value for name, value in response.items() if name != "item"}
         tokens = tokens_in(head, levels=HEAD_LEVELS)
