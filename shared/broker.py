@@ -15,9 +15,14 @@ from kombu import Connection as BrokerConnection
 from kombu import Queue
 from kombu.exceptions import OperationalError
 
-from shared.events import NOTIFY_ROUTINE, NOTIFY_URGENT, QUEUES, TRIAGE, Ref, encode
+from shared.events import NOTIFY_ROUTINE, NOTIFY_URGENT, QUEUES, TRIAGE, TRIAGE_REFUSED, Ref, encode
 
-TASKS = {TRIAGE: "triage.assess", NOTIFY_URGENT: "notify.raise_alerts", NOTIFY_ROUTINE: "notify.raise_alerts"}
+TASKS = {
+    TRIAGE: "triage.assess",
+    TRIAGE_REFUSED: "triage.examine_refused",
+    NOTIFY_URGENT: "notify.raise_alerts",
+    NOTIFY_ROUTINE: "notify.raise_alerts",
+}
 """Which task a message on a queue calls."""
 
 KEY_PREFIX = "sural:"
@@ -78,13 +83,19 @@ def make_celery(redis_url: str) -> Celery:
     return app
 
 
+BESIDE = {TRIAGE: (TRIAGE_REFUSED,)}
+"""Further queues that the worker of a queue consumes."""
+
+
 def run_worker(app: Celery, queue: str, *, log_level: str = "info") -> None:
-    """Consume a queue and its canary queue, one task at a time, until told to stop (SIGTERM: finish, then end)."""
+    """Consume a queue, those beside it and its canary queue, one task at a time, until told to stop (SIGTERM: finish,
+    then end)."""
+    queues = ",".join((queue, *BESIDE.get(queue, ()), canary_queue(queue)))
     app.worker_main(
         [
             "--quiet",
             "worker",
-            f"--queues={queue},{canary_queue(queue)}",
+            f"--queues={queues}",
             "--pool=prefork",
             "--concurrency=1",
             "--without-gossip",

@@ -14,9 +14,11 @@ from uuid import UUID
 from shared.ids import DEFAULT_TENANT
 
 TRIAGE = "triage"
+TRIAGE_REFUSED = "triage.refused"
+"""Refused submissions: a queue of their own, so that no emergency among them waits behind a backlog of responses."""
 NOTIFY_URGENT = "notify.urgent"
 NOTIFY_ROUTINE = "notify.routine"
-QUEUES = (TRIAGE, NOTIFY_URGENT, NOTIFY_ROUTINE)
+QUEUES = (TRIAGE, TRIAGE_REFUSED, NOTIFY_URGENT, NOTIFY_ROUTINE)
 
 MAX_REFS = 200
 """References in one message: enough to share Celery's cost under load, few enough for one task's time limit."""

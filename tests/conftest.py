@@ -107,7 +107,9 @@ BEGIN
     LOOP
         IF found.tablename LIKE 'resource%' OR found.tablename LIKE 'search%' THEN
             EXECUTE format('DELETE FROM %I.%I WHERE type NOT IN '
-                           '(''Questionnaire'', ''Device'', ''Library'', ''PlanDefinition'')',
+                           '(''Questionnaire'', ''Device'', ''Library'', ''PlanDefinition'', ''CodeSystem'', '
+                           '''ValueSet'', ''StructureDefinition'', ''SearchParameter'', ''OperationDefinition'', '
+                           '''NamingSystem'')',
                            found.schemaname, found.tablename);
         ELSE
             EXECUTE format('TRUNCATE %I.%I CASCADE', found.schemaname, found.tablename);

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from services.intake.catalogue import Catalogue
-from services.intake.receive import Received, receive
+from services.intake.judge import judge
+from services.intake.preconditions import read_preconditions
+from services.intake.receive import Received, create, update
+from services.intake.safety_net import SafetyNet
 from shared.fhir import identity
 from shared.fhir.canonicals import Canonical
 from shared.fhir.capability import ResourceCapability
@@ -19,17 +21,19 @@ from shared.fhir.http import (
     ResourceApi,
     outcome_response,
     read_body,
-    refuse,
     version_headers,
 )
+from shared.postgres import tenant_transaction
 from shared.principal import principal_of
 from shared.problems import Category, Problem, Severity
 
 RESPONSE = ResourceCapability(
     "QuestionnaireResponse",
-    ("create", "read", "vread", "search-type"),
+    ("create", "read", "vread", "update", "search-type"),
     search=frozenset({"subject", "patient", "status"}),
     conditional_create=True,
+    update_create=True,
+    versioning="versioned-update",
 )
 QUESTIONNAIRE = ResourceCapability(
     "Questionnaire", ("read", "vread", "search-type"), search=frozenset({"url", "version", "status"})
@@ -37,22 +41,34 @@ QUESTIONNAIRE = ResourceCapability(
 CAPABILITIES = (RESPONSE, QUESTIONNAIRE)
 
 
-def routes(api: ResourceApi, catalogue: Catalogue, *, stored: Callable[[], None]) -> APIRouter:
-    """The routes. `stored` is called after each new response, to wake the relay."""
+def routes(api: ResourceApi, catalogue: Catalogue, net: SafetyNet, *, stored: Callable[[], None]) -> APIRouter:
+    """The routes. `stored` is called after each new version of a response, to wake the relay."""
     router = APIRouter(prefix="/fhir")
 
-    @router.post("/QuestionnaireResponse")
-    def create_questionnaire_response(request: Request, body: bytes = Depends(read_body)) -> Response:
-        received = receive(
-            body,
-            pool=api.pool,
-            catalogue=catalogue,
-            tenant=principal_of(request).tenant,
-            only_if_new=if_none_exist(request.headers.get("if-none-exist")),
-        )
-        if received.created:
+    def written(request: Request, received: Received) -> Response:
+        if received.written:
             stored()
-        return created_response(api, received, request.headers.get("prefer", ""))
+        return written_response(api, received, request.headers.get("prefer", ""))
+
+    @router.post("/QuestionnaireResponse")
+    def create_response(request: Request, body: bytes = Depends(read_body)) -> Response:
+        who = principal_of(request)
+        with net.under(body, who):
+            asked = read_preconditions(request.headers, client=who.id)
+            judged = judge(body, catalogue=catalogue, tenant=who.tenant)
+            with tenant_transaction(api.pool, who.tenant) as connection:
+                received = create(judged, connection=connection, tenant=who.tenant, asked=asked)
+        return written(request, received)
+
+    @router.put("/QuestionnaireResponse/{resource_id}")
+    def update_response(request: Request, resource_id: str, body: bytes = Depends(read_body)) -> Response:
+        who = principal_of(request)
+        with net.under(body, who):
+            asked = read_preconditions(request.headers, client=who.id)
+            judged = judge(body, catalogue=catalogue, tenant=who.tenant)
+            with tenant_transaction(api.pool, who.tenant) as connection:
+                received = update(resource_id, judged, connection=connection, tenant=who.tenant, asked=asked)
+        return written(request, received)
 
     @router.get("/QuestionnaireResponse")
     def search_responses(request: Request) -> Response:
@@ -68,7 +84,9 @@ def routes(api: ResourceApi, catalogue: Catalogue, *, stored: Callable[[], None]
 
     @router.get("/Questionnaire")
     def search_questionnaires(request: Request) -> Response:
-        published = [Canonical(entry.id, entry.url, entry.version) for entry in catalogue.entries()]
+        published = [
+            Canonical(entry.id, entry.url, entry.version) for entry in catalogue.entries(principal_of(request).tenant)
+        ]
         return api.search(request, QUESTIONNAIRE.type, QUESTIONNAIRE.search, published)
 
     @router.get("/Questionnaire/{resource_id}")
@@ -82,23 +100,7 @@ def routes(api: ResourceApi, catalogue: Catalogue, *, stored: Callable[[], None]
     return router
 
 
-def if_none_exist(header: str | None) -> tuple[str, str] | None:
-    """(system, value) of an If-None-Exist header. Only `identifier=system|value` is understood."""
-    if header is None:
-        return None
-    pairs = parse_qsl(header.removeprefix("?"), keep_blank_values=True)
-    if len(pairs) != 1 or pairs[0][0] != "identifier" or not pairs[0][1].rpartition("|")[2]:
-        refuse(
-            Category.INCORRECT,
-            "if-none-exist",
-            "If-None-Exist cannot be read. Send exactly: identifier=system|value.",
-            issue_code="invalid",
-        )
-    system, _, value = pairs[0][1].rpartition("|")
-    return system, value
-
-
-def created_response(api: ResourceApi, received: Received, prefer: str) -> Response:
+def written_response(api: ResourceApi, received: Received, prefer: str) -> Response:
     """201 (or 200 for what was there) with Location, ETag, Last-Modified, and the body that Prefer asks for."""
     stored = received.stored
     location = f"{api.base}/{stored.type}/{stored.id}/_history/{stored.version_id}"
@@ -108,7 +110,7 @@ def created_response(api: ResourceApi, received: Received, prefer: str) -> Respo
         return Response(status_code=status, headers=headers)
     if "return=representation" in prefer:
         return FhirResponse(identity.as_received(stored), status_code=status, headers=headers)
-    what = "Stored as" if received.created else "Known as"
+    what = "Stored as" if received.written else "Known as"
     told = [
         Problem(
             Category.INCORRECT,

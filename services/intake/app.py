@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from fastapi import FastAPI
 
-from services.intake import api
+from services.intake import api, quarantine_api, quarantine_store
 from services.intake.catalogue import Catalogue
 from services.intake.metadata import NeighbourParts
+from services.intake.safety_net import SafetyNet
 from services.intake.settings import IntakeSettings
 from shared.access.gate import Gate
 from shared.fhir import identity
 from shared.fhir.http import ResourceApi
-from shared.ids import DEFAULT_TENANT
-from shared.operations import Metrics, measure_work
+from shared.operations import Gauge, Metrics, measure_work
 from shared.outbox import Waker
-from shared.postgres import connect, open_pool
+from shared.postgres import Pool, connect, open_pool
 from shared.service_app import service_app
 
 SCHEMA = "intake"
@@ -34,12 +36,30 @@ def create_app(settings: IntakeSettings, *, metrics: Metrics | None = None) -> F
         "intake",
         resources,
         api.CAPABILITIES,
-        measure=lambda: measure_work(pool, "intake"),
+        measure=lambda: measure(pool),
         metrics=metrics,
         neighbours=neighbours.parts,
         close=waker.close,
         allowed_hosts=settings.allowed_hosts,
         gate=Gate(service_secret=settings.service_token),
     )
-    app.include_router(api.routes(resources, Catalogue(pool, DEFAULT_TENANT), stored=waker.wake))
+    net = SafetyNet(pool, settings.quarantine_per_minute, waker.wake)
+    app.include_router(quarantine_api.routes(pool, most=settings.quarantine_per_minute))
+    app.include_router(api.routes(resources, Catalogue(pool), net, stored=waker.wake))
     return app
+
+
+def measure(pool: Pool) -> Iterable[Gauge]:
+    """Work in hand, and refused submissions."""
+    yield from measure_work(pool, "intake")
+    with pool.connection() as connection:
+        states = connection.execute(quarantine_store.QUERIES["measure"]).fetchall()
+        turned_away = connection.execute(quarantine_store.QUERIES["turned_away"]).fetchone()
+    for row in states:
+        labels = {"state": row["state"]}
+        yield Gauge("sural_quarantine", "Refused submissions of the last 24 hours.", labels, float(row["number"]))
+    oldest = max((row["oldest_s"] for row in states if row["state"] == "waiting"), default=0.0)
+    yield Gauge("sural_quarantine_oldest_waiting_seconds", "Age of the oldest that nobody looked at.", {}, oldest)
+    if turned_away is not None:
+        number = float(turned_away["number"])
+        yield Gauge("sural_quarantine_turned_away", "Refused submissions that were NOT looked at.", {}, number)

@@ -16,7 +16,7 @@ from shared.fhir.parse import parse_resource
 from shared.fhir.questionnaire import QuestionnaireIndex
 from shared.fhir.r4 import validate_with_fhir_resources
 from shared.fhir.resources import Stored
-from shared.postgres import DictConnection, Pool
+from shared.postgres import DictConnection, Pool, tenant_transaction
 from shared.problems import Category, Problem, ProblemError, Severity
 
 
@@ -58,15 +58,14 @@ def _refuse_change(connection: DictConnection, tenant: UUID, entry: Published, b
 
 @dataclass(slots=True)
 class Catalogue:
-    """Published Questionnaires, compiled once. A version never changes, so what is cached stays true."""
+    """Published Questionnaires by tenant, compiled once. A version never changes, so what is cached stays true."""
 
     pool: Pool
-    tenant: UUID
-    _compiled: dict[str, QuestionnaireIndex] = field(default_factory=dict)
-    _entries: list[Published] = field(default_factory=list)
+    _compiled: dict[tuple[UUID, str], QuestionnaireIndex] = field(default_factory=dict)
+    _entries: dict[UUID, list[Published]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def resolve(self, canonical: str | None) -> tuple[QuestionnaireIndex, list[Problem]]:
+    def resolve(self, tenant: UUID, canonical: str | None) -> tuple[QuestionnaireIndex, list[Problem]]:
         """The Questionnaire of a response, with a warning when the version had to be chosen.
 
         Raises ProblemError (422): no canonical, unknown url, unknown version.
@@ -78,7 +77,7 @@ class Catalogue:
                 "QuestionnaireResponse.questionnaire is missing. Name the form that was answered, as url|version.",
             )
         url, _, version = canonical.partition("|")
-        matching = self._matching(url, version)
+        matching = self._matching(tenant, url, version)
         if not matching:
             raise _unresolved(
                 "questionnaire-unknown",
@@ -87,29 +86,30 @@ class Catalogue:
             )
         chosen = matching[-1]
         warnings = [] if version else [_version_chosen(chosen)]
-        return self._index(chosen), warnings
+        return self._index(tenant, chosen), warnings
 
-    def entries(self) -> list[Published]:
+    def entries(self, tenant: UUID) -> list[Published]:
         """All published versions."""
-        with self.pool.connection() as connection:
-            self._entries = store.published(connection, self.tenant)
-        return self._entries
+        with tenant_transaction(self.pool, tenant) as connection:
+            self._entries[tenant] = store.published(connection, tenant)
+        return self._entries[tenant]
 
-    def _matching(self, url: str, version: str) -> list[Published]:
+    def _matching(self, tenant: UUID, url: str, version: str) -> list[Published]:
         def matches(entry: Published) -> bool:
             return entry.url == url and (entry.version == version if version else entry.status == "active")
 
-        return [e for e in self._entries if matches(e)] or [e for e in self.entries() if matches(e)]
+        known = self._entries.get(tenant, ())
+        return [e for e in known if matches(e)] or [e for e in self.entries(tenant) if matches(e)]
 
-    def _index(self, entry: Published) -> QuestionnaireIndex:
-        index = self._compiled.get(entry.canonical)
+    def _index(self, tenant: UUID, entry: Published) -> QuestionnaireIndex:
+        index = self._compiled.get((tenant, entry.canonical))
         if index is None:
-            with self._lock, self.pool.connection() as connection:
-                stored: Stored | None = resources.read(connection, self.tenant, "Questionnaire", entry.id)
+            with self._lock, tenant_transaction(self.pool, tenant) as connection:
+                stored: Stored | None = resources.read(connection, tenant, "Questionnaire", entry.id)
                 assert stored is not None
                 parsed = parse_resource(stored.body, resource_type="Questionnaire")
                 index = QuestionnaireIndex.build(parsed.resource)
-                self._compiled[entry.canonical] = index
+                self._compiled[tenant, entry.canonical] = index
         return index
 
 

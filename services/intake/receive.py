@@ -1,181 +1,250 @@
-"""The use case of intake: bytes in, a durable response or every reason why not."""
+"""The use cases of intake: bytes in, a durable version of a response or every reason why not."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Final, NoReturn
 from uuid import UUID
 
 from services.intake import store
-from services.intake.catalogue import Catalogue
-from services.intake.conformance import check_conformance
+from services.intake.judge import Judged, stops
+from services.intake.keys import business_identifier, content_digest, same_content, subject_key
+from services.intake.lifecycle import check_change
+from services.intake.preconditions import Preconditions
+from services.intake.store import NewResponse, Outcome, StoreResult
+from shared.fhir import resources
 from shared.fhir.parse import parse_resource
 from shared.fhir.resources import Stored
+from shared.fhir.search import RESOURCE_ID
 from shared.fhir.search_index import rows
-from shared.postgres import Pool
+from shared.ids import uuid7
+from shared.postgres import DictConnection
 from shared.problems import Category, Problem, ProblemError, Severity
 
-MAX_KEY_BYTES = 1000
+TYPE: Final = "QuestionnaireResponse"
+WRITTEN: Final = frozenset({Outcome.CREATED, Outcome.UPDATED})
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What became of a post. `created` is False when the same response was there already."""
+    """What became of a write: the version that it speaks of, and whether that was made by it (else it was there)."""
 
     stored: Stored
-    created: bool
+    outcome: Outcome
     warnings: tuple[Problem, ...]
 
+    @property
+    def created(self) -> bool:
+        """True when a new resource was made."""
+        return self.outcome is Outcome.CREATED
 
-def receive(
-    body: bytes, *, pool: Pool, catalogue: Catalogue, tenant: UUID, only_if_new: tuple[str, str] | None = None
-) -> Received:
-    """Check a QuestionnaireResponse in full and store it with its outbox row.
+    @property
+    def written(self) -> bool:
+        """True when a version was stored."""
+        return self.outcome in WRITTEN
 
-    `only_if_new` is the identifier of an If-None-Exist header. Raises ProblemError: 400 for what is not R4, 413 for too
-    much, 422 for what does not answer its Questionnaire, 409 for an identifier that was used for other answers. Then
-    nothing is stored.
+
+def create(judged: Judged, *, connection: DictConnection, tenant: UUID, asked: Preconditions) -> Received:
+    """Store a new response under an id of ours, or find the one that it repeats. In the caller's transaction.
+
+    Raises ProblemError: 400 for an If-None-Exist that names another identifier than the response; 409 for an
+    identifier that was used for other answers; 422 for an Idempotency-Key that was used for another body. Then nothing
+    is stored.
     """
-    parsed = parse_resource(body, resource_type="QuestionnaireResponse")
-    response = parsed.resource
-    identifier = business_identifier(response)
-    if only_if_new is not None and only_if_new != identifier:
-        raise _refused(
+    identifier = business_identifier(judged.response)
+    if asked.if_none_exist is not None and asked.if_none_exist != identifier:
+        _refuse(
             Category.INCORRECT,
             "if-none-exist",
             "If-None-Exist must name the identifier that the response itself carries. Send both, equal.",
-            "QuestionnaireResponse.identifier",
+            "identifier",
         )
-    index, warnings = catalogue.resolve(response.get("questionnaire"))
-    problems = [*check_keys(response), *check_subject(response), *check_conformance(index, response)]
-    if any(problem.severity in (Severity.ERROR, Severity.FATAL) for problem in problems):
-        raise ProblemError(problems)
+    content = content_digest(judged.response) if identifier is None else None
+    new = _new(judged, str(uuid7()), asked, content=content)
+    result = store.store_response(connection, tenant, new)
+    told: list[Problem] = []
+    match result.outcome:
+        case Outcome.KEY_REUSED:
+            _refuse_key(result.id)
+        case Outcome.REPEATED:
+            told.append(_already_here(result.id))
+        case Outcome.IDENTIFIED:
+            told += _known(connection, tenant, judged, result.id, conditional=asked.if_none_exist is not None)
     if identifier is None:
-        warnings.append(_no_identifier())
-    with pool.connection() as connection:
-        created, response_id = store.accept(
-            connection,
-            tenant,
-            body=parsed.body,
-            status=str(response["status"]),
-            subject=subject_key(response),
-            identifier=identifier,
-            rows=rows(response),
+        told.append(_no_identifier())
+    if result.twin is not None:
+        told.append(_twin(result.twin))
+    return Received(_stored(connection, tenant, result, new), result.outcome, (*told, *judged.warnings))
+
+
+def update(
+    response_id: str, judged: Judged, *, connection: DictConnection, tenant: UUID, asked: Preconditions
+) -> Received:
+    """Store a response under the sender's id: a new one, or the version after the one that If-Match names.
+
+    In the caller's transaction. Raises ProblemError: 400 for another id in the body and for a missing If-Match; 412
+    for a version that is not the current one; 409 for the identifier of another response; 422 for a change that a
+    response cannot make. Then nothing is stored. The same bytes again store nothing, whatever If-Match says.
+    """
+    if not RESOURCE_ID.fullmatch(response_id) or judged.response.get("id") != response_id:
+        _refuse(
+            Category.INCORRECT,
+            "id-mismatch",
+            "The id in the body is missing or differs from the one in the address. Send both, equal.",
+            "id",
         )
-        stored = store.read_response(connection, tenant, response_id)
-    if not created:
-        same = same_content(stored.body, response)
-        if only_if_new is None and not same:
-            raise _refused(
-                Category.CONFLICT,
-                "identifier-reused",
-                f"This identifier belongs to QuestionnaireResponse/{response_id}, which has other answers. "
-                "Give every filled form an identifier of its own.",
-                "QuestionnaireResponse.identifier",
-                issue_code="duplicate",
-            )
-        warnings.append(_already_here(response_id))
-        if not same:
-            warnings.append(_not_stored(response_id))
-    return Received(stored, created, (*warnings, *problems))
+    before = resources.read(connection, tenant, TYPE, response_id)
+    if before is not None and before.body == judged.body and not asked.create_only:
+        return Received(before, Outcome.UNCHANGED, (_same_bytes(), *judged.warnings))
+    changes: list[Problem] = []
+    if asked.if_match is not None:
+        if before is None or before.version_id != asked.if_match:
+            _refuse_stale(before.version_id if before else None)
+        changes = check_change(parse_resource(before.body, resource_type=TYPE).resource, judged.response)
+        if stops(changes):
+            raise ProblemError(changes)
+    new = _new(judged, response_id, asked, expected=asked.if_match)
+    result = store.store_response(connection, tenant, new)
+    match result.outcome:
+        case Outcome.KEY_REUSED:
+            _refuse_key(result.id)
+        case Outcome.IDENTIFIED:
+            _refuse_identifier(result.id)
+        case Outcome.STALE | Outcome.MISSING:
+            _refuse_stale(result.version_id or None)
+        case Outcome.EXISTS | Outcome.UNCHANGED if asked.create_only:
+            _refuse_create_only()
+        case Outcome.EXISTS:
+            _refuse_without_if_match()
+        case Outcome.UNCHANGED:
+            changes.insert(0, _same_bytes())
+    return Received(_stored(connection, tenant, result, new), result.outcome, (*changes, *judged.warnings))
 
 
-def business_identifier(response: Mapping[str, Any]) -> tuple[str, str] | None:
-    """(system, value) of QuestionnaireResponse.identifier; '' for no system; None when there is no value."""
-    identifier = response.get("identifier")
-    if not isinstance(identifier, dict) or "value" not in identifier:
-        return None
-    return str(identifier.get("system", "")), str(identifier["value"])
+def _new(
+    judged: Judged,
+    response_id: str,
+    asked: Preconditions,
+    *,
+    expected: int | None = None,
+    content: bytes | None = None,
+) -> NewResponse:
+    return NewResponse(
+        id=response_id,
+        body=judged.body,
+        status=str(judged.response["status"]),
+        subject=subject_key(judged.response),
+        rows=rows(judged.response),
+        expected=expected,
+        identifier=business_identifier(judged.response),
+        content=content,
+        client=asked.client,
+        key=asked.key,
+    )
 
 
-def check_subject(response: Mapping[str, Any]) -> list[Problem]:
-    """A RiskAssessment must have a patient, so a response without a usable subject cannot be assessed."""
-    subject = response.get("subject")
-    if isinstance(subject, dict) and str(subject.get("reference", "")).startswith("#"):
-        return [
-            Problem(
-                Category.UNPROCESSABLE,
-                "subject-contained",
-                "QuestionnaireResponse.subject names a contained resource, and a contained patient cannot be told from "
-                "another. Name the patient by a reference to a server or by an identifier with a system.",
-                expression="QuestionnaireResponse.subject.reference",
-                issue_code="business-rule",
-            )
-        ]
-    if key := subject_key(response):
-        return [_subject_without_system()] if key.startswith("|") else []
-    return [
-        Problem(
-            Category.UNPROCESSABLE,
-            "subject-missing",
-            "QuestionnaireResponse.subject is missing. Name the patient by reference or by identifier.",
-            expression="QuestionnaireResponse.subject",
-            issue_code="required",
-        )
-    ]
+def _stored(connection: DictConnection, tenant: UUID, result: StoreResult, new: NewResponse) -> Stored:
+    if result.outcome in WRITTEN:
+        assert result.last_updated is not None
+        digest = hashlib.sha256(new.body).digest()
+        return Stored(TYPE, result.id, result.version_id, result.last_updated, new.body, digest)
+    return store.read_response(connection, tenant, result.id, result.version_id)
 
 
-def check_keys(response: Mapping[str, Any]) -> list[Problem]:
-    """What is looked up later, identifiers and the patient, must fit into an index: at most 1,000 bytes each."""
-    subject = response.get("subject")
-    subject = subject if isinstance(subject, dict) else {}
-    places = [
-        (f"QuestionnaireResponse.{place}.{name}", holder.get(name))
-        for place, holder, names in (
-            ("identifier", response.get("identifier"), ("system", "value")),
-            ("subject", subject, ("reference",)),
-            ("subject.identifier", subject.get("identifier"), ("system", "value")),
-        )
-        if isinstance(holder, dict)
-        for name in names
-    ]
-    return [
-        Problem(
-            Category.UNPROCESSABLE,
-            "key-too-long",
-            f"{len(text.encode())} bytes found, at most {MAX_KEY_BYTES} expected. Send a shorter one.",
-            expression=place,
-            issue_code="too-long",
-        )
-        for place, text in places
-        if isinstance(text, str) and len(text.encode()) > MAX_KEY_BYTES
-    ]
+def _known(
+    connection: DictConnection, tenant: UUID, judged: Judged, response_id: str, *, conditional: bool
+) -> list[Problem]:
+    """What is said of a response whose identifier is known. Raises ProblemError (409) when it has other answers.
+
+    The same answers as in an earlier version are a late repetition: what was amended since then stays.
+    """
+    versions = store.versions(connection, tenant, response_id)
+    if any(same_content(version.body, judged.response) for version in versions):
+        return [_already_here(response_id)]
+    if not conditional:
+        _refuse_identifier(response_id)
+    return [_already_here(response_id), _not_stored(response_id)]
 
 
-def subject_key(response: Mapping[str, Any]) -> str:
-    """What stands for the patient in searches and alerts: the reference, else `system|value`, else ''."""
-    subject = response.get("subject")
-    if not isinstance(subject, dict):
-        return ""
-    if "reference" in subject:
-        return str(subject["reference"])
-    identifier = subject.get("identifier")
-    if isinstance(identifier, dict) and "value" in identifier:
-        return f"{identifier.get('system', '')}|{identifier['value']}"
-    return ""
+def _refuse(
+    category: Category, code: str, message: str, element: str, *, issue_code: str = "invalid", status: int | None = None
+) -> NoReturn:
+    place = f"{TYPE}.{element}" if element else TYPE
+    raise ProblemError(Problem(category, code, message, expression=place, issue_code=issue_code, status=status))
 
 
-def same_content(stored: bytes, response: Mapping[str, Any]) -> bool:
-    """True when both say the same, whatever the order of members, id, meta and narrative."""
-    earlier = parse_resource(stored, resource_type="QuestionnaireResponse").resource
-    ignored = ("id", "meta", "text")
-    return {k: v for k, v in earlier.items() if k not in ignored} == {
-        k: v for k, v in response.items() if k not in ignored
-    }
+def _refuse_identifier(response_id: str) -> NoReturn:
+    _refuse(
+        Category.CONFLICT,
+        "identifier-reused",
+        f"This identifier belongs to {TYPE}/{response_id}, which has other answers. "
+        "Give every filled form an identifier of its own.",
+        "identifier",
+        issue_code="duplicate",
+    )
 
 
-def _refused(
-    category: Category, code: str, message: str, expression: str, *, issue_code: str = "invalid"
-) -> ProblemError:
-    return ProblemError(Problem(category, code, message, expression=expression, issue_code=issue_code))
+def _refuse_key(response_id: str) -> NoReturn:
+    _refuse(
+        Category.UNPROCESSABLE,
+        "idempotency-key-reused",
+        f"This Idempotency-Key was used within 24 hours for {TYPE}/{response_id}, with another body. "
+        "Use a new key for every new request.",
+        "",
+        issue_code="business-rule",
+    )
+
+
+def _refuse_stale(current: int | None) -> NoReturn:
+    found = f"the current version is {current}" if current else "there is no such resource"
+    what = "Read it, and make the change again." if current else "Leave If-Match out to create it."
+    _refuse(
+        Category.CONFLICT,
+        "version-conflict",
+        f"If-Match names another version: {found}. {what}",
+        "meta.versionId",
+        issue_code="conflict",
+        status=412,
+    )
+
+
+def _refuse_create_only() -> NoReturn:
+    _refuse(
+        Category.CONFLICT,
+        "already-exists",
+        "If-None-Match: * asks for a new resource, and there is one with this id. Choose another id, or update.",
+        "id",
+        issue_code="duplicate",
+        status=412,
+    )
+
+
+def _refuse_without_if_match() -> NoReturn:
+    _refuse(
+        Category.INCORRECT,
+        "if-match-missing",
+        'There is a resource with this id. To replace it, name the version that you read: If-Match: W/"1".',
+        "meta.versionId",
+        issue_code="required",
+    )
 
 
 def _already_here(response_id: str) -> Problem:
     return Problem(
         Category.CONFLICT,
         "duplicate",
-        f"This response was stored before as QuestionnaireResponse/{response_id}; nothing new was stored.",
+        f"This response was stored before as {TYPE}/{response_id}; nothing new was stored.",
+        severity=Severity.INFORMATION,
+        issue_code="duplicate",
+    )
+
+
+def _same_bytes() -> Problem:
+    return Problem(
+        Category.CONFLICT,
+        "unchanged",
+        "The current version has the same bytes; nothing new was stored.",
         severity=Severity.INFORMATION,
         issue_code="duplicate",
     )
@@ -185,23 +254,11 @@ def _not_stored(response_id: str) -> Problem:
     return Problem(
         Category.CONFLICT,
         "identifier-reused",
-        f"QuestionnaireResponse/{response_id} has other answers than this one. These other answers were not stored: "
+        f"{TYPE}/{response_id} has other answers than this one. These other answers were not stored: "
         "send them under an identifier of their own.",
-        expression="QuestionnaireResponse.identifier",
+        expression=f"{TYPE}.identifier",
         severity=Severity.WARNING,
         issue_code="duplicate",
-    )
-
-
-def _subject_without_system() -> Problem:
-    return Problem(
-        Category.UNPROCESSABLE,
-        "subject-without-system",
-        "The patient's identifier has no system, so it may be that of somebody else elsewhere: each urgent assessment "
-        "then makes an alert of its own. Name the system.",
-        expression="QuestionnaireResponse.subject.identifier",
-        severity=Severity.WARNING,
-        issue_code="incomplete",
     )
 
 
@@ -210,7 +267,19 @@ def _no_identifier() -> Problem:
         Category.UNPROCESSABLE,
         "identifier-missing",
         "The response has no identifier: if it is sent again it is stored again. Give each filled form one.",
-        expression="QuestionnaireResponse.identifier",
+        expression=f"{TYPE}.identifier",
         severity=Severity.WARNING,
         issue_code="informational",
+    )
+
+
+def _twin(response_id: str) -> Problem:
+    return Problem(
+        Category.CONFLICT,
+        "same-answers-again",
+        f"{TYPE}/{response_id} came within the last ten minutes with the same patient, time and answers. Both are "
+        "stored and assessed. If this was one form, withdraw one as entered-in-error, and send identifiers.",
+        expression=TYPE,
+        severity=Severity.WARNING,
+        issue_code="duplicate",
     )

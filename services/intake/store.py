@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from uuid import UUID
 
@@ -11,7 +13,6 @@ from shared.events import TRIAGE
 from shared.fhir import resources
 from shared.fhir.resources import NewVersion, Stored
 from shared.fhir.search_index import Rows
-from shared.ids import uuid7
 from shared.postgres import DictConnection, database_now, load_queries
 
 QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
@@ -32,46 +33,103 @@ class Published:
         return f"{self.url}|{self.version}"
 
 
-def accept(
-    connection: DictConnection,
-    tenant: UUID,
-    *,
-    body: bytes,
-    status: str,
-    subject: str,
-    identifier: tuple[str, str] | None,
-    rows: Rows,
-) -> tuple[bool, str]:
-    """Store a response with its rows for searches and its outbox row in one statement. Returns (created, id).
+class Outcome(StrEnum):
+    """What became of a version that was to be stored; nothing was changed but by the first two."""
 
-    Not created: a response with the same identifier was there first, and its id is returned. When this returns, the
-    response is durable.
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    """The current version has the same bytes."""
+    EXISTS = "exists"
+    """The id is taken, and a new resource was to be made."""
+    STALE = "stale"
+    """Another version than the expected one is current."""
+    MISSING = "missing"
+    """A version was expected, and there is none."""
+    IDENTIFIED = "identified"
+    """Another response has the sender's identifier."""
+    REPEATED = "repeated"
+    """The same body came with the same Idempotency-Key before."""
+    KEY_REUSED = "key-reused"
+    """Another body came with the same Idempotency-Key before."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewResponse:
+    """A version of a QuestionnaireResponse that is to be stored.
+
+    `expected` is the version that it replaces, None for a new resource. `content` is the digest by which equal answers
+    without an identifier are noticed. `rows` are those by which it is found. `key` is an Idempotency-Key of `client`.
     """
-    system, value = identifier or (None, None)
+
+    id: str
+    body: bytes
+    status: str
+    subject: str
+    rows: Rows
+    expected: int | None = None
+    identifier: tuple[str, str] | None = None
+    content: bytes | None = None
+    client: str = ""
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoreResult:
+    """`id`, `version_id` and `last_updated` are those of the resource that the outcome speaks of; none for MISSING.
+
+    `twin` is the id of a response with the same answers that came without an identifier in the last ten minutes.
+    """
+
+    outcome: Outcome
+    id: str
+    version_id: int
+    last_updated: datetime | None
+    twin: str | None = None
+
+
+def store_response(connection: DictConnection, tenant: UUID, new: NewResponse) -> StoreResult:
+    """Store a version with its rows for searches and its outbox row in one statement. When this returns, it is durable.
+
+    The database decides between writers of the same id, version, identifier or key: exactly one of them wins.
+    """
+    system, value = new.identifier or (None, None)
     row = connection.execute(
-        QUERIES["accept"],
+        QUERIES["store_response"],
         {
             "tenant": tenant,
-            "id": str(uuid7()),
-            "status": status,
-            "subject": subject,
-            "body": body,
-            "sha256": hashlib.sha256(body).digest(),
-            "rows": rows.as_json(),
+            "id": new.id,
+            "expected": new.expected,
+            "status": new.status,
+            "subject": new.subject,
+            "body": new.body,
+            "sha256": hashlib.sha256(new.body).digest(),
             "system": system,
             "value": value,
+            "rows": new.rows.as_json(),
+            "content": new.content,
+            "client": new.client,
+            "key": new.key,
             "queue": TRIAGE,
         },
     ).fetchone()
     assert row is not None
-    return bool(row["created"]), str(row["response_id"])
+    return StoreResult(
+        Outcome(row["outcome"]), row["of_id"] or new.id, row["of_version"] or 0, row["of_time"], row["twin"]
+    )
 
 
-def read_response(connection: DictConnection, tenant: UUID, response_id: str) -> Stored:
-    """The current version of a response that is known to exist."""
-    stored = resources.read(connection, tenant, "QuestionnaireResponse", response_id)
+def read_response(connection: DictConnection, tenant: UUID, response_id: str, version_id: int) -> Stored:
+    """A version of a response that is known to exist."""
+    stored = resources.vread(connection, tenant, "QuestionnaireResponse", response_id, version_id)
     assert stored is not None
     return stored
+
+
+def versions(connection: DictConnection, tenant: UUID, response_id: str) -> list[Stored]:
+    """All versions of a response, the current one first."""
+    rows = connection.execute(QUERIES["versions"], {"tenant": tenant, "id": response_id}).fetchall()
+    return [read_response(connection, tenant, response_id, row["version_id"]) for row in rows]
 
 
 def publish(connection: DictConnection, tenant: UUID, *, body: bytes, published: Published) -> bool:

@@ -1,10 +1,13 @@
 -- Named queries of intake.
 
--- name: accept
-SELECT created, response_id,
-       CASE WHEN created THEN index_resource(%(tenant)s, 'QuestionnaireResponse', response_id, %(rows)s, false) END
-FROM accept_response(
-    %(tenant)s, %(id)s, %(status)s, %(subject)s, %(body)s, %(sha256)s, %(system)s, %(value)s, %(queue)s)
+-- name: store_response
+SELECT outcome, of_id, of_version, of_time, twin FROM store_response(
+    %(tenant)s, %(id)s, %(expected)s, %(status)s, %(subject)s, %(body)s, %(sha256)s, %(system)s, %(value)s,
+    %(rows)s, %(content)s, %(client)s, %(key)s, %(queue)s)
+
+-- name: versions
+SELECT version_id FROM resource
+WHERE tenant_id = %(tenant)s AND type = 'QuestionnaireResponse' AND id = %(id)s ORDER BY version_id DESC
 
 -- name: publish
 INSERT INTO questionnaire (tenant_id, url, version, id, status)

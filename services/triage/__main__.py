@@ -36,8 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def migrate(owner_url: str, settings: TriageSettings) -> list[str]:
-    """Bring the schema up to date and publish the engine's Device and all packs; returns what was done."""
-    from services.triage.publish import publish_device, publish_packs
+    """Bring the schema up to date and publish the Device, all packs and the terminology; returns what was done."""
+    from services.triage.publish import publish_device, publish_packs, publish_terminology
     from shared.fhir.reindex import reindex
     from shared.ids import DEFAULT_TENANT
     from shared.postgres import connect, migrate_service
@@ -47,7 +47,8 @@ def migrate(owner_url: str, settings: TriageSettings) -> list[str]:
     done += reindex(owner_url, schema="triage")
     with connect(url, schema="triage") as connection:
         done += publish_device(connection, DEFAULT_TENANT)
-        return done + publish_packs(connection, DEFAULT_TENANT)
+        done += publish_packs(connection, DEFAULT_TENANT)
+        return done + publish_terminology(connection, DEFAULT_TENANT)
 
 
 def _app(settings: TriageSettings) -> ASGIApp:

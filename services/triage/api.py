@@ -1,4 +1,4 @@
-"""FHIR routes of triage: its results, the Device that made them, and its knowledge. All of them are read only."""
+"""FHIR routes of triage: its results, the Device that made them, its knowledge and the terminology. Read only."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ CAPABILITIES = (
     ResourceCapability("Device", _READ),
     ResourceCapability("Library", _READ, search=PARAMETERS | {"status"}),
     ResourceCapability("PlanDefinition", _READ, search=PARAMETERS | {"status"}),
+    ResourceCapability("CodeSystem", _READ, search=PARAMETERS | {"status"}),
+    ResourceCapability("ValueSet", _READ, search=PARAMETERS | {"status"}),
 )
 
 

@@ -24,7 +24,7 @@ _ITEMS = "the questions concerned"
 
 
 def plan_definition(pack: Pack) -> Resource:
-    """The PlanDefinition of a pack, without meta and date (`publication.stamped`)."""
+    """The PlanDefinition of a pack, without meta and date (`definitions.stamped`)."""
     head = pack.head
     library = f"{head.canonical}|{head.version}"
     resource = frame(pack, "PlanDefinition", url=plan_url(head))

@@ -1,8 +1,8 @@
 """A pack as FHIR R4 knowledge: the Library, and what it has in common with the PlanDefinition (`plan_definition.py`).
 
 Plain structures, built from arguments alone: same arguments, same content. What changes with each stored version (meta,
-date) is put on by `stamped`. Content is knowledge, not about any patient, so a confidential flag is named here; it is
-marked (SR-17).
+date) is put on by `definitions.stamped`. Content is knowledge, not about any patient, so a confidential flag is named
+here; it is marked (SR-17).
 https://hl7.org/fhir/R4/library.html
 """
 
@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Final
 
 from services.triage.basis import SHA256_SYSTEM, Resource, extension
@@ -19,12 +18,11 @@ from services.triage.engine.content import Evidence, PackHead
 from services.triage.engine.pack import Pack
 from services.triage.narrative import paragraph, text_element
 from shared.fhir.codes import CANONICAL
-from shared.fhir.identity import instant
+from shared.fhir.definitions import PUBLISHER, computer_name
 
 TOML: Final = "application/toml"
 CASES: Final = "cases/"
 EXT_EVIDENCE_STATUS: Final = f"{CANONICAL}/StructureDefinition/evidence-status"
-PUBLISHER: Final = "Sural"
 _LIBRARY_TYPE = "http://terminology.hl7.org/CodeSystem/library-type"
 _TOPIC = "http://terminology.hl7.org/CodeSystem/definition-topic"
 _STATUS_WORDS = {
@@ -98,22 +96,6 @@ def frame(pack: Pack, resource_type: str, *, url: str) -> Resource:
     if period := _period(head):
         resource["effectivePeriod"] = period
     return resource
-
-
-def stamped(resource: Resource, *, version_id: int, at: datetime) -> Resource:
-    """The resource as it is stored: with its version, and the date on which this content was published."""
-    moment = instant(at)
-    return {**resource, "meta": {"versionId": str(version_id), "lastUpdated": moment}, "date": moment}
-
-
-def same_content(held: Mapping[str, object], wanted: Resource) -> bool:
-    """True when a stored resource says what is wanted, whenever it was stored."""
-    return {name: value for name, value in held.items() if name not in ("meta", "date")} == wanted
-
-
-def computer_name(name: str) -> str:
-    """The name as machines use it (lib-0, pld-0): `posterior-lower-limb` becomes `PosteriorLowerLimb`."""
-    return "".join(part.capitalize() for part in name.split("-"))
 
 
 def questionnaires(head: PackHead) -> list[Resource]:

@@ -1,9 +1,8 @@
-"""What triage publishes: the engine as a Device, and every pack as a Library and a PlanDefinition."""
+"""What triage publishes: the engine as a Device, every pack as a Library and a PlanDefinition, and the terminology."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,29 +14,41 @@ from services.triage.basis import Resource, Run
 from services.triage.knowledge.files import folder_files
 from services.triage.knowledge.loader import PACKS, every_pack
 from services.triage.plan_definition import plan_definition
-from services.triage.publication import library, same_content, stamped
+from services.triage.publication import library
 from services.triage.risk_assessment import device
+from services.triage.terminology import terminology
 from shared.fhir import resources
 from shared.fhir.canonicals import Canonical
-from shared.fhir.r4 import validate_with_fhir_resources
+from shared.fhir.publishing import publish_definition
 from shared.fhir.resources import NewVersion
-from shared.fhir.structure import check_structure
 from shared.postgres import DictConnection, database_now
 from shared.problems import Category, Problem, ProblemError
 from shared.version import VERSION
 
 
 def publish_device(connection: DictConnection, tenant: UUID) -> list[str]:
-    """Store the engine's Device, in a new version when the software changed; returns what was stored."""
+    """Store the engine's Device, in a new version when what it says changed; returns what was stored."""
     with connection.transaction():
         store.lock_publication(connection)
         now = database_now(connection)
         wanted = device(version=VERSION, run=Run("", 1, now))
         held = resources.read(connection, tenant, "Device", wanted["id"])
-        if held is not None and orjson.loads(held.body)["version"] == wanted["version"]:
+        if held is not None and _without_version(orjson.loads(held.body)) == _without_version(wanted):
             return []
         version = held.version_id + 1 if held else 1
-        return [_save(connection, tenant, device(version=VERSION, run=Run("", version, now)), at=now)]
+        resource = device(version=VERSION, run=Run("", version, now))
+        identifiers = [(identifier["system"], identifier["value"]) for identifier in resource["identifier"]]
+        new = NewVersion(
+            "Device",
+            resource["id"],
+            version,
+            now,
+            orjson.dumps(resource),
+            status=resource["status"],
+            identifiers=identifiers,
+        )
+        resources.save(connection, tenant, [new])
+        return [f"Device/{new.id} version {version}"]
 
 
 def publish_packs(connection: DictConnection, tenant: UUID, packs: Path = PACKS) -> list[str]:
@@ -55,26 +66,23 @@ def publish_packs(connection: DictConnection, tenant: UUID, packs: Path = PACKS)
     return done
 
 
+def publish_terminology(connection: DictConnection, tenant: UUID, packs: Path = PACKS) -> list[str]:
+    """Store what is new or changed of all CodeSystems and ValueSets of the base; returns what was stored."""
+    wanted = terminology(every_pack(packs).values())
+    with connection.transaction():
+        store.lock_publication(connection)
+        return [line for resource in wanted for line in _publish(connection, tenant, resource)]
+
+
 def _publish(connection: DictConnection, tenant: UUID, wanted: Resource) -> list[str]:
-    resource_type, now = wanted["resourceType"], database_now(connection)
     names = Canonical(wanted["id"], wanted["url"], wanted["version"], wanted["name"], wanted["title"])
-    store.name_canonical(connection, tenant, resource_type, names)
-    held = resources.read(connection, tenant, resource_type, wanted["id"])
-    content = None if held is None else orjson.loads(held.body)
-    if content is not None:
-        if same_content(content, wanted):
-            return []
-        _refuse_change(content, wanted)
-    resource = stamped(wanted, version_id=held.version_id + 1 if held else 1, at=now)
-    problems = check_structure(resource, resource_type=resource_type) or validate_with_fhir_resources(resource)
-    if problems:
-        raise ProblemError(problems)
-    return [_save(connection, tenant, resource, at=now)]
+    store.name_canonical(connection, tenant, wanted["resourceType"], names)
+    return publish_definition(connection, tenant, wanted, may_change=_refuse_change)
 
 
 def _refuse_change(held: Mapping[str, Any], wanted: Resource) -> None:
-    """Only a draft may get other content; what was released may still be retired."""
-    changed = held["identifier"] != wanted["identifier"]
+    """Of a pack, only a draft may get other content; what was released may still be retired."""
+    changed = held.get("identifier") != wanted.get("identifier")
     if changed and held["status"] != "draft" and wanted["status"] != "retired":
         raise ProblemError(
             Problem(
@@ -87,17 +95,7 @@ def _refuse_change(held: Mapping[str, Any], wanted: Resource) -> None:
         )
 
 
-def _save(connection: DictConnection, tenant: UUID, resource: Resource, *, at: datetime) -> str:
-    """Store a resource that carries its version and this time; returns which."""
-    version = int(resource["meta"]["versionId"])
-    new = NewVersion(
-        type=resource["resourceType"],
-        id=resource["id"],
-        version_id=version,
-        last_updated=at,
-        body=orjson.dumps(resource),
-        status=resource["status"],
-        identifiers=[(identifier["system"], identifier["value"]) for identifier in resource["identifier"]],
-    )
-    resources.save(connection, tenant, [new])
-    return f"{new.type}/{new.id} version {version}"
+def _without_version(resource: Mapping[str, Any]) -> dict[str, Any]:
+    """What a Device says, whenever it was stored."""
+    meta = resource.get("meta", {})
+    return {**resource, "meta": {name: part for name, part in meta.items() if name == "profile"}}

@@ -65,6 +65,8 @@ RULES = (
     _rule("GET POST", f"{RESPONSE}/{_ID}/\\$triage", (RESPONSE, READ), ("RiskAssessment", READ)),
     _rule("POST", f"Questionnaire(/{_ID})?/\\$process-response", (RESPONSE, CREATE)),
     _rule("GET", f"{RESPONSE}/{_ID}/\\$status", (RESPONSE, READ)),
+    # Refused submissions: the operation itself lets in our own services alone.
+    _rule("GET POST", f"{RESPONSE}/\\$quarantine", (EVERY_TYPE, READ)),
     _rule("GET POST", f"{RESPONSE}/{_ID}/\\$everything", *((kind, READ) for kind in (RESPONSE, *FOLLOWED))),
 )
 UNKNOWN: Needs = (Scope(EVERY_TYPE, EVERY_PERMISSION),)

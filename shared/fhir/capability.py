@@ -33,6 +33,7 @@ class ResourceCapability:
     interactions: tuple[str, ...]
     search: frozenset[str] = frozenset()
     conditional_create: bool = False
+    update_create: bool = False
     versioning: str = "versioned"
 
     def as_fhir(self) -> dict[str, Any]:
@@ -42,7 +43,7 @@ class ResourceCapability:
             "interaction": [{"code": code} for code in self.interactions],
             "versioning": self.versioning,
             "readHistory": "vread" in self.interactions,
-            "updateCreate": False,
+            "updateCreate": self.update_create,
             "conditionalCreate": self.conditional_create,
         }
         if "search-type" in self.interactions:

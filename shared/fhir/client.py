@@ -11,6 +11,7 @@ from typing import Any, Self
 from uuid import UUID
 
 import httpx
+import orjson
 
 from shared.access.service_token import ServiceToken
 from shared.events import Ref
@@ -105,6 +106,24 @@ class FhirClient:
         """The first page of a search."""
         return list(_matches(self._get(resource_type, parameters, tenant)))
 
+    def post(self, path: str, resource: dict[str, Any], *, tenant: UUID = DEFAULT_TENANT) -> tuple[int, dict[str, Any]]:
+        """Post a resource to an operation: status below 500 and the answer ({} where it has none).
+
+        Raises NeighbourUnavailable.
+        """
+        headers = {"Content-Type": "application/fhir+json"} | self._signed(tenant)
+        try:
+            response = self._http.post(path, content=orjson.dumps(resource), headers=headers)
+        except httpx.HTTPError as error:
+            raise NeighbourUnavailable(f"{self._http.base_url}: {type(error).__name__}") from None
+        if response.status_code in AWAY or response.status_code >= 500:
+            kind = NeighbourUnavailable if response.status_code in AWAY else NeighbourFault
+            raise kind(f"{self._http.base_url} answered {response.status_code}")
+        try:
+            return response.status_code, json.loads(response.content, parse_float=Decimal) if response.content else {}
+        except ValueError:
+            raise NeighbourFault(f"{self._http.base_url} answered with something that is no JSON") from None
+
     def changed_since(self, resource_type: str, since: datetime, *, tenant: UUID = DEFAULT_TENANT) -> Iterator[Changed]:
         """A tenant's current versions that changed at or after `since` (less an overlap), oldest first, by pages."""
         parameters = {
@@ -124,6 +143,9 @@ class FhirClient:
                 )
             path, parameters = _next_query(resource_type, bundle)
 
+    def _signed(self, tenant: UUID) -> dict[str, str]:
+        return {"Authorization": self._token.authorization(tenant)} if self._token else {}
+
     def _get(self, path: str, parameters: dict[str, str], tenant: UUID) -> dict[str, Any]:
         resource = self._get_or_none(path, parameters, tenant)
         if resource is None:
@@ -131,9 +153,8 @@ class FhirClient:
         return resource
 
     def _get_or_none(self, path: str, parameters: dict[str, str], tenant: UUID) -> dict[str, Any] | None:
-        headers = {"Authorization": self._token.authorization(tenant)} if self._token else {}
         try:
-            response = self._http.get(path, params=parameters, headers=headers)
+            response = self._http.get(path, params=parameters, headers=self._signed(tenant))
         except httpx.HTTPError as error:
             raise NeighbourUnavailable(f"{self._http.base_url}: {type(error).__name__}") from None
         if response.status_code in (404, 410):

@@ -312,7 +312,10 @@ COMMON: Final = (
 
 OWNERS: Final[Mapping[str, tuple[str, ...]]] = {
     "intake": ("QuestionnaireResponse", "Questionnaire"),
-    "triage": ("RiskAssessment", "DetectedIssue", "Provenance", "Device", "Library", "PlanDefinition"),
+    "triage": (
+        *("RiskAssessment", "DetectedIssue", "Provenance", "Device", "Library", "PlanDefinition"),
+        *("CodeSystem", "ValueSet"),
+    ),
     "notify": ("Task", "CommunicationRequest", "Communication"),
 }
 """Which service holds which types: where a reference to one of them leads."""

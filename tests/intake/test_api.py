@@ -22,35 +22,8 @@ from shared.fhir.structure import check_structure
 from shared.postgres import connect
 from tests.builders import SENDER, a_response, answer_of
 from tests.conftest import Database
+from tests.intake.ehr import FHIR, POST, codes, post, stored
 from tests.serving import client_of
-
-POST = "/fhir/QuestionnaireResponse"
-FHIR = {"Content-Type": "application/fhir+json"}
-
-
-@pytest.fixture
-def ehr(database: Database) -> Iterator[httpx.Client]:
-    """An EHR system's HTTP client."""
-    settings = IntakeSettings(intake_database_url=database.intake_url)  # type: ignore[arg-type]
-    with client_of(create_app(settings)) as client:
-        yield client
-
-
-def post(ehr: httpx.Client, response: dict[str, Any] | bytes, **headers: str) -> httpx.Response:
-    body = response if isinstance(response, bytes) else json.dumps(response).encode()
-    extra = {name.replace("_", "-"): value for name, value in headers.items()}
-    return ehr.post(POST, content=body, headers=FHIR | extra)
-
-
-def codes(answer: httpx.Response) -> list[str]:
-    outcome = answer.json()
-    assert outcome["resourceType"] == "OperationOutcome"
-    assert check_structure(outcome, resource_type="OperationOutcome") == []
-    return [issue["details"]["coding"][0]["code"] for issue in outcome["issue"]]
-
-
-def stored(ehr: httpx.Client) -> int:
-    return len(ehr.get(POST).json().get("entry", []))
 
 
 def test_a_valid_response_is_created_with_location_version_and_time(ehr: httpx.Client) -> None:
@@ -332,7 +305,7 @@ def test_the_capability_statement_is_valid_and_names_what_is_offered(ehr: httpx.
     assert check_structure(statement, resource_type="CapabilityStatement") == []
     assert statement["fhirVersion"] == "4.0.1"
     [response] = [r for r in statement["rest"][0]["resource"] if r["type"] == "QuestionnaireResponse"]
-    assert {i["code"] for i in response["interaction"]} == {"create", "read", "vread", "search-type"}
+    assert {i["code"] for i in response["interaction"]} == {"create", "read", "vread", "update", "search-type"}
 
 
 def test_a_request_id_is_kept_and_a_missing_one_is_made(ehr: httpx.Client) -> None:
@@ -351,7 +324,7 @@ def test_an_accepted_response_waits_in_the_outbox_until_triage_was_told(ehr: htt
     with connect(database.intake_url, schema="intake") as connection:
         outbox.relay(connection, lambda queue, refs: told.extend((queue, ref.id, ref.version) for ref in refs))
 
-    assert told == [("triage", location.split("/")[-3], 1)]
+    assert [each for each in told if each[0] == "triage"] == [("triage", location.split("/")[-3], 1)]
 
 
 @pytest.mark.requirement("REQ-01")

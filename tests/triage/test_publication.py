@@ -23,8 +23,9 @@ from services.triage.knowledge.files import folder_files
 from services.triage.knowledge.loader import every_pack, load_pack
 from services.triage.plan_definition import plan_definition
 from services.triage.plan_parts import CRITERION, EXT_CLINICIAN_ONLY, EXT_RAISES
-from services.triage.publication import EXT_EVIDENCE_STATUS, library, same_content, stamped
+from services.triage.publication import EXT_EVIDENCE_STATUS, library
 from shared.fhir.codes import CS_RED_FLAG, EXT_DISPOSITION, REVIEW_TAG
+from shared.fhir.definitions import same_content, stamped
 from shared.fhir.r4 import validate_with_fhir_resources
 from shared.fhir.structure import check_structure
 from tests.triage.packs import EXAMPLE, edited, example_pack

@@ -1,0 +1,44 @@
+"""Everything that is wrong with a response, found in the order of the phases: R4, its keys, its Questionnaire."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from services.intake.catalogue import Catalogue
+from services.intake.conformance import check_conformance
+from services.intake.keys import check_keys, check_subject
+from shared.fhir.parse import parse_resource
+from shared.fhir.questionnaire import QuestionnaireIndex
+from shared.problems import Problem, ProblemError, Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A response that may be stored, the Questionnaire that it answers, and what is worth saying about it."""
+
+    body: bytes
+    response: dict[str, Any]
+    index: QuestionnaireIndex
+    warnings: Sequence[Problem]
+
+
+def judge(body: bytes, *, catalogue: Catalogue, tenant: UUID) -> Judged:
+    """Check a QuestionnaireResponse in full.
+
+    Raises ProblemError with all problems of the first phase that fails: 400 for what is not R4, 413 for too much, 422
+    for what does not answer its Questionnaire (warnings included).
+    """
+    response = parse_resource(body, resource_type="QuestionnaireResponse").resource
+    index, warnings = catalogue.resolve(tenant, response.get("questionnaire"))
+    problems = [*check_keys(response), *check_subject(response), *check_conformance(index, response)]
+    if stops(problems):
+        raise ProblemError(problems)
+    return Judged(body, response, index, [*warnings, *problems])
+
+
+def stops(problems: Sequence[Problem]) -> bool:
+    """True when one of them is more than a warning."""
+    return any(problem.severity in (Severity.ERROR, Severity.FATAL) for problem in problems)

@@ -1,0 +1,42 @@
+-- Named queries of services/intake/quarantine_store.py.
+
+-- name: keep
+SELECT quarantine_response(%(tenant)s, %(id)s, %(client)s, %(status)s, %(problems)s, %(body)s, %(sha256)s, %(limit)s,
+                           %(queue)s) AS outcome
+
+-- name: waiting
+-- What triage has not looked at yet, oldest first, without the texts.
+SELECT id, received_at FROM quarantine WHERE tenant_id = %(tenant)s AND state = 'waiting'
+ORDER BY received_at, id LIMIT %(limit)s
+
+-- name: submission
+SELECT id, received_at, refused_at, times, client, status, problems, state, examined_at, erase_at, body FROM quarantine
+WHERE tenant_id = %(tenant)s AND id = %(id)s
+
+-- name: examined
+-- Triage's verdict. What is not urgent is erased in the same statement; a verdict is given once.
+UPDATE quarantine SET state = %(state)s, examined_at = date_trunc('milliseconds', clock_timestamp()),
+                      body = CASE WHEN %(state)s = 'urgent' THEN body END
+WHERE tenant_id = %(tenant)s AND id = %(id)s AND state = 'waiting'
+
+-- name: unacknowledged
+-- Urgent ones that nobody is known to have acknowledged.
+SELECT id FROM quarantine
+WHERE tenant_id = %(tenant)s AND state = 'urgent' AND body IS NOT NULL AND erase_at IS NULL
+ORDER BY received_at LIMIT 500
+
+-- name: keep_until
+UPDATE quarantine SET erase_at = now() + make_interval(secs => %(seconds)s)
+WHERE tenant_id = %(tenant)s AND id = %(id)s AND erase_at IS NULL
+
+-- name: erase
+UPDATE quarantine SET body = NULL
+WHERE tenant_id = %(tenant)s AND state = 'urgent' AND body IS NOT NULL AND erase_at <= now()
+
+-- name: measure
+SELECT state, count(*) AS number, coalesce(extract(epoch FROM now() - min(received_at)), 0)::float8 AS oldest_s
+FROM quarantine WHERE state = 'waiting' OR received_at > now() - interval '24 hours'
+GROUP BY state
+
+-- name: turned_away
+SELECT coalesce(sum(number), 0)::bigint AS number FROM quarantine_turned_away

@@ -1,0 +1,121 @@
+"""Use case: what is refused is kept for as long as it takes to see whether it is urgent.
+
+A refusal tells a system that something is wrong with a form; it does not tell anybody that the person who filled it in
+has chest pain. So a refused submission that holds answers is kept *before* the refusal is answered, and triage looks
+for emergency answers in it (services/triage/refused.py). It stays refused: nothing of it becomes a resource.
+
+Where it cannot be kept, the answer is 503 instead of the refusal. A refusal would end the matter for the sender's
+machine; 503 makes it send the same text again, and then it is kept. Too many at once are answered 429 for the same
+reason, counted, and logged as an error.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from services.intake import quarantine_store
+from services.intake.quarantine_store import Kept, submission_id
+from shared.fhir.outcome import MOST_ISSUES
+from shared.fhir.salvage import holds_answers, read_leniently
+from shared.postgres import DatabaseError, Pool, tenant_transaction
+from shared.principal import Principal
+from shared.problems import Category, Problem, ProblemError, Severity
+
+NOT_ABOUT_THE_TEXT = frozenset({401, 403, 429})
+"""Refusals of the sender, not of what was sent."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SafetyNet:
+    """Keeps what is refused. `per_minute`: most submissions of one tenant; `kept` is called after each, to wake the
+    relay."""
+
+    pool: Pool
+    per_minute: int
+    kept: Callable[[], None]
+
+    @contextmanager
+    def under(self, body: bytes, principal: Principal) -> Iterator[None]:
+        """Whatever is refused in this block has its text kept first. Raises ProblemError as the block does, with one
+        issue more; 503 or 429 where the text could not be kept."""
+        try:
+            yield
+        except ProblemError as refused:
+            if not _may_be_urgent(refused, body):
+                raise
+            raise self._keep(refused, body, principal) from None
+
+    def _keep(self, refused: ProblemError, body: bytes, principal: Principal) -> ProblemError:
+        try:
+            with tenant_transaction(self.pool, principal.tenant) as connection:
+                outcome = quarantine_store.keep(
+                    connection,
+                    principal.tenant,
+                    body=body,
+                    client=principal.id,
+                    status=refused.http_status,
+                    problems=list(dict.fromkeys(problem.code for problem in refused.problems))[:MOST_ISSUES],
+                    limit=self.per_minute,
+                )
+        except DatabaseError as error:
+            log.error("refused submission not kept", extra={"error": type(error).__name__})
+            return ProblemError([_not_kept(), *refused.problems])
+        identifier = submission_id(principal.tenant, body)
+        if outcome is Kept.FULL:
+            log.error("too many refused submissions", extra={"reference": identifier, "status": refused.http_status})
+            return ProblemError([_full(self.per_minute), *refused.problems])
+        self.kept()
+        log.warning("refused submission kept", extra={"reference": identifier, "state": outcome.value})
+        return ProblemError(_with(refused.problems, _told(identifier)))
+
+
+def _may_be_urgent(refused: ProblemError, body: bytes) -> bool:
+    status = refused.http_status
+    if not 400 <= status < 500 or status in NOT_ABOUT_THE_TEXT:
+        return False
+    content = read_leniently(body)
+    return content is not None and holds_answers(content)
+
+
+def _with(problems: Sequence[Problem], told: Problem) -> list[Problem]:
+    """After all problems, but among those that an OperationOutcome shows."""
+    place = min(len(problems), MOST_ISSUES - 1)
+    return [*problems[:place], told, *problems[place:]]
+
+
+def _told(identifier: str) -> Problem:
+    return Problem(
+        Category.UNPROCESSABLE,
+        "safety-net",
+        f"Not stored as a response: correct it and send it again. Its text was kept as submission {identifier} for a "
+        "check for emergency answers only.",
+        expression="QuestionnaireResponse",
+        severity=Severity.WARNING,
+        issue_code="informational",
+    )
+
+
+def _not_kept() -> Problem:
+    return Problem(
+        Category.UNAVAILABLE,
+        "safety-net-away",
+        "This is refused for the reasons below, and it could not be kept for the check for emergency answers. "
+        "Send the same again now; correct it when the answer is no longer 503.",
+        issue_code="transient",
+    )
+
+
+def _full(per_minute: int) -> Problem:
+    return Problem(
+        Category.UNAVAILABLE,
+        "safety-net-full",
+        f"This is refused for the reasons below. More than {per_minute} submissions were refused within a minute, or "
+        "wait to be looked at: this one was NOT checked for emergency answers. Correct it, or send it again later.",
+        issue_code="throttled",
+        status=429,
+    )

@@ -1,0 +1,141 @@
+"""What can still be understood of a QuestionnaireResponse that was refused.
+
+The opposite of the strict gate: nothing is required, nothing is in its place. It is read for one purpose, a search for
+answers that cannot wait, and never to be stored as answers. JSON that is cut short or is no JSON cannot be read at all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+MOST_ANSWERS = 20_000
+DEEPEST = 300
+
+
+class Members(tuple[tuple[str, Any], ...]):
+    """A JSON object as its members in order, so that a name that occurs twice keeps both values."""
+
+    __slots__ = ()
+
+    def all(self, name: str) -> list[Any]:
+        """Every value under this name; the elements of an array one by one."""
+        found: list[Any] = []
+        for own, value in self:
+            if own == name:
+                found += value if isinstance(value, list) else [value]
+        return found
+
+    def text(self, name: str) -> str | None:
+        """The last string under this name."""
+        texts = [value for value in self.all(name) if isinstance(value, str)]
+        return texts[-1] if texts else None
+
+    def plain(self) -> dict[str, Any]:
+        """As an ordinary object: of a name that occurs twice the last value."""
+        return {name: _plain(value) for name, value in self}
+
+
+@dataclass(frozen=True, slots=True)
+class FoundAnswer:
+    """One answer, wherever it stood: the linkId beside it, the ``value[x]`` suffix ('' for none) and the JSON value."""
+
+    link_id: str
+    kind: str
+    value: Any
+
+
+def read_leniently(body: bytes) -> Members | None:
+    """The JSON object in this text, or None where there is none that can be read, or one deeper than `DEEPEST` levels.
+
+    Wrong encodings, control characters, repeated names, NaN and lone surrogates are read over.
+    """
+    try:
+        content = json.loads(body.decode("utf-8-sig", "replace"), strict=False, object_pairs_hook=Members)
+    except (ValueError, RecursionError):
+        return None
+    return content if isinstance(content, Members) and not _too_deep(content) else None
+
+
+def _too_deep(content: Members) -> bool:
+    level: list[Any] = [content]
+    for _ in range(DEEPEST):
+        level = [value for value in level if isinstance(value, (Members, list))]
+        inner = ([one for _, one in value] if isinstance(value, Members) else value for value in level)
+        level = [one for values in inner for one in values]
+        if not level:
+            return False
+    return True
+
+
+def holds_answers(content: Members) -> bool:
+    """True when there is at least one answer to look at."""
+    return next(found_answers(content), None) is not None
+
+
+def found_answers(content: Members) -> Iterator[FoundAnswer]:
+    """Every answer in the document, at most `MOST_ANSWERS`.
+
+    An answer is what stands under `answer`, or in a `value…` member, of any object that has a linkId, in any case of
+    letters, as text or number.
+    """
+    number = 0
+    waiting: list[Any] = [content]
+    while waiting and number < MOST_ANSWERS:
+        value = waiting.pop()
+        if isinstance(value, Members):
+            waiting += [inner for _, inner in reversed(value)]
+            for answer in _answers_of(value):
+                number += 1
+                yield answer
+        elif isinstance(value, list):
+            waiting += reversed(value)
+
+
+def response_in(content: Members) -> Members:
+    """The object that says what was answered: the first that holds `questionnaire` or items, else the whole."""
+    waiting: list[Any] = [content]
+    while waiting:
+        value = waiting.pop(0)
+        if isinstance(value, Members):
+            names = {name for name, _ in value}
+            if names & {"questionnaire", "item"} and "linkId" not in names:
+                return value
+            waiting += [inner for _, inner in value]
+        elif isinstance(value, list):
+            waiting += value
+    return content
+
+
+def _answers_of(item: Members) -> Iterator[FoundAnswer]:
+    link_ids = [value for name, value in item if name.casefold() == "linkid" and isinstance(value, (str, int))]
+    for link_id in link_ids:
+        for name, value in item:
+            if name == "answer":
+                for one in value if isinstance(value, list) else [value]:
+                    yield from _values(str(link_id), one)
+            elif name.startswith("value") and value is not None:
+                yield FoundAnswer(str(link_id), name.removeprefix("value"), _plain(value))
+
+
+def _values(link_id: str, answer: Any) -> Iterator[FoundAnswer]:
+    """The values of one answer: its `value…` members; the answer itself where it is a bare value or a Coding."""
+    if not isinstance(answer, Members):
+        if answer is not None and not isinstance(answer, list):
+            yield FoundAnswer(link_id, "", answer)
+        return
+    valued = [(name, value) for name, value in answer if name.startswith("value") and value is not None]
+    if valued and any(name != "value" or isinstance(value, (Members, bool, str)) for name, value in valued):
+        for name, value in valued:
+            yield FoundAnswer(link_id, name.removeprefix("value"), _plain(value))
+    elif valued or answer.text("code") is not None:
+        yield FoundAnswer(link_id, "", answer.plain())
+
+
+def _plain(value: Any) -> Any:
+    """Members as ordinary objects all the way down, without recursion deeper than the JSON itself was read."""
+    if isinstance(value, Members):
+        return value.plain()
+    return [_plain(one) for one in value] if isinstance(value, list) else value

@@ -1,0 +1,1 @@
+"""What the base publishes about itself: terminology, profiles, search parameters, operations."""

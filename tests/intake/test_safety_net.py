@@ -1,0 +1,187 @@
+"""What is refused is kept until somebody has looked whether it is urgent, and the sender is told so."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from services.intake.app import create_app
+from services.intake.settings import IntakeSettings
+from shared.events import TRIAGE_REFUSED
+from tests.builders import a_response, answer_of
+from tests.conftest import Database
+from tests.intake.ehr import all_codes as codes
+from tests.intake.ehr import post
+from tests.serving import client_of
+
+QUARANTINE = "/fhir/QuestionnaireResponse/$quarantine"
+Change = Callable[[dict[str, Any]], Any]
+
+
+@pytest.fixture
+def ehr(database: Database) -> Iterator[httpx.Client]:
+    settings = IntakeSettings(intake_database_url=database.intake_url)  # type: ignore[arg-type]
+    with client_of(create_app(settings)) as client:
+        yield client
+
+
+def rows(database: Database, statement: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        return owner.execute(statement.encode()).fetchall()
+
+
+def kept(database: Database) -> list[tuple[Any, ...]]:
+    return rows(database, "SELECT state, times, problems, status, body FROM intake.quarantine ORDER BY received_at")
+
+
+REFUSED: list[tuple[str, Change]] = [
+    ("with a wrong linkId", lambda r: r["item"].append({"linkId": "nonsense", "answer": [{"valueString": "x"}]})),
+    ('with status "banana"', lambda r: r.update(status="banana")),
+    ("without subject", lambda r: r.pop("subject")),
+    ("without questionnaire", lambda r: r.pop("questionnaire")),
+    ("with an unknown questionnaire", lambda r: r.update(questionnaire="https://other.example/form|9")),
+    (
+        "with an answer outside its options",
+        lambda r: answer_of(r, "chest_pain")["answer"][0]["valueCoding"].update(code="MAYBE"),
+    ),
+    ("with too deep a structure", lambda r: r.update(extension=json.loads('{"url":' * 120 + "1" + "}" * 120))),
+]
+
+
+@pytest.mark.requirement("REQ-30")
+@pytest.mark.parametrize(("change"), [c for _, c in REFUSED], ids=[name for name, _ in REFUSED])
+def test_a_refused_response_is_kept_with_its_outbox_row_before_the_refusal_is_answered(
+    ehr: httpx.Client, database: Database, change: Change
+) -> None:
+    response = a_response({"chest_pain": "Y"})
+    change(response)
+    sent = json.dumps(response).encode()
+
+    answer = post(ehr, sent)
+
+    assert answer.status_code in (400, 413, 422)
+    assert codes(answer)[-1] == "safety-net"
+    [(state, times, problems, status, body)] = kept(database)
+    assert (state, times, bytes(body), status) == ("waiting", 1, sent, answer.status_code)
+    assert problems == codes(answer)[:-1]
+    [(queue,)] = rows(database, "SELECT queue FROM intake.outbox")
+    assert queue == TRIAGE_REFUSED
+    assert ehr.get("/fhir/QuestionnaireResponse").json().get("entry", []) == []
+
+
+@pytest.mark.requirement("REQ-30")
+def test_other_answers_under_a_used_identifier_are_kept(ehr: httpx.Client, database: Database) -> None:
+    post(ehr, a_response({}, identifier="form-1"))
+
+    answer = post(ehr, a_response({"chest_pain": "Y"}, identifier="form-1"))
+
+    assert answer.status_code == 409
+    assert codes(answer) == ["identifier-reused", "safety-net"]
+    assert len(kept(database)) == 1
+
+
+@pytest.mark.requirement("REQ-30")
+def test_fifty_equal_refusals_at_once_are_kept_once_and_told_of_once(ehr: httpx.Client, database: Database) -> None:
+    refused = json.dumps(a_response({"chest_pain": "Y"}) | {"status": "banana"}).encode()
+
+    with ThreadPoolExecutor(16) as senders:
+        answers = list(senders.map(lambda _: post(ehr, refused), range(50)))
+
+    assert {answer.status_code for answer in answers} == {400}
+    assert {codes(answer)[-1] for answer in answers} == {"safety-net"}
+    assert len(kept(database)) == 1
+    assert len(rows(database, "SELECT 1 FROM intake.outbox")) == 1
+
+
+@pytest.mark.requirement("REQ-30")
+def test_when_it_cannot_be_kept_the_answer_is_try_again_and_never_a_refusal(
+    ehr: httpx.Client, database: Database
+) -> None:
+    refused = a_response({"chest_pain": "Y"}) | {"status": "banana"}
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        owner.execute("ALTER TABLE intake.quarantine RENAME TO elsewhere")
+        try:
+            answer = post(ehr, refused)
+        finally:
+            owner.execute("ALTER TABLE intake.elsewhere RENAME TO quarantine")
+
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"]
+    assert codes(answer)[0] == "safety-net-away"
+
+    assert codes(post(ehr, refused))[-1] == "safety-net"
+
+
+@pytest.mark.requirement("REQ-30")
+def test_too_many_refusals_are_counted_and_told_to_come_back_never_dropped_in_silence(database: Database) -> None:
+    settings = IntakeSettings(intake_database_url=database.intake_url, quarantine_per_minute=2)  # type: ignore[arg-type]
+    with client_of(create_app(settings)) as ehr:
+        answers = [post(ehr, a_response({"chest_pain": "Y"}) | {"status": "banana"}) for _ in range(3)]
+        metrics = ehr.get("/metrics").text
+
+    assert [answer.status_code for answer in answers] == [400, 400, 429]
+    assert answers[2].headers["retry-after"]
+    assert "NOT checked" in answers[2].json()["issue"][0]["details"]["text"]
+    assert "sural_quarantine_turned_away 1.0" in metrics
+    assert len(kept(database)) == 2
+
+
+def test_a_text_that_cannot_be_read_or_holds_no_answers_is_not_kept(ehr: httpx.Client, database: Database) -> None:
+    cut = json.dumps(a_response({"chest_pain": "Y"})).encode()[:-20]
+    empty = {"resourceType": "QuestionnaireResponse", "status": "banana"}
+
+    for answer in (post(ehr, cut), post(ehr, empty)):
+        assert answer.status_code == 400
+        assert "safety-net" not in codes(answer)
+    assert kept(database) == []
+
+
+def test_the_notice_is_shown_even_among_more_problems_than_are_listed(ehr: httpx.Client) -> None:
+    response = a_response({"chest_pain": "Y"})
+    response["item"] += [{"linkId": f"nonsense-{n}", "answer": [{"valueString": "x"}]} for n in range(150)]
+
+    assert "safety-net" in codes(post(ehr, response))
+
+
+def test_the_refusal_names_no_answer_of_the_patient(ehr: httpx.Client) -> None:
+    response = a_response({"chest_pain": "Y"}, patient="canary-patient")
+    response["item"].append({"linkId": "nonsense", "answer": [{"valueString": "canary-answer"}]})
+
+    assert "canary" not in post(ehr, response).text
+
+
+@pytest.mark.requirement("REQ-31")
+def test_what_is_not_urgent_is_erased_with_the_verdict_and_what_is_stays(ehr: httpx.Client, database: Database) -> None:
+    for state in ("not_urgent", "urgent"):
+        sent = json.dumps(a_response({"chest_pain": "Y"}) | {"status": "banana"}).encode()
+        post(ehr, sent)
+        [entry] = ehr.get(QUARANTINE).json()["entry"]
+        waiting = entry["resource"]["id"]
+        [full] = ehr.get(QUARANTINE, params={"_id": waiting}).json()["entry"]
+        [text] = [part for part in full["resource"]["parameter"] if part["name"] == "text"]
+        assert base64.b64decode(text["valueBase64Binary"]) == sent
+        note(ehr, waiting, state)
+        assert "entry" not in ehr.get(QUARANTINE).json()
+
+    assert [(state, body is None) for state, _, _, _, body in kept(database)] == [
+        ("not_urgent", True),
+        ("urgent", False),
+    ]
+    note(ehr, waiting, "not_urgent")
+    assert kept(database)[1][0] == "urgent", "a verdict is given once"
+
+
+def note(client: httpx.Client, submission: str, state: str) -> None:
+    parameters = {
+        "resourceType": "Parameters",
+        "parameter": [{"name": "submission", "valueId": submission}, {"name": "state", "valueCode": state}],
+    }
+    headers = {"Content-Type": "application/fhir+json"}
+    assert client.post(QUARANTINE, content=json.dumps(parameters), headers=headers).status_code == 204

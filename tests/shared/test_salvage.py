@@ -1,0 +1,101 @@
+"""Reading what was refused: every answer that can be understood is found, and nothing is invented."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.fhir.salvage import FoundAnswer, found_answers, holds_answers, read_leniently, response_in
+from tests.builders import a_response
+
+YES = {"system": "http://terminology.hl7.org/CodeSystem/v2-0532", "code": "Y"}
+
+
+def answers(text: str | bytes) -> list[FoundAnswer]:
+    content = read_leniently(text if isinstance(text, bytes) else text.encode())
+    assert content is not None
+    return list(found_answers(content))
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"linkId": "chest_pain", "answer": [{"valueCoding": YES}]},
+        {"linkId": "chest_pain", "answer": {"valueCoding": YES}},
+        {"linkId": "chest_pain", "valueCoding": YES},
+        {"linkid": "chest_pain", "answer": [{"valueCoding": YES}]},
+    ],
+    ids=["as it should be", "no array", "on the item", "linkId misspelt"],
+)
+@pytest.mark.requirement("REQ-30")
+def test_an_answer_is_found_whatever_shape_it_has(item: dict[str, object]) -> None:
+    for where in ({"item": [item]}, {"item": [{"item": [item]}]}, {"group": {"questions": [item]}}, item):
+        assert answers(json.dumps(where)) == [FoundAnswer("chest_pain", "Coding", YES)]
+
+
+@pytest.mark.requirement("REQ-30")
+def test_a_name_that_occurs_twice_loses_no_answer() -> None:
+    twice = '{"linkId": "chest_pain", "answer": [{"valueString": "Y"}], "answer": [{"valueString": "N"}]}'
+
+    assert [answer.value for answer in answers(twice)] == ["Y", "N"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'\xef\xbb\xbf{"linkId": "chest_pain", "answer": [{"valueString": "Y"}]}',
+        b'{"x": NaN, "linkId": "chest_pain", "answer": [{"valueString": "Y"}]}',
+        b'{"x": "\xff", "linkId": "chest_pain", "answer": [{"valueString": "Y"}]}',
+        b'{"x": "a\x01b", "linkId": "chest_pain", "answer": [{"valueString": "Y"}]}',
+        b'{"x": "\\ud800", "linkId": "chest_pain", "answer": [{"valueString": "Y"}]}',
+    ],
+    ids=["byte order mark", "NaN", "not UTF-8", "control character", "half a surrogate pair"],
+)
+@pytest.mark.requirement("REQ-30")
+def test_faults_of_the_text_are_read_over(text: bytes) -> None:
+    assert answers(text) == [FoundAnswer("chest_pain", "String", "Y")]
+
+
+DEEP = b'{"a":' * 900 + b'{"linkId": "x", "answer": [{"valueString": "Y"}]}' + b"}" * 900
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"{", b"[]", b'"answer"', b"[" * 100_000, DEEP],
+    ids=["nothing", "cut short", "list", "text", "endless", "deep"],
+)
+def test_what_is_no_json_object_is_not_read(text: bytes) -> None:
+    assert read_leniently(text) is None
+
+
+def test_the_response_inside_a_bundle_is_found() -> None:
+    content = read_leniently(json.dumps({"entry": [{"resource": a_response({}, patient="p-9")}]}).encode())
+    assert content is not None
+
+    assert response_in(content).plain()["subject"]["reference"] == "Patient/p-9"
+
+
+def test_a_resource_without_answers_holds_none() -> None:
+    content = read_leniently(b'{"resourceType": "Patient", "name": [{"text": "answer"}]}')
+    assert content is not None
+    assert not holds_answers(content)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text() | st.sampled_from(["Y", "N"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["linkId", "answer", "value", "valueCoding", "item", "code"]), inner)
+    ),
+)
+
+
+@given(JSON)
+def test_no_json_whatever_makes_it_fail(document: object) -> None:
+    content = read_leniently(json.dumps({"item": document}).encode())
+    assert content is not None
+    for answer in found_answers(content):
+        assert isinstance(answer.link_id, str)
