@@ -12,6 +12,15 @@ NAMESPACE = UUID("9b1a8f0e-6f43-5d0c-8a55-53757261c001")
 DEFAULT_TENANT = uuid5(NAMESPACE, "tenant/default")
 """The only tenant until more are configured. Rows carry a tenant from the first migration."""
 
+PUBLISHED_TENANT = UUID("c9ed42bf-0bc4-55cd-a4fd-5a9c0266914a")
+"""Owns what we publish: shipped Questionnaires, knowledge, terminology, profiles, the engine's Device. Every tenant
+reads it; only migrations write it, as the owner of the database (`shared/migrations/0006_row_security.sql`)."""
+
+
+def seen_by(tenant: UUID) -> list[UUID]:
+    """The tenants whose definitions this tenant may use: its own, and what is published."""
+    return [tenant, PUBLISHED_TENANT]
+
 
 def uuid7() -> UUID:
     """A random id that sorts by creation time (RFC 9562, version 7, milliseconds)."""

@@ -16,6 +16,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow, dict_row
 from psycopg_pool import ConnectionPool
 
+from shared.ids import PUBLISHED_TENANT
 from shared.problems import Category, Problem, ProblemError
 
 Connection = psycopg.Connection[Any]
@@ -61,8 +62,31 @@ def connect(url: str, *, schema: str) -> DictConnection:
 
 
 @contextmanager
+def published_content(owner_url: str, *, schema: str) -> Iterator[DictConnection]:
+    """A connection of the owner that writes what all tenants read (`PUBLISHED_TENANT`). For migrations only."""
+    with connect(owner_url, schema=schema) as connection:
+        connection.execute("SELECT set_config('sural.tenant', %s, false)", (str(PUBLISHED_TENANT),))
+        yield connection
+
+
+@contextmanager
+def all_tenants(owner_url: str, *, schema: str) -> Iterator[DictConnection]:
+    """A connection of the owner that sees the rows of all tenants, and writes those of the tenant that it sets.
+
+    For migrations only.
+    """
+    with connect(owner_url, schema=schema) as connection:
+        connection.execute("SELECT set_config('sural.across_tenants', 'on', false)")
+        yield connection
+
+
+@contextmanager
 def tenant_transaction(pool: Pool, tenant: UUID) -> Iterator[DictConnection]:
-    """A transaction that sees and writes one tenant's rows and no others."""
+    """A transaction that sees and writes one tenant's rows and no others.
+
+    Row security holds every query to that (`shared/migrations/0006_row_security.sql`): outside of such a transaction no
+    row of any tenant is seen or written, but for ids and states of work (`outbox`, `job`).
+    """
     with pool.connection() as connection, connection.transaction():
         set_tenant(connection, tenant)
         yield connection
@@ -140,7 +164,7 @@ def migrate_service(owner_url: str, *, service: str, service_url: str, folder: P
 
     Makes the schema and the login role of `service_url` where they are missing, runs the shared migrations and then
     the service's own, each once, each in its own transaction, under an advisory lock. A migration whose text changed
-    after it ran is refused. Grants nothing on other schemas.
+    after it ran is refused. Every table with a tenant gets row security. Grants nothing on other schemas.
     """
     login = conninfo_to_dict(service_url)
     role, password = str(login.get("user") or f"sural_{service}"), login.get("password")
@@ -166,6 +190,7 @@ def migrate_service(owner_url: str, *, service: str, service_url: str, folder: P
                 connection.execute(text.encode())
                 connection.execute("INSERT INTO migration (name, sha256) VALUES (%s, %s)", (name, digest))
             ran.append(name)
+        connection.execute("SELECT keep_tenants_apart(%s)", (role,))
         grant_schema(connection, service=service, role=role)
     return ran
 

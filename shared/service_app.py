@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Query, Request
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from shared.access.gate import Gate
+from shared.access.service_token import is_service
 from shared.fhir.capability import ResourceCapability, capability_statement, parts_of
 from shared.fhir.http import FhirResponse, ResourceApi, fault, guard, install_error_handlers
+from shared.fhir.resources import tenants_changed
 from shared.operations import Guard, Measure, Metrics, check_database, install_operations
 from shared.origin import HostCheck, host_check
+from shared.principal import principal_of
 from shared.version import VERSION
 
 Neighbours = Callable[[], Sequence[dict[str, Any]]]
@@ -75,6 +79,16 @@ def service_app(
     def metadata() -> Response:
         parts = [*parts_of(capabilities), *neighbours()]
         return FhirResponse(capability_statement(parts, url=resources.base, version=VERSION, published=started))
+
+    @app.get("/fhir/{resource_type}/$changed-tenants", include_in_schema=False)
+    def changed_tenants(
+        request: Request, resource_type: str, since: Annotated[datetime, Query(alias="_since")]
+    ) -> Response:
+        """For a neighbour that catches up: the ids of tenants with something new, and nothing else."""
+        if not is_service(principal_of(request)):
+            raise HTTPException(404)
+        with resources.pool.connection() as connection:
+            return JSONResponse({"tenants": [str(one) for one in tenants_changed(connection, resource_type, since)]})
 
     @app.get(f"/capability/{service}", include_in_schema=False)
     def capability() -> Response:

@@ -14,6 +14,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from deploy.local.servers import EmbeddedPostgres, EmbeddedValkey
+from shared.ids import DEFAULT_TENANT
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Servers:
     password: str
 
     def owner(self, database: str) -> str:
-        return make_conninfo(self.owner_url, dbname=database)
+        """The owner's address. What the owner does is for the default tenant: row security holds for the owner too."""
+        return make_conninfo(self.owner_url, dbname=database, options=f"-c sural.tenant={DEFAULT_TENANT}")
 
     def service(self, service: str, database: str) -> str:
         login = conninfo_to_dict(self.owner_url)
@@ -103,14 +105,13 @@ BEGIN
     FOR found IN
         SELECT schemaname, tablename FROM pg_tables
         WHERE schemaname IN ('intake', 'triage', 'notify')
-          AND tablename NOT IN ('migration', 'questionnaire', 'canonical', 'search_edition')
+          AND tablename NOT IN ('migration', 'search_edition')
     LOOP
-        IF found.tablename LIKE 'resource%' OR found.tablename LIKE 'search%' THEN
-            EXECUTE format('DELETE FROM %I.%I WHERE type NOT IN '
-                           '(''Questionnaire'', ''Device'', ''Library'', ''PlanDefinition'', ''CodeSystem'', '
-                           '''ValueSet'', ''StructureDefinition'', ''SearchParameter'', ''OperationDefinition'', '
-                           '''NamingSystem'')',
+        IF found.tablename LIKE ANY (ARRAY['resource%', 'search%', 'questionnaire', 'canonical']) THEN
+            EXECUTE format('ALTER TABLE %I.%I NO FORCE ROW LEVEL SECURITY', found.schemaname, found.tablename);
+            EXECUTE format('DELETE FROM %I.%I WHERE tenant_id <> intake.published_tenant()',
                            found.schemaname, found.tablename);
+            EXECUTE format('ALTER TABLE %I.%I FORCE ROW LEVEL SECURITY', found.schemaname, found.tablename);
         ELSE
             EXECUTE format('TRUNCATE %I.%I CASCADE', found.schemaname, found.tablename);
         END IF;

@@ -36,14 +36,14 @@ def migrate(owner_url: str, settings: IntakeSettings) -> list[str]:
     from services.intake.catalogue import publish_files
     from services.intake.questionnaires import shipped
     from shared.fhir.reindex import reindex
-    from shared.ids import DEFAULT_TENANT
-    from shared.postgres import connect, migrate_service
+    from shared.ids import PUBLISHED_TENANT
+    from shared.postgres import migrate_service, published_content
 
     url = settings.intake_database_url.get_secret_value()
     done = migrate_service(owner_url, service="intake", service_url=url, folder=Path(__file__).parent / "migrations")
     done += reindex(owner_url, schema="intake")
-    with connect(url, schema="intake") as connection:
-        return done + publish_files(connection, DEFAULT_TENANT, shipped())
+    with published_content(owner_url, schema="intake") as connection:
+        return done + publish_files(connection, PUBLISHED_TENANT, shipped())
 
 
 def _app(settings: IntakeSettings) -> ASGIApp:

@@ -34,9 +34,7 @@ UPDATE quarantine SET body = NULL
 WHERE tenant_id = %(tenant)s AND state = 'urgent' AND body IS NOT NULL AND erase_at <= now()
 
 -- name: measure
-SELECT state, count(*) AS number, coalesce(extract(epoch FROM now() - min(received_at)), 0)::float8 AS oldest_s
-FROM quarantine WHERE state = 'waiting' OR received_at > now() - interval '24 hours'
-GROUP BY state
+SELECT state, number, oldest_s FROM quarantine_of_a_day()
 
 -- name: turned_away
-SELECT coalesce(sum(number), 0)::bigint AS number FROM quarantine_turned_away
+SELECT turned_away() AS number

@@ -13,6 +13,7 @@ from shared.events import TRIAGE
 from shared.fhir import resources
 from shared.fhir.resources import NewVersion, Stored
 from shared.fhir.search_index import Rows
+from shared.ids import seen_by
 from shared.postgres import DictConnection, database_now, load_queries
 
 QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
@@ -157,6 +158,6 @@ def publish(connection: DictConnection, tenant: UUID, *, body: bytes, published:
 
 
 def published(connection: DictConnection, tenant: UUID) -> list[Published]:
-    """All published Questionnaire versions, those of one url oldest first."""
-    rows = connection.execute(QUERIES["published"], {"tenant": tenant}).fetchall()
+    """All Questionnaire versions that this tenant may use, those of one url oldest first."""
+    rows = connection.execute(QUERIES["published"], {"tenants": seen_by(tenant)}).fetchall()
     return [Published(row["url"], row["version"], row["id"], row["status"]) for row in rows]

@@ -15,4 +15,4 @@ VALUES (%(tenant)s, %(url)s, %(version)s, %(id)s, %(status)s)
 ON CONFLICT DO NOTHING
 
 -- name: published
-SELECT url, version, id, status FROM questionnaire WHERE tenant_id = %(tenant)s ORDER BY url, published_at, version
+SELECT url, version, id, status FROM questionnaire WHERE tenant_id = ANY (%(tenants)s) ORDER BY url, published_at, version

@@ -18,7 +18,7 @@ from services.notify.store import Alert
 from services.notify.task import Task
 from services.notify.task_change import TaskChange, read_change
 from shared.fhir.codes import Urgency
-from shared.postgres import DictConnection, Pool, database_now
+from shared.postgres import DictConnection, Pool, database_now, tenant_transaction
 from shared.problems import Category, Problem, ProblemError
 
 EVENTS = {
@@ -62,7 +62,7 @@ def acknowledge(
     if not name or len(name) > NAME_LENGTH or not name.isprintable():
         problem = f"Give the name of the person who acknowledges, 1 to {NAME_LENGTH} characters."
         raise ProblemError(Problem(Category.UNPROCESSABLE, "person", problem, issue_code="required"))
-    with pool.connection() as connection, connection.transaction():
+    with tenant_transaction(pool, tenant) as connection:
         alert = store.lock_alert(connection, tenant, alert_id)
         if alert is None:
             _not_found(str(alert_id))
@@ -91,7 +91,7 @@ def update_task(pool: Pool, tenant: UUID, task_id: str, sent: Mapping[str, Any],
     A Task that says what is already so makes no new version. Raises ProblemError: unknown (404), changed in between
     (412), or a change that is not allowed (422).
     """
-    with pool.connection() as connection, connection.transaction():
+    with tenant_transaction(pool, tenant) as connection:
         alert = store.lock_alert(connection, tenant, _uuid(task_id))
         if alert is None:
             _not_found(task_id)

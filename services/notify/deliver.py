@@ -26,7 +26,7 @@ from services.notify.escalation import gives_up, retry_delay
 from services.notify.store import Alert, Delivery
 from shared import jobs
 from shared.jobs import Claim
-from shared.postgres import DictConnection, database_now
+from shared.postgres import DictConnection, database_now, tenant_transaction
 
 SENT, FAILED, DEAD, WITHDRAWN, PENDING = "sent", "failed", "dead", "withdrawn", "pending"
 EVENTS = {SENT: "delivered", FAILED: "delivery_refused", DEAD: "delivery_given_up", PENDING: "delivery_failed"}
@@ -62,7 +62,7 @@ def deliver(notify: Notify, claim: Claim) -> None:
         result = DeliveryResult(Answer.FAILED, "channel-not-configured")
     else:
         result = send_within(notify.channel_timeout_s + GRACE_S, channel, notify.message(alert, delivery))
-    with notify.pool.connection() as connection, connection.transaction():
+    with tenant_transaction(notify.pool, claim.ref.tenant) as connection:
         _record(connection, claim, delivery, result)
 
 
@@ -91,7 +91,7 @@ def send_within(timeout_s: float, channel: Channel, message: Message) -> Deliver
 
 def _ready(notify: Notify, claim: Claim) -> tuple[Alert, Delivery] | None:
     """The alert and the delivery while it is still wanted, looked at under the alert's lock; else None."""
-    with notify.pool.connection() as connection, connection.transaction():
+    with tenant_transaction(notify.pool, claim.ref.tenant) as connection:
         delivery = store.read_delivery(connection, claim.ref.tenant, UUID(claim.ref.id))
         alert = store.lock_alert(connection, claim.ref.tenant, delivery.alert_id) if delivery else None
         if delivery is None or alert is None or delivery.state != PENDING:

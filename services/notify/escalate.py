@@ -15,7 +15,7 @@ from services.notify.task import Task
 from shared import jobs
 from shared.events import Ref
 from shared.ids import named
-from shared.postgres import DictConnection, Pool, database_now, unavailable
+from shared.postgres import DictConnection, Pool, database_now, tenant_transaction, unavailable
 
 PUT_OFF = timedelta(seconds=30)
 
@@ -29,20 +29,25 @@ def repeat_due(pool: Pool, plan: Plan) -> int:
     acknowledgement is committed. An alert whose step fails is put off, and keeps no other alert from being told.
     """
     fired = 0
-    while (told := repeat_one(pool, plan)) is not None:
-        fired += told
-    return fired
+    while True:
+        with pool.connection() as connection:
+            due = store.due_alerts(connection)
+        outcomes = [repeat_one(pool, plan, tenant, alert_id) for tenant, alert_id in due]
+        fired += outcomes.count(True)
+        if all(outcome is None for outcome in outcomes):
+            return fired
 
 
-def repeat_one(pool: Pool, plan: Plan) -> bool | None:
-    """Begin the next step of one due alert: True; False when that failed and was put off; None when none is due.
+def repeat_one(pool: Pool, plan: Plan, tenant: UUID, alert_id: UUID) -> bool | None:
+    """Begin the next step of an alert: True; False when that failed and was put off; None when it is not due any more.
 
-    Raises what says that the database is away.
+    An alert that is locked is being acknowledged or fired elsewhere, and counts as not due. Raises what says that the
+    database is away.
     """
     alert = None
     try:
-        with pool.connection() as connection, connection.transaction():
-            alert = store.lock_due_alert(connection)
+        with tenant_transaction(pool, tenant) as connection:
+            alert = store.lock_due_alert(connection, tenant, alert_id)
             if alert is None:
                 return None
             _repeat(connection, plan, alert)
@@ -71,7 +76,7 @@ def _repeat(connection: DictConnection, plan: Plan, alert: Alert) -> None:
 
 def _put_off(pool: Pool, failed: Alert) -> None:
     """Try this alert again later, unless somebody acknowledged or fired it meanwhile."""
-    with pool.connection() as connection, connection.transaction():
+    with tenant_transaction(pool, failed.tenant_id) as connection:
         alert = store.lock_alert(connection, failed.tenant_id, failed.id)
         if alert is not None and alert.due_at is not None and alert.due_at == failed.due_at:
             store.update_alert(connection, replace(alert, due_at=database_now(connection) + PUT_OFF))

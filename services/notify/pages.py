@@ -27,7 +27,7 @@ from services.notify.acknowledge import LookedAt, acknowledge, changed_since
 from services.notify.worklist import clock, shown
 from shared.fhir.codes import Urgency
 from shared.origin import from_elsewhere
-from shared.postgres import Pool, database_now, unavailable
+from shared.postgres import Pool, database_now, tenant_transaction, unavailable
 from shared.problems import ProblemError
 
 FOLDER = Path(__file__).parent / "templates"
@@ -70,7 +70,7 @@ def routes(pool: Pool, tenant: UUID, *, public_url: str, sandbox: bool) -> APIRo
 
     @router.get("/worklist")
     def worklist(request: Request) -> Response:
-        with pool.connection() as connection:
+        with tenant_transaction(pool, tenant) as connection:
             rows = store.worklist(connection, tenant, limit=MOST_SHOWN)
             now = database_now(connection)
         alerts = [shown(row) for row in rows]

@@ -23,7 +23,7 @@ from shared.fhir.client import NeighbourFault, NeighbourUnavailable
 from shared.fhir.codes import Urgency
 from shared.ids import uuid7
 from shared.jobs import MAX_ATTEMPTS, Claim
-from shared.postgres import DictConnection, Pool, database_now
+from shared.postgres import DictConnection, Pool, database_now, tenant_transaction
 from shared.telemetry import correlated
 
 RAISE_URGENT, RAISE_ROUTINE = "raise.urgent", "raise.routine"
@@ -69,7 +69,7 @@ def _raise_one(notify: Notify, claim: Claim, resource: dict[str, Any] | None) ->
     else:
         assessment = read_assessment(resource, claim.ref, otherwise=otherwise)
     correlation = assessment.response_id or claim.ref.id
-    with correlated(correlation=correlation), notify.pool.connection() as connection, connection.transaction():
+    with correlated(correlation=correlation), tenant_transaction(notify.pool, claim.ref.tenant) as connection:
         if jobs.finish(connection, claim):
             effect = take_in(connection, notify.plan, assessment, database_now(connection))
             log.info(

@@ -89,9 +89,20 @@ def lock_alert(connection: DictConnection, tenant: UUID, alert_id: UUID) -> Aler
     return Alert.of(row) if row else None
 
 
-def lock_due_alert(connection: DictConnection) -> Alert | None:
-    """An alert that must be told again by the database's clock, locked, or None."""
-    row = connection.execute(QUERIES["lock_due_alert"]).fetchone()
+def due_alerts(connection: DictConnection, *, most: int = 50) -> list[tuple[UUID, UUID]]:
+    """Tenant and id of alerts that must be told again by the database's clock, of all tenants, longest due first."""
+    rows = connection.execute(QUERIES["due_alerts"], {"most": most}).fetchall()
+    return [(row["tenant_id"], row["id"]) for row in rows]
+
+
+def tenants_waiting(connection: DictConnection) -> list[UUID]:
+    """Tenants with alerts that nobody acknowledged, or with messages still to be delivered."""
+    return [row["tenant"] for row in connection.execute(QUERIES["tenants_waiting"]).fetchall()]
+
+
+def lock_due_alert(connection: DictConnection, tenant: UUID, alert_id: UUID) -> Alert | None:
+    """This alert, locked, if it must be told again by the database's clock and nobody else has it; else None."""
+    row = connection.execute(QUERIES["lock_due_alert"], {"tenant_id": tenant, "id": alert_id}).fetchone()
     return Alert.of(row) if row else None
 
 
@@ -253,17 +264,6 @@ def add_event(
             "detail": detail,
         },
     )
-
-
-def read_cursor(connection: DictConnection, source: str) -> datetime | None:
-    """How far this source was read, in its own clock; None when never."""
-    row = connection.execute(QUERIES["cursor"], {"source": source}).fetchone()
-    return row["last_updated"] if row else None
-
-
-def move_cursor(connection: DictConnection, source: str, last_updated: datetime) -> None:
-    """Note how far this source was read. Never moves back."""
-    connection.execute(QUERIES["move_cursor"], {"source": source, "last_updated": last_updated})
 
 
 def worklist(connection: DictConnection, tenant: UUID, *, limit: int) -> list[dict[str, Any]]:

@@ -15,11 +15,17 @@ SELECT id, tenant_id, subject_key, pathway, subject, state, urgency, first_step,
        acknowledged_at, acknowledged_by, closed_at
 FROM alert WHERE tenant_id = %(tenant_id)s AND id = %(id)s FOR UPDATE
 
+-- name: due_alerts
+SELECT tenant_id, id FROM due_alerts(%(most)s)
+
+-- name: tenants_waiting
+SELECT tenants_waiting() AS tenant
+
 -- name: lock_due_alert
 -- An alert that must be told again, locked. One that is locked already is being acknowledged or fired elsewhere.
 SELECT id, tenant_id, subject_key, pathway, subject, state, urgency, first_step, step, task_version, opened_at, due_at,
        acknowledged_at, acknowledged_by, closed_at
-FROM alert WHERE due_at <= now() ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED
+FROM alert WHERE tenant_id = %(tenant_id)s AND id = %(id)s AND due_at <= now() FOR UPDATE SKIP LOCKED
 
 -- name: insert_alert
 -- A new alert; no row when another one was opened for the same patient and pathway at the same time.
@@ -81,13 +87,6 @@ INSERT INTO alert_event (tenant_id, alert_id, kind, person, step, delivery_id, a
 VALUES (%(tenant_id)s, %(alert_id)s, %(kind)s, %(person)s, %(step)s, %(delivery_id)s, %(assessment_id)s,
         %(assessment_version)s, %(detail)s)
 
--- name: cursor
-SELECT last_updated FROM catch_up_cursor WHERE source = %(source)s
-
--- name: move_cursor
-INSERT INTO catch_up_cursor (source, last_updated) VALUES (%(source)s, %(last_updated)s)
-ON CONFLICT (source) DO UPDATE SET last_updated = greatest(catch_up_cursor.last_updated, excluded.last_updated)
-
 -- name: worklist
 -- What clinicians look at: open alerts, most urgent and oldest first, then those acknowledged lately.
 SELECT id, tenant_id, subject_key, pathway, subject, state, urgency, first_step, step, task_version, opened_at, due_at,
@@ -139,10 +138,7 @@ ON CONFLICT (kind) DO UPDATE SET number = repair.number + excluded.number
 SELECT kind, number FROM repair ORDER BY kind
 
 -- name: measure_alerts
-SELECT urgency, state, count(*) AS number, extract(epoch FROM now() - min(opened_at))::float8 AS oldest_s,
-       greatest(coalesce(extract(epoch FROM now() - min(due_at)), 0), 0)::float8 AS overdue_s
-FROM alert WHERE state IN ('requested', 'received') GROUP BY urgency, state
+SELECT urgency, state, number, oldest_s, overdue_s FROM open_alerts()
 
 -- name: measure_deliveries
-SELECT channel, state, count(*) AS number FROM delivery
-WHERE created_at > now() - interval '24 hours' GROUP BY channel, state
+SELECT channel, state, number FROM deliveries_of_a_day()

@@ -39,16 +39,16 @@ def migrate(owner_url: str, settings: TriageSettings) -> list[str]:
     """Bring the schema up to date and publish the Device, all packs and the terminology; returns what was done."""
     from services.triage.publish import publish_device, publish_packs, publish_terminology
     from shared.fhir.reindex import reindex
-    from shared.ids import DEFAULT_TENANT
-    from shared.postgres import connect, migrate_service
+    from shared.ids import PUBLISHED_TENANT
+    from shared.postgres import migrate_service, published_content
 
     url = settings.triage_database_url.get_secret_value()
     done = migrate_service(owner_url, service="triage", service_url=url, folder=Path(__file__).parent / "migrations")
     done += reindex(owner_url, schema="triage")
-    with connect(url, schema="triage") as connection:
-        done += publish_device(connection, DEFAULT_TENANT)
-        done += publish_packs(connection, DEFAULT_TENANT)
-        return done + publish_terminology(connection, DEFAULT_TENANT)
+    with published_content(owner_url, schema="triage") as connection:
+        done += publish_device(connection, PUBLISHED_TENANT)
+        done += publish_packs(connection, PUBLISHED_TENANT)
+        return done + publish_terminology(connection, PUBLISHED_TENANT)
 
 
 def _app(settings: TriageSettings) -> ASGIApp:

@@ -12,6 +12,7 @@ from services.triage import store
 from shared.fhir.canonicals import PARAMETERS, Canonical
 from shared.fhir.capability import ResourceCapability
 from shared.fhir.http import ResourceApi
+from shared.postgres import tenant_transaction
 from shared.principal import principal_of
 
 _READ = ("read", "vread", "search-type")
@@ -57,5 +58,5 @@ def _add(router: APIRouter, api: ResourceApi, capability: ResourceCapability) ->
 def _published(api: ResourceApi, tenant: UUID, capability: ResourceCapability) -> Sequence[Canonical]:
     if not capability.search >= PARAMETERS:
         return ()
-    with api.pool.connection() as connection:
+    with tenant_transaction(api.pool, tenant) as connection:
         return store.canonicals(connection, tenant, capability.type)

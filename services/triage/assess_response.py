@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 from services.triage import store
 from services.triage.basis import Basis, Resource, Run, Status, assessment_id
@@ -36,7 +37,7 @@ from shared.fhir.codes import EXT_CONTENT_SHA256, Urgency
 from shared.fhir.questionnaire import QuestionnaireIndex
 from shared.jobs import Claim
 from shared.outbox import announce
-from shared.postgres import DatabaseError, Pool, database_now, unavailable
+from shared.postgres import DatabaseError, Pool, database_now, tenant_transaction, unavailable
 from shared.telemetry import correlated
 
 SCHEMA = "triage"
@@ -101,8 +102,8 @@ class Assessor:
     forms: Forms
     packs: Mapping[str, Pack]
     texts: Mapping[str, str]
-    readers: dict[str, FactReader] = field(default_factory=dict)
-    """By canonical of the Questionnaire; made at first use."""
+    readers: dict[tuple[UUID, str], FactReader] = field(default_factory=dict)
+    """By tenant and canonical of the Questionnaire; made at first use."""
 
     def warm_up(self) -> None:
         """Read the Questionnaires of all packs now, so that the first response need not wait for them."""
@@ -220,20 +221,20 @@ class Assessor:
 
     def _assess(self, claimed: Claim, response: Mapping[str, Any]) -> None:
         ref = claimed.ref
-        form = None if claimed.exhausted else self.forms.get(str(response.get("questionnaire", "")))
+        form = None if claimed.exhausted else self.forms.get(str(response.get("questionnaire", "")), ref.tenant)
         pack = self.packs.get(form.canonical) if form is not None else None
         basis = Basis.of(response, version=ref.version, sha256=content_sha256(response))
         name = pack.head.name if pack else NO_PACK
         held_id = assessment_id(ref.tenant, ref.id, name)
         same_patient = store.SamePatient(ref, patient_key(basis.subject), name)
-        with self.pool.connection() as connection:
+        with tenant_transaction(self.pool, ref.tenant) as connection:
             held = store.current(connection, ref.tenant, [held_id]).get(held_id)
             if held is not None and held.response_version >= ref.version:
                 jobs.finish(connection, claimed)
                 return
             earlier = store.earlier_urgency(connection, same_patient)
         if form is not None and pack is not None:
-            prepare = partial(prepared, response, self._reader(form, pack), pack, basis=basis)
+            prepare = partial(prepared, response, self._reader(ref.tenant, form, pack), pack, basis=basis)
         else:
             reason = "unreadable" if claimed.exhausted else "no-pack"
             prepare = partial(_always, self._not_assessable(basis, reason=reason))
@@ -251,10 +252,11 @@ class Assessor:
 
         return describe
 
-    def _reader(self, form: QuestionnaireIndex, pack: Pack) -> FactReader:
-        if form.canonical not in self.readers:
-            self.readers[form.canonical] = FactReader(form, pack.content.facts)
-        return self.readers[form.canonical]
+    def _reader(self, tenant: UUID, form: QuestionnaireIndex, pack: Pack) -> FactReader:
+        key = (tenant, form.canonical)
+        if key not in self.readers:
+            self.readers[key] = FactReader(form, pack.content.facts)
+        return self.readers[key]
 
     def _store(self, claimed: Claim, held_id: str, version: int, status: Status, kept: _Kept) -> None:
         """Write everything in one transaction, one patient at a time: two responses of a patient see each other.
@@ -262,7 +264,7 @@ class Assessor:
         The clock is read in it, so that what neighbours see as changed at a time is visible soon after that time (a
         transaction of ours cannot stay idle for longer than ten seconds).
         """
-        with self.pool.connection() as connection, connection.transaction():
+        with tenant_transaction(self.pool, claimed.ref.tenant) as connection:
             if not jobs.finish(connection, claimed):
                 log.warning("lease lost", extra={"response": claimed.ref.id})
                 return

@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from shared.fhir.client import FhirClient
 from shared.fhir.questionnaire import QuestionnaireIndex
+from shared.ids import DEFAULT_TENANT
 from shared.problems import ProblemError
 
 
 @dataclass(slots=True)
 class Forms:
-    """Questionnaires by canonical. A published version never changes, so what is cached stays true."""
+    """Questionnaires by tenant and canonical. A published version never changes, so what is cached stays true."""
 
     client: FhirClient
-    _known: dict[str, QuestionnaireIndex] = field(default_factory=dict)
+    _known: dict[tuple[UUID, str], QuestionnaireIndex] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def get(self, canonical: str) -> QuestionnaireIndex | None:
-        """The Questionnaire of `url|version`, without version the newest active one.
+    def get(self, canonical: str, tenant: UUID = DEFAULT_TENANT) -> QuestionnaireIndex | None:
+        """The Questionnaire of `url|version` that this tenant answers, without version the newest active one.
 
         None when intake has none, or has one that cannot be used. Raises NeighbourUnavailable.
         """
-        if canonical in self._known:
-            return self._known[canonical]
+        if (tenant, canonical) in self._known:
+            return self._known[tenant, canonical]
         url, _, version = canonical.partition("|")
         wanted = {"url": url, "version": version} if version else {"url": url, "status": "active"}
-        found = self.client.find("Questionnaire", wanted)
+        found = self.client.find("Questionnaire", wanted, tenant=tenant)
         if not found:
             return None
         try:
@@ -36,5 +38,5 @@ class Forms:
             return None
         if version:
             with self._lock:
-                self._known[canonical] = index
+                self._known[tenant, canonical] = index
         return index

@@ -21,6 +21,7 @@ from shared.fhir.canonicals import Canonical
 from shared.fhir.codes import REVIEW_TAG, SID_RESPONSE, Urgency
 from shared.fhir.resources import NewVersion
 from shared.fhir.search import MAX_COUNT, Search, Token
+from shared.ids import seen_by
 from shared.postgres import DictConnection, load_queries
 
 QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
@@ -202,19 +203,8 @@ def name_canonical(connection: DictConnection, tenant: UUID, resource_type: str,
 
 def canonicals(connection: DictConnection, tenant: UUID, resource_type: str) -> list[Canonical]:
     """What names the published resources of a type."""
-    rows = connection.execute(QUERIES["canonicals"], {"tenant": tenant, "type": resource_type}).fetchall()
+    rows = connection.execute(QUERIES["canonicals"], {"tenants": seen_by(tenant), "type": resource_type}).fetchall()
     return [Canonical(row["id"], row["url"], row["version"], row["name"], row["title"]) for row in rows]
-
-
-def read_cursor(connection: DictConnection, source: str) -> datetime | None:
-    """How far this source was read, in its own clock; None when never."""
-    row = connection.execute(QUERIES["cursor"], {"source": source}).fetchone()
-    return row["last_updated"] if row else None
-
-
-def move_cursor(connection: DictConnection, source: str, last_updated: datetime) -> None:
-    """Note how far this source was read. Never moves back."""
-    connection.execute(QUERIES["move_cursor"], {"source": source, "last_updated": last_updated})
 
 
 def count_repair(connection: DictConnection, kind: str, number: int) -> None:

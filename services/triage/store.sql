@@ -48,7 +48,7 @@ ON CONFLICT (tenant_id, type, id) DO UPDATE
 SET url = excluded.url, version = excluded.version, name = excluded.name, title = excluded.title
 
 -- name: canonicals
-SELECT id, url, version, name, title FROM canonical WHERE tenant_id = %(tenant)s AND type = %(type)s ORDER BY id
+SELECT id, url, version, name, title FROM canonical WHERE tenant_id = ANY (%(tenants)s) AND type = %(type)s ORDER BY id
 
 -- name: count_repair
 INSERT INTO repair (kind, number) VALUES (%(kind)s, %(number)s)
@@ -58,11 +58,4 @@ ON CONFLICT (kind) DO UPDATE SET number = repair.number + excluded.number
 SELECT kind, number FROM repair ORDER BY kind
 
 -- name: by_urgency
-SELECT coalesce(urgency, 'none') AS urgency, count(*) AS number FROM assessment GROUP BY 1 ORDER BY 1
-
--- name: cursor
-SELECT last_updated FROM catch_up_cursor WHERE source = %(source)s
-
--- name: move_cursor
-INSERT INTO catch_up_cursor (source, last_updated) VALUES (%(source)s, %(last_updated)s)
-ON CONFLICT (source) DO UPDATE SET last_updated = greatest(catch_up_cursor.last_updated, excluded.last_updated)
+SELECT urgency, number FROM assessments_by_urgency()

@@ -22,6 +22,8 @@ PAGE = 100
 TIMEOUT_S = 5.0
 AWAY = frozenset({401, 403, 429, 502, 503, 504})
 """Answers that say nothing about the question: the neighbour, or what stands before it, is not ready for us."""
+UNKNOWN_TO_IT = frozenset({400, 405, 422, 501})
+"""What a FHIR server answers to an operation that it does not have, besides 404."""
 OVERLAP = timedelta(seconds=15)
 """How far a catch-up looks back behind what it has seen: longer than any write of a neighbour can take to commit."""
 LOOK_BACK = timedelta(hours=25)
@@ -143,6 +145,16 @@ class FhirClient:
                 )
             path, parameters = _next_query(resource_type, bundle)
 
+    def tenants_changed_since(self, resource_type: str, since: datetime) -> list[UUID]:
+        """Tenants with resources of this type that changed at or after `since` (less an overlap).
+
+        A neighbour that does not say so (another FHIR server, a sandbox without a shared secret) has one tenant.
+        """
+        asked = {"_since": instant(since - OVERLAP)}
+        answer = self._get_or_none(f"{resource_type}/$changed-tenants", asked, DEFAULT_TENANT, knows_it=False)
+        tenants = (answer or {}).get("tenants")
+        return [UUID(tenant) for tenant in tenants] if isinstance(tenants, list) else [DEFAULT_TENANT]
+
     def _signed(self, tenant: UUID) -> dict[str, str]:
         return {"Authorization": self._token.authorization(tenant)} if self._token else {}
 
@@ -152,12 +164,15 @@ class FhirClient:
             raise NeighbourUnavailable(f"{self._http.base_url} does not serve {path.partition('/')[0]}")
         return resource
 
-    def _get_or_none(self, path: str, parameters: dict[str, str], tenant: UUID) -> dict[str, Any] | None:
+    def _get_or_none(
+        self, path: str, parameters: dict[str, str], tenant: UUID, *, knows_it: bool = True
+    ) -> dict[str, Any] | None:
+        """What is at this address; None for 404 and 410, and for a question that it may not know and refuses."""
         try:
             response = self._http.get(path, params=parameters, headers=self._signed(tenant))
         except httpx.HTTPError as error:
             raise NeighbourUnavailable(f"{self._http.base_url}: {type(error).__name__}") from None
-        if response.status_code in (404, 410):
+        if response.status_code in (404, 410) or (not knows_it and response.status_code in UNKNOWN_TO_IT):
             return None
         if response.status_code != 200:
             kind = NeighbourUnavailable if response.status_code in AWAY else NeighbourFault

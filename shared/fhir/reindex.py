@@ -9,7 +9,7 @@ import orjson
 from shared.fhir.resources import QUERIES
 from shared.fhir.search_index import rows
 from shared.fhir.search_parameters import PARAMETERS, edition
-from shared.postgres import DictConnection, connect
+from shared.postgres import DictConnection, all_tenants, set_tenant
 
 
 def reindex(owner_url: str, *, schema: str) -> list[str]:
@@ -18,7 +18,7 @@ def reindex(owner_url: str, *, schema: str) -> list[str]:
     Resources may be stored meanwhile. What an interrupted run left out, the next one does.
     """
     done = []
-    with connect(owner_url, schema=schema) as connection:
+    with all_tenants(owner_url, schema=schema) as connection:
         for resource_type in PARAMETERS:
             key = {"type": resource_type, "edition": edition(resource_type)}
             held = connection.execute(QUERIES["edition"], key).fetchone()
@@ -38,6 +38,7 @@ def _index_type(connection: DictConnection, resource_type: str) -> int:
             found = connection.execute(QUERIES["current_bodies"], place).fetchall()
             for row in found:
                 index = rows(orjson.loads(row["body"])).as_json()
+                set_tenant(connection, row["tenant_id"])
                 key = {"tenant_id": row["tenant_id"], "type": resource_type, "id": row["id"]}
                 connection.execute(QUERIES["index"], key | {"rows": index, "anew": True})
         if not found:

@@ -19,11 +19,30 @@ from psycopg import sql
 
 from shared.fhir.search import Search
 from shared.fhir.search_index import rows
+from shared.ids import PUBLISHED_TENANT, seen_by
 from shared.postgres import DictConnection, load_queries
 
 QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 WITHOUT_BODY = frozenset({"resourceType", "id", "meta"})
 """Elements that every resource can be given without its body."""
+PUBLISHED_TYPES = frozenset(
+    {
+        "CapabilityStatement",
+        "CodeSystem",
+        "ConceptMap",
+        "Device",
+        "ImplementationGuide",
+        "Library",
+        "NamingSystem",
+        "OperationDefinition",
+        "PlanDefinition",
+        "Questionnaire",
+        "SearchParameter",
+        "StructureDefinition",
+        "ValueSet",
+    }
+)
+"""Types of which some are published for all tenants: of these a tenant sees its own and the published ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +110,15 @@ def save(connection: DictConnection, tenant: UUID, versions: Sequence[NewVersion
 
 
 def read(connection: DictConnection, tenant: UUID, resource_type: str, resource_id: str) -> Stored | None:
-    """The current version, or None."""
+    """The current version, or None. What is published goes before a tenant's own of the same id."""
     row = connection.execute(
-        QUERIES["read"], {"tenant_id": tenant, "type": resource_type, "id": resource_id}
+        QUERIES["read"],
+        {
+            "tenants": _tenants(tenant, resource_type),
+            "type": resource_type,
+            "id": resource_id,
+            "published": PUBLISHED_TENANT,
+        },
     ).fetchone()
     return _stored(row) if row else None
 
@@ -104,7 +129,13 @@ def vread(
     """One version, or None."""
     row = connection.execute(
         QUERIES["vread"],
-        {"tenant_id": tenant, "type": resource_type, "id": resource_id, "version_id": version_id},
+        {
+            "tenants": _tenants(tenant, resource_type),
+            "type": resource_type,
+            "id": resource_id,
+            "version_id": version_id,
+            "published": PUBLISHED_TENANT,
+        },
     ).fetchone()
     return _stored(row) if row else None
 
@@ -115,8 +146,9 @@ def find(connection: DictConnection, tenant: UUID, search: Search) -> tuple[list
     Pages stay valid while data arrives: the next page starts after the last row of this one. Bodies are left empty
     when the search asks for nothing of them.
     """
-    where: list[sql.Composable] = [sql.SQL("tenant_id = %(tenant_id)s AND type = %(type)s AND is_current")]
-    values: dict[str, Any] = {"tenant_id": tenant, "type": search.resource_type, "limit": search.count + 1}
+    where: list[sql.Composable] = [sql.SQL("tenant_id = ANY (%(tenants)s) AND type = %(type)s AND is_current")]
+    tenants = _tenants(tenant, search.resource_type)
+    values: dict[str, Any] = {"tenants": tenants, "type": search.resource_type, "limit": search.count + 1}
     if search.ids is not None:
         where.append(sql.SQL("id = ANY (%(ids)s)"))
         values["ids"] = list(search.ids)
@@ -132,7 +164,7 @@ def find(connection: DictConnection, tenant: UUID, search: Search) -> tuple[list
     for number, token in enumerate(search.identifiers):
         where.append(
             sql.SQL(
-                "id IN (SELECT owner.id FROM resource_identifier AS owner WHERE owner.tenant_id = %(tenant_id)s "
+                "id IN (SELECT owner.id FROM resource_identifier AS owner WHERE owner.tenant_id = ANY (%(tenants)s) "
                 "AND owner.type = %(type)s AND owner.value = ANY ({values}) "
                 "AND ({any_system} OR owner.system = {system}))"
             ).format(
@@ -162,6 +194,16 @@ def find(connection: DictConnection, tenant: UUID, search: Search) -> tuple[list
     ).format(body=sql.SQL(body), where=sql.SQL(" AND ").join(where))
     rows = connection.execute(query, values).fetchall()
     return [_stored(row) for row in rows[: search.count]], len(rows) > search.count
+
+
+def tenants_changed(connection: DictConnection, resource_type: str, since: datetime) -> list[UUID]:
+    """The tenants that have a current resource of this type which changed at or after this time. Needs no tenant."""
+    rows = connection.execute(QUERIES["tenants_changed"], {"type": resource_type, "since": since}).fetchall()
+    return [row["tenant"] for row in rows]
+
+
+def _tenants(tenant: UUID, resource_type: str) -> list[UUID]:
+    return seen_by(tenant) if resource_type in PUBLISHED_TYPES else [tenant]
 
 
 def _stored(row: dict[str, Any]) -> Stored:

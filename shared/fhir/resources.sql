@@ -34,8 +34,13 @@ ORDER BY tenant_id, id LIMIT 500 FOR SHARE
 
 -- name: read
 SELECT type, id, version_id, last_updated, body, sha256, tag FROM resource
-WHERE tenant_id = %(tenant_id)s AND type = %(type)s AND id = %(id)s AND is_current
+WHERE tenant_id = ANY (%(tenants)s) AND type = %(type)s AND id = %(id)s AND is_current
+ORDER BY tenant_id = %(published)s DESC LIMIT 1
 
 -- name: vread
 SELECT type, id, version_id, last_updated, body, sha256, tag FROM resource
-WHERE tenant_id = %(tenant_id)s AND type = %(type)s AND id = %(id)s AND version_id = %(version_id)s
+WHERE tenant_id = ANY (%(tenants)s) AND type = %(type)s AND id = %(id)s AND version_id = %(version_id)s
+ORDER BY tenant_id = %(published)s DESC LIMIT 1
+
+-- name: tenants_changed
+SELECT tenants_changed(%(type)s, %(since)s) AS tenant

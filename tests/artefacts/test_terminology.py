@@ -27,8 +27,8 @@ from shared.fhir.definitions import stamped
 from shared.fhir.r4 import validate_with_fhir_resources
 from shared.fhir.structure import check_structure
 from shared.fhir.terminology import issue_concepts, listed_concepts
-from shared.ids import DEFAULT_TENANT
-from shared.postgres import connect
+from shared.ids import PUBLISHED_TENANT
+from shared.postgres import published_content
 from tests.answer_codes import COMMAND, tables
 from tests.conftest import Database
 from tests.issue_codes import issue_codes
@@ -189,5 +189,5 @@ def test_each_is_published_at_migration_under_its_own_canonical(one: dict[str, A
 
 
 def test_what_did_not_change_is_published_once(database: Database) -> None:
-    with connect(database.triage_url, schema="triage") as connection:
-        assert publish_terminology(connection, DEFAULT_TENANT) == []
+    with published_content(database.owner_url, schema="triage") as connection:
+        assert publish_terminology(connection, PUBLISHED_TENANT) == []

@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.requests import Request
 
-from services.notify.catch_up import LOOKED_BACK, catch_up
+from services.notify.catch_up import SOURCE, catch_up
 from shared.fhir.client import FhirClient
 from shared.fhir.codes import CS_URGENCY
 from shared.fhir.identity import instant
@@ -74,7 +74,8 @@ def test_once_a_minute_the_look_goes_back_a_day(triage: OtherTriage, client: Fhi
 
     with pool.connection() as connection:
         connection.execute(
-            "UPDATE catch_up_cursor SET last_updated = now() - interval '61 seconds' WHERE source = %s", (LOOKED_BACK,)
+            "UPDATE catch_up_cursor SET last_updated = now() - interval '61 seconds' WHERE source = %s",
+            (SOURCE.looked_back,),
         )
 
     assert catch_up(pool, client) == 1

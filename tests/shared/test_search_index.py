@@ -15,6 +15,7 @@ from shared.fhir.reindex import reindex
 from shared.fhir.search_dates import milliseconds, span
 from shared.fhir.search_index import MOST_BYTES, elements_at, fitted, folded, rows
 from shared.fhir.search_parameters import PARAMETERS, indexed
+from shared.postgres import published_content
 from tests.conftest import Database
 
 CS = "https://x.example/cs"
@@ -147,9 +148,8 @@ def test_a_path_looks_into_every_repetition() -> None:
 
 
 def test_rows_are_made_anew_when_the_parameters_of_a_type_change(database: Database) -> None:
-    with psycopg.connect(database.owner_url, autocommit=True) as owner:
-        owner.execute("SET search_path = intake")
-        count = "SELECT count(*) FROM search_value WHERE type = 'Questionnaire'"
+    with published_content(database.owner_url, schema="intake") as owner:
+        count = "SELECT count(*) AS number FROM search_value WHERE type = 'Questionnaire'"
         before = owner.execute(count).fetchone()
         owner.execute("DELETE FROM search_value WHERE type = 'Questionnaire' AND param = 'url'")
         assert reindex(database.owner_url, schema="intake") == []

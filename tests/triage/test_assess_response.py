@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.triage import assess_response
-from services.triage.catch_up import KIND, LOOKED_BACK, catch_up
+from services.triage.catch_up import KIND, SOURCE, catch_up
 from services.triage.findings import FactReader, Reading
 from shared import jobs
 from shared.events import Ref
@@ -446,7 +446,8 @@ def test_the_catch_up_looks_back_a_day_every_minute_whatever_it_has_seen(line: L
 
     with line.pool.connection() as connection:
         connection.execute(
-            "UPDATE catch_up_cursor SET last_updated = now() - interval '61 seconds' WHERE source = %s", (LOOKED_BACK,)
+            "UPDATE catch_up_cursor SET last_updated = now() - interval '61 seconds' WHERE source = %s",
+            (SOURCE.looked_back,),
         )
 
     assert catch_up(line.pool, line.assessor.client) == 1

@@ -19,8 +19,8 @@ from shared.fhir import resources
 from shared.fhir.codes import CS_METHOD
 from shared.fhir.search import Search, Token
 from shared.fhir.structure import check_structure
-from shared.ids import DEFAULT_TENANT
-from shared.postgres import DictConnection, connect
+from shared.ids import PUBLISHED_TENANT
+from shared.postgres import DictConnection, published_content
 from shared.problems import ProblemError
 from tests.conftest import Database
 from tests.serving import client_of
@@ -34,7 +34,10 @@ ID = "posterior-lower-limb-1.0.0"
 @pytest.fixture
 def connection(database: Database) -> Iterator[DictConnection]:
     """A connection whose work is undone afterwards: what is published stays published."""
-    with connect(database.triage_url, schema="triage") as connection, connection.transaction(force_rollback=True):
+    with (
+        published_content(database.owner_url, schema="triage") as connection,
+        connection.transaction(force_rollback=True),
+    ):
         yield connection
 
 
@@ -51,51 +54,53 @@ def found(client: httpx.Client, resource_type: str, **parameters: str) -> list[d
 
 
 def current(connection: DictConnection, resource_type: str = "Library") -> dict[str, Any]:
-    stored = resources.read(connection, DEFAULT_TENANT, resource_type, "example-0.0.1")
+    stored = resources.read(connection, PUBLISHED_TENANT, resource_type, "example-0.0.1")
     assert stored is not None
     content: dict[str, Any] = orjson.loads(stored.body)
     return content
 
 
 def test_a_pack_that_did_not_change_is_published_once(connection: DictConnection) -> None:
-    assert publish_packs(connection, DEFAULT_TENANT, PACKS) == [
+    assert publish_packs(connection, PUBLISHED_TENANT, PACKS) == [
         "Library/example-0.0.1 version 1",
         "PlanDefinition/example-0.0.1 version 1",
     ]
-    assert publish_packs(connection, DEFAULT_TENANT, PACKS) == []
+    assert publish_packs(connection, PUBLISHED_TENANT, PACKS) == []
 
 
 def test_the_shipped_packs_are_published_when_the_schema_is_brought_up_to_date(connection: DictConnection) -> None:
-    assert publish_packs(connection, DEFAULT_TENANT) == []
+    assert publish_packs(connection, PUBLISHED_TENANT) == []
 
 
 def test_a_changed_draft_is_a_new_version_and_the_earlier_one_stays(connection: DictConnection, tmp_path: Path) -> None:
-    publish_packs(connection, DEFAULT_TENANT, PACKS)
+    publish_packs(connection, PUBLISHED_TENANT, PACKS)
     before = current(connection)
     added(tmp_path, "texts.en.toml", "# A remark")
 
-    done = publish_packs(connection, DEFAULT_TENANT, tmp_path)
+    done = publish_packs(connection, PUBLISHED_TENANT, tmp_path)
 
     assert done == ["Library/example-0.0.1 version 2", "PlanDefinition/example-0.0.1 version 2"]
     after = current(connection)
     assert (before["meta"]["versionId"], after["meta"]["versionId"]) == ("1", "2")
     assert before["identifier"] != after["identifier"]
-    first = resources.vread(connection, DEFAULT_TENANT, "Library", "example-0.0.1", 1)
+    first = resources.vread(connection, PUBLISHED_TENANT, "Library", "example-0.0.1", 1)
     assert first is not None
     assert orjson.loads(first.body) == before
     by_hash = Search("Library", identifiers=(Token(SHA256_SYSTEM, (after["identifier"][0]["value"],)),))
-    [[stored], _] = resources.find(connection, DEFAULT_TENANT, by_hash)
+    [[stored], _] = resources.find(connection, PUBLISHED_TENANT, by_hash)
     assert stored.version_id == 2
 
 
 def test_two_versions_of_a_pack_stand_side_by_side(connection: DictConnection, tmp_path: Path) -> None:
-    publish_packs(connection, DEFAULT_TENANT, PACKS)
+    publish_packs(connection, PUBLISHED_TENANT, PACKS)
     newer = edited(tmp_path, "pack.toml", ('version = "0.0.1"', 'version = "0.1.0"'))
     newer.rename(newer.parent / "0.1.0")
 
-    publish_packs(connection, DEFAULT_TENANT, tmp_path)
+    publish_packs(connection, PUBLISHED_TENANT, tmp_path)
 
-    published = [one for one in store.canonicals(connection, DEFAULT_TENANT, "Library") if one.id.startswith("example")]
+    published = [
+        one for one in store.canonicals(connection, PUBLISHED_TENANT, "Library") if one.id.startswith("example")
+    ]
     assert [(one.id, one.version) for one in published] == [("example-0.0.1", "0.0.1"), ("example-0.1.0", "0.1.0")]
     assert len({one.url for one in published}) == 1
 
@@ -103,15 +108,15 @@ def test_two_versions_of_a_pack_stand_side_by_side(connection: DictConnection, t
 @pytest.mark.requirement("REQ-19")
 def test_released_content_may_be_retired_but_not_changed(connection: DictConnection, tmp_path: Path) -> None:
     edited(tmp_path, "pack.toml", ('status = "draft"', 'status = "active"'))
-    publish_packs(connection, DEFAULT_TENANT, tmp_path)
+    publish_packs(connection, PUBLISHED_TENANT, tmp_path)
 
     edited(tmp_path, "pack.toml", ('title = "Example"', 'title = "Other"'))
     with pytest.raises(ProblemError, match="Give the new content a new version"):
-        publish_packs(connection, DEFAULT_TENANT, tmp_path)
+        publish_packs(connection, PUBLISHED_TENANT, tmp_path)
     assert current(connection)["title"] == "Example"
 
     edited(tmp_path, "pack.toml", ('title = "Other"', 'title = "Example"'), ('"active"', '"retired"'))
-    publish_packs(connection, DEFAULT_TENANT, tmp_path)
+    publish_packs(connection, PUBLISHED_TENANT, tmp_path)
     assert [current(connection, name)["status"] for name in TYPES] == ["retired", "retired"]
 
 
