@@ -17,7 +17,7 @@ from services.intake.acceptor_form import ANSWERED, Entry, Form, Given, compile_
 from services.intake.acceptor_values import sound_text
 from services.intake.conformance import JUDGED
 from shared.fhir.answer_values import AnswerValue, typed
-from shared.fhir.plain_json import fractions_in, read_plain_json, tokens_in
+from shared.fhir.plain_json import PlainJson, fractions_in, tokens_in
 from shared.fhir.questionnaire import QuestionnaireIndex
 from shared.fhir.structure import check_structure
 
@@ -32,23 +32,24 @@ class Acceptor:
         self.index = index
         self._form = compile_form(index)
 
-    def read(self, body: bytes) -> dict[str, Any] | None:
-        """The response, as parse_resource would read it, if it is sound and fits without any remark; else None."""
-        plain = read_plain_json(body)
-        response = None if plain is None else plain.content
-        if plain is None or type(response) is not dict:
-            return None
+    def accepts(self, plain: PlainJson) -> bool:
+        """True if `plain.content` is certainly sound and fits without any remark: then it is what parse_resource reads.
+
+        Its numbers with a fraction have become Decimal with the digits that were sent. Where it says False, the
+        content must not be used.
+        """
+        response = plain.content
         status = response.get("status")
         if type(status) is not str or status not in JUDGED or "contained" in response:
-            return None
+            return False
         head = {name: value for name, value in response.items() if name != "item"}
         tokens = tokens_in(head, levels=HEAD_LEVELS)
-        walk = _Walk(body)
+        walk = _Walk(plain.body)
         if tokens is None or not walk.place(response.get("item"), self._form.roots, self._form.required):
-            return None
+            return False
         if walk.tokens + tokens + 1 != plain.tokens or walk.has_other_fractions() or not walk.agrees(self._form):
-            return None
-        return None if check_structure(head, resource_type="QuestionnaireResponse") else response
+            return False
+        return not check_structure(head, resource_type="QuestionnaireResponse")
 
 
 class _Walk:

@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import UUID
 
 from services.intake import store
+from services.intake.acceptor import Acceptor
 from services.intake.store import Published
 from shared.fhir import resources
 from shared.fhir.parse import parse_resource
@@ -62,6 +63,7 @@ class Catalogue:
 
     pool: Pool
     _compiled: dict[tuple[UUID, str], QuestionnaireIndex] = field(default_factory=dict)
+    _acceptors: dict[tuple[UUID, str], Acceptor] = field(default_factory=dict)
     _entries: dict[UUID, list[Published]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -88,6 +90,10 @@ class Catalogue:
         warnings = [] if version else [_version_chosen(chosen)]
         return self._index(tenant, chosen), warnings
 
+    def acceptor(self, tenant: UUID, canonical: object) -> Acceptor | None:
+        """What recognises sound responses to a version that `resolve` has given before; None for any other."""
+        return self._acceptors.get((tenant, canonical)) if isinstance(canonical, str) else None
+
     def entries(self, tenant: UUID) -> list[Published]:
         """All published versions."""
         with tenant_transaction(self.pool, tenant) as connection:
@@ -110,6 +116,7 @@ class Catalogue:
                 parsed = parse_resource(stored.body, resource_type="Questionnaire")
                 index = QuestionnaireIndex.build(parsed.resource)
                 self._compiled[tenant, entry.canonical] = index
+                self._acceptors[tenant, entry.canonical] = Acceptor(index)
         return index
 
 

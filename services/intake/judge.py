@@ -1,4 +1,7 @@
-"""Everything that is wrong with a response, found in the order of the phases: R4, its keys, its Questionnaire."""
+"""Everything that is wrong with a response, found in the order of the phases: R4, its keys, its Questionnaire.
+
+Most responses have nothing wrong, and the acceptor of their Questionnaire sees that at once.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from services.intake.catalogue import Catalogue
 from services.intake.conformance import check_conformance
 from services.intake.keys import check_keys, check_subject
 from shared.fhir.parse import parse_resource
+from shared.fhir.plain_json import read_plain_json
 from shared.fhir.questionnaire import QuestionnaireIndex
 from shared.problems import Problem, ProblemError, Severity
 
@@ -31,9 +35,16 @@ def judge(body: bytes, *, catalogue: Catalogue, tenant: UUID) -> Judged:
     Raises ProblemError with all problems of the first phase that fails: 400 for what is not R4, 413 for too much, 422
     for what does not answer its Questionnaire (warnings included).
     """
-    response = parse_resource(body, resource_type="QuestionnaireResponse").resource
+    plain = read_plain_json(body)
+    acceptor = catalogue.acceptor(tenant, plain.content.get("questionnaire")) if plain is not None else None
+    if plain is not None and acceptor is not None and acceptor.accepts(plain):
+        response = plain.content
+    else:
+        acceptor, response = None, parse_resource(body, resource_type="QuestionnaireResponse").resource
     index, warnings = catalogue.resolve(tenant, response.get("questionnaire"))
-    problems = [*check_keys(response), *check_subject(response), *check_conformance(index, response)]
+    problems = [*check_keys(response), *check_subject(response)]
+    if acceptor is None or acceptor.index is not index:
+        problems += check_conformance(index, response)
     if stops(problems):
         raise ProblemError(problems)
     return Judged(body, response, index, [*warnings, *problems])

@@ -21,17 +21,18 @@ _FRACTION = re.compile(rb'"value(?:Decimal)?"[ \t\r\n]*:[ \t\r\n]*(-?[0-9]+\.[0-
 
 
 class PlainJson(NamedTuple):
-    """Content, and how many names and strings its text has.
+    """A body, its content, and how many names and strings its text has.
 
-    Numbers with a fraction are float here, and how they were written is in `fractions_in`.
+    Numbers with a fraction are float here; how they were written, `fractions_in` tells.
     """
 
-    content: Any
+    body: bytes
+    content: dict[str, Any]
     tokens: int
 
 
 def read_plain_json(body: bytes) -> PlainJson | None:
-    """The content of a body without any doubt but repeated names, depth and inexact numbers; None for all others."""
+    """An object without any doubt but repeated names, depth and inexact numbers; None for every other body."""
     if len(body) > STRING_CHARACTERS or body.count(b"{") > ITEMS:
         return None
     quotes = body
@@ -43,7 +44,7 @@ def read_plain_json(body: bytes) -> PlainJson | None:
         content = orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
-    return PlainJson(content, quotes.count(b'"') // 2)
+    return PlainJson(body, content, quotes.count(b'"') // 2) if type(content) is dict else None
 
 
 def tokens_in(content: Any, *, levels: int) -> int | None:
