@@ -10,7 +10,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from shared.fhir.invariants import INVARIANTS, Invariant
+from shared.fhir.invariant import Invariant
+from shared.fhir.invariants import INVARIANTS
 from shared.fhir.primitives import PRIMITIVES, Check, found
 
 _TYPE = re.compile(r"([@A-Za-z0-9.]+)(?:\(([A-Za-z,]+)\))?")

@@ -6,19 +6,19 @@ are held by links.py, those about narratives by primitives.py.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from shared.fhir.invariant import Invariant
+from shared.fhir.invariants_of_definitions import OF_DEFINITIONS
 from shared.fhir.predicates import (
     UCUM,
     WITH_LENGTH,
     WITH_OPTIONS,
-    Predicate,
+    abated_is_over,
     at_most_100,
-    concept_codes,
     distinct,
     entries,
     entry_requests,
     entry_responses,
+    error_has_no_course,
     full_urls,
     group_or_display,
     has,
@@ -31,26 +31,21 @@ from shared.fhir.predicates import (
     not_both,
     not_negative,
     parameter_content,
+    part,
     percent,
     positive_in_ucum,
     ratio,
+    starts_with,
+    texts,
     ucum_coded,
+    value_beside_component,
     whole_count,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Invariant:
-    """One rule: its key in the specification, the predicate, what to tell the sender when it is broken."""
-
-    key: str
-    holds: Predicate
-    message: str
-
 
 _QTY_3 = Invariant("qty-3", implies("code", "system"), "A unit code needs the system it comes from; add 'system'.")
 
 INVARIANTS: dict[str, tuple[Invariant, ...]] = {
+    **OF_DEFINITIONS,
     "Extension": (
         Invariant(
             "ext-1",
@@ -94,6 +89,14 @@ INVARIANTS: dict[str, tuple[Invariant, ...]] = {
         Invariant("tim-6", implies("periodMax", "period"), "'periodMax' needs 'period'."),
         Invariant("tim-7", implies("durationMax", "duration"), "'durationMax' needs 'duration'."),
         Invariant("tim-8", implies("countMax", "count"), "'countMax' needs 'count'."),
+        Invariant(
+            "tim-9",
+            lambda node: (
+                not has(node, "offset")
+                or (has(node, "when") and {"C", "CM", "CD", "CV"}.isdisjoint(texts(node, "when")))
+            ),
+            "'offset' needs 'when', and not one of C, CM, CD and CV.",
+        ),
         Invariant("tim-10", not_both("timeOfDay", "when"), "Give 'timeOfDay' or 'when', not both."),
     ),
     "QuestionnaireResponse.item": (
@@ -174,6 +177,11 @@ INVARIANTS: dict[str, tuple[Invariant, ...]] = {
             lambda node: "dataAbsentReason" not in node or not has_choice(node, "value"),
             "Give a value or dataAbsentReason, not both.",
         ),
+        Invariant("obs-7", value_beside_component, "A component repeats the code of the whole; leave one value out."),
+    ),
+    "Condition": (
+        Invariant("con-4", abated_is_over, "An abated condition is inactive, resolved or in remission."),
+        Invariant("con-5", error_has_no_course, "A condition entered in error has no clinicalStatus."),
     ),
     "Observation.referenceRange": (Invariant("obs-3", needs("low", "high", "text"), "Give 'low', 'high' or 'text'."),),
     "Condition.stage": (Invariant("con-1", needs("summary", "assessment"), "Give 'summary' or 'assessment'."),),
@@ -219,6 +227,18 @@ INVARIANTS: dict[str, tuple[Invariant, ...]] = {
         ),
         Invariant("bdl-4", entry_responses, "Each entry of a response or history has a response; no other has."),
         Invariant(
+            "bdl-9",
+            lambda node: node.get("type") != "document" or {"system", "value"} <= part(node, "identifier").keys(),
+            "A document has an identifier with system and value.",
+        ),
+        Invariant(
+            "bdl-10",
+            lambda node: node.get("type") != "document" or "timestamp" in node,
+            "A document has a timestamp.",
+        ),
+        Invariant("bdl-11", starts_with("document", "Composition"), "A document starts with a Composition."),
+        Invariant("bdl-12", starts_with("message", "MessageHeader"), "A message starts with a MessageHeader."),
+        Invariant(
             "bdl-7",
             lambda node: node.get("type") == "history" or distinct(full_urls(node)),
             "A fullUrl is used twice for the same version.",
@@ -227,64 +247,6 @@ INVARIANTS: dict[str, tuple[Invariant, ...]] = {
     "Bundle.entry": (
         Invariant("bdl-5", needs("resource", "request", "response"), "Give a resource, a request or a response."),
         Invariant("bdl-8", lambda node: "/_history/" not in str(node.get("fullUrl")), "fullUrl names no version."),
-    ),
-    "CapabilityStatement": (
-        Invariant("cpb-1", needs("rest", "messaging", "document"), "Give 'rest', 'messaging' or 'document'."),
-        Invariant(
-            "cpb-2",
-            needs("description", "software", "implementation"),
-            "Give 'description', 'software' or 'implementation'.",
-        ),
-        Invariant(
-            "cpb-14",
-            lambda node: node.get("kind") != "instance" or "implementation" in node,
-            "An instance names its implementation.",
-        ),
-    ),
-    "CapabilityStatement.rest": (
-        Invariant(
-            "cpb-9",
-            lambda node: distinct(each.get("type") for each in entries(node, "resource")),
-            "A resource type is listed twice.",
-        ),
-    ),
-    "CapabilityStatement.rest.resource": (
-        Invariant(
-            "cpb-12",
-            lambda node: distinct(each.get("name") for each in entries(node, "searchParam")),
-            "A search parameter is listed twice.",
-        ),
-    ),
-    "CodeSystem": (Invariant("csd-1", lambda node: distinct(concept_codes(node)), "A code is defined twice."),),
-    "ValueSet.compose.include": (
-        Invariant("vsd-1", needs("valueSet", "system"), "Give 'system' or 'valueSet'."),
-        Invariant(
-            "vsd-2",
-            lambda node: not (has(node, "concept") or has(node, "filter")) or has(node, "system"),
-            "'concept' and 'filter' need 'system'.",
-        ),
-        Invariant("vsd-3", not_both("concept", "filter"), "Give 'concept' or 'filter', not both."),
-    ),
-    "OperationDefinition.parameter": (
-        Invariant("opd-1", needs("type", "part"), "Give 'type' or 'part'."),
-        Invariant(
-            "opd-2",
-            lambda node: not has(node, "searchType") or node.get("type") == "string",
-            "'searchType' needs the type string.",
-        ),
-        Invariant(
-            "opd-3",
-            lambda node: not has(node, "targetProfile") or node.get("type") in ("Reference", "canonical"),
-            "'targetProfile' needs the type Reference or canonical.",
-        ),
-    ),
-    "SearchParameter": (
-        Invariant("spd-1", implies("xpath", "xpathUsage"), "'xpath' needs 'xpathUsage'."),
-        Invariant(
-            "spd-2",
-            lambda node: not has(node, "chain") or node.get("type") == "reference",
-            "'chain' needs the type reference.",
-        ),
     ),
 }
 """Name of a type in r4_elements.json -> its invariants, in the order of the specification."""

@@ -30,9 +30,21 @@ def entries(node: Any, name: str) -> list[Node]:
     return [entry for entry in value if type(entry) is dict] if type(value) is list else []
 
 
-def _object(node: Node, name: str) -> Node:
+def part(node: Node, name: str) -> Node:
+    """The object at this element; an empty one where there is none."""
     value = node.get(name)
     return value if type(value) is dict else {}
+
+
+def texts(node: Node, name: str) -> set[str]:
+    """The strings of an array."""
+    value = node.get(name)
+    return {each for each in value if type(each) is str} if type(value) is list else set()
+
+
+def codings(concept: Node) -> set[tuple[str, str]]:
+    """System and code of each coding of a CodeableConcept."""
+    return {(str(each.get("system")), str(each.get("code"))) for each in entries(concept, "coding")}
 
 
 def number(value: Any) -> Decimal | None:
@@ -77,14 +89,14 @@ def _one_day_apart(later: str, earlier: str) -> bool:
 
 
 def low_not_above_high(node: Node) -> bool:
-    low, high = _object(node, "low"), _object(node, "high")
+    low, high = part(node, "low"), part(node, "high")
     first, second = number(low.get("value")), number(high.get("value"))
     same_unit = all(low.get(key) == high.get(key) for key in ("system", "code"))
     return first is None or second is None or not same_unit or first <= second
 
 
 def percent(node: Node) -> bool:
-    ends = (_object(node, "probabilityRange").get(name) for name in ("low", "high"))
+    ends = (part(node, "probabilityRange").get(name) for name in ("low", "high"))
     return all(type(end) is not dict or (end.get("code") == "%" and end.get("system") == UCUM) for end in ends if end)
 
 
@@ -164,9 +176,42 @@ def entry_responses(node: Node) -> bool:
     return all(("response" in entry) == expected for entry in entries(node, "entry"))
 
 
+def starts_with(bundle_type: str, resource_type: str) -> Predicate:
+    """A Bundle of this type has a resource of that type in its first entry."""
+
+    def holds(node: Node) -> bool:
+        found = entries(node, "entry")
+        return node.get("type") != bundle_type or (
+            bool(found) and part(found[0], "resource").get("resourceType") == resource_type
+        )
+
+    return holds
+
+
+def value_beside_component(node: Node) -> bool:
+    """No component repeats the code of an Observation that has a value itself."""
+    own = codings(part(node, "code"))
+    inner = (codings(part(each, "code")) for each in entries(node, "component"))
+    return not has_choice(node, "value") or all(own.isdisjoint(each) for each in inner)
+
+
+VERIFICATION = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
+CLINICAL = "http://terminology.hl7.org/CodeSystem/condition-clinical"
+
+
+def abated_is_over(node: Node) -> bool:
+    over = {(CLINICAL, code) for code in ("inactive", "resolved", "remission")}
+    return not has_choice(node, "abatement") or not over.isdisjoint(codings(part(node, "clinicalStatus")))
+
+
+def error_has_no_course(node: Node) -> bool:
+    wrong = (VERIFICATION, "entered-in-error") in codings(part(node, "verificationStatus"))
+    return not wrong or "clinicalStatus" not in node
+
+
 def full_urls(node: Node) -> Iterator[Any]:
     for entry in entries(node, "entry"):
-        version = _object(_object(entry, "resource"), "meta").get("versionId", "")
+        version = part(part(entry, "resource"), "meta").get("versionId", "")
         if type(entry.get("fullUrl")) is str and type(version) is str:
             yield f"{entry['fullUrl']} {version}"
 
@@ -178,6 +223,10 @@ def needs(*names: str) -> Callable[[Node], bool]:
 
 def not_both(first: str, second: str) -> Callable[[Node], bool]:
     return lambda node: not (has(node, first) and has(node, second))
+
+
+def one_of(first: str, second: str) -> Callable[[Node], bool]:
+    return lambda node: has(node, first) != has(node, second)
 
 
 def implies(first: str, second: str) -> Callable[[Node], bool]:

@@ -18,6 +18,11 @@ from xml.parsers import expat
 Check = Callable[[Any], str | None]
 
 _CODE = re.compile(r"\S+(?: \S+)*")
+_MIME = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+\-]*/[A-Za-z0-9][A-Za-z0-9!#$&^_.+\-]*"
+    r"(?: ?; ?[A-Za-z0-9!#$&^_.+\-]+=(?:[A-Za-z0-9!#$&^_.+\-]+|\"[^\"]*\"))*"
+)
+_CURRENCY = re.compile("[A-Z]{3}")
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _NO_SPACE = re.compile(r"\S+")
 _OID = re.compile(r"urn:oid:[0-2](?:\.(?:0|[1-9][0-9]*))+")
@@ -194,6 +199,8 @@ PRIMITIVES: dict[str, Check] = {
     "boolean": _boolean,
     "canonical": _uri,
     "code": _matching(_CODE, "a code: no white space but single blanks inside"),
+    "code.currency": _matching(_CURRENCY, "a currency of ISO 4217: three capital letters"),
+    "code.mime": _matching(_MIME, "a media type of BCP 13 such as image/png"),
     "date": _date,
     "dateTime": _date_time,
     "decimal": _decimal,
@@ -214,4 +221,5 @@ PRIMITIVES: dict[str, Check] = {
     "@string": _matching(_NO_SPACE, "an element id: not empty and without white space"),
     "@uri": _uri,
 }
-"""Name of a primitive type -> its check. `@` marks an XML attribute: in JSON it takes no `_` sibling."""
+"""Name of a primitive type -> its check. `@` marks an XML attribute: in JSON it takes no `_` sibling. What stands
+after a dot is the required value set of a code that has too many codes to list: its grammar is checked."""
