@@ -31,6 +31,8 @@ DOORS = {
         *(f"services.{name}.store" for name in SERVICES),
     },
     "psycopg_pool": {"shared.postgres", "shared.jobs"},
+    "joserfc": {"shared.access.jose"},
+    "httpcore": {"shared.outbound"},
     "fastapi": {
         "shared.fhir.http",
         "shared.operations",
