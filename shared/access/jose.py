@@ -158,7 +158,7 @@ def _narrowed(algorithms: Iterable[str], key: Mapping[str, Any]) -> tuple[str, .
 def parse_key_set(text: str | bytes) -> list[PublicKey]:
     """`public_keys` of a JSON text. Raises JoseRefused."""
     try:
-        return public_keys(json.loads(text, object_pairs_hook=_unique))
+        return public_keys(_strictly(text))
     except (ValueError, RecursionError):
         raise JoseRefused("it is no JSON") from None
 
@@ -184,12 +184,21 @@ def public_half(private_jwk: Mapping[str, Any]) -> dict[str, Any]:
 def _json(part: str, what: str) -> dict[str, Any]:
     try:
         raw = base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
-        value = json.loads(raw, object_pairs_hook=_unique)
+        value = _strictly(raw)
     except (ValueError, RecursionError):
         raise JoseRefused(f"its {what} is no JSON object in base64url") from None
     if "=" in part or not isinstance(value, dict):
         raise JoseRefused(f"its {what} is no JSON object in base64url")
     return value
+
+
+def _strictly(text: str | bytes) -> Any:
+    """JSON without a name given twice and without NaN, which compares with no moment. Raises ValueError."""
+    return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_number)
+
+
+def _no_number(word: str) -> Any:
+    raise ValueError(word)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
