@@ -16,6 +16,7 @@ from shared.access.service_token import is_service
 from shared.fhir.capability import ResourceCapability, capability_statement, parts_of
 from shared.fhir.http import FhirResponse, ResourceApi, fault, guard, install_error_handlers
 from shared.fhir.resources import tenants_changed
+from shared.fhir.security import security
 from shared.operations import Guard, Measure, Metrics, check_database, install_operations
 from shared.origin import HostCheck, host_check
 from shared.principal import principal_of
@@ -78,7 +79,9 @@ def service_app(
     @app.get("/fhir/metadata")
     def metadata() -> Response:
         parts = [*parts_of(capabilities), *neighbours()]
-        return FhirResponse(capability_statement(parts, url=resources.base, version=VERSION, published=started))
+        statement = capability_statement(parts, url=resources.base, version=VERSION, published=started)
+        statement["rest"][0]["security"] = security(resources.public_url, tokens=gate.tokens is not None)
+        return FhirResponse(statement)
 
     @app.get("/fhir/{resource_type}/$changed-tenants", include_in_schema=False)
     def changed_tenants(

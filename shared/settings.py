@@ -10,9 +10,15 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.access.trusted import parse_trusted_issuers
+
+SHORTEST_SECRET = 32
+"""Characters of a secret that nobody guesses."""
 
 
 class ServiceSettings(BaseSettings):
@@ -20,8 +26,8 @@ class ServiceSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SURAL_", extra="ignore", hide_input_in_errors=True)
 
-    mode: Literal["sandbox", ""] = ""
-    """`sandbox`: no token is asked of clients. Nothing else exists until authentication does."""
+    mode: Literal["production", "sandbox"] = "production"
+    """`production`: every request below /fhir needs an access token. `sandbox`: no token is asked, test data only."""
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
@@ -32,16 +38,40 @@ class ServiceSettings(BaseSettings):
     service_token: SecretStr | None = None
     """Secret with which the services sign their calls to each other. Checked when it is used, required outside the
     sandbox."""
+    token_keys_url: str = ""
+    """Where the public keys of intake's token endpoint are read: an address of our own network, http or https."""
+    token_keys: str = ""
+    """The same keys by value (a JSON Web Key Set), instead of the address."""
+    trusted_issuers: str = ""
+    """Other issuers of access tokens, as JSON; see `shared.access.trusted`."""
+    smart_v1_scopes: bool = False
+    """Whether SMART scopes of version 1 (`.read`, `.write`) are understood beside those of version 2."""
+    outbound_hosts: str = ""
+    """The only hosts, separated by commas, that registered addresses may name. Empty: any public one."""
+    pages: Literal["closed", "behind-sign-in"] = "closed"
+    """Pages with patients on them, outside the sandbox: closed, or shown because a proxy before us signs people in."""
     pool_size: int = Field(default=8, ge=1, le=100)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
+    @property
+    def sandbox(self) -> bool:
+        """Test data only, and no token is asked."""
+        return self.mode == "sandbox"
+
     @model_validator(mode="after")
-    def refuse_open_door(self) -> Self:
-        """Without authentication only loopback is safe, unless the sandbox is asked for in so many words."""
-        if self.mode != "sandbox" and not is_loopback(self.host):
+    def require_what_production_needs(self) -> Self:
+        """Outside the sandbox tokens travel: by https, or on this machine only; and services sign their calls."""
+        parse_trusted_issuers(self.trusted_issuers)
+        if self.sandbox:
+            return self
+        if "public_url" not in self.model_fields_set:
+            raise ValueError("Set SURAL_PUBLIC_URL, or SURAL_MODE=sandbox if nothing but test data will ever be sent.")
+        url = urlsplit(self.public_url)
+        if url.scheme != "https" and not (is_loopback(url.hostname or "") and is_loopback(self.host)):
+            raise ValueError("SURAL_PUBLIC_URL must start with https://: access tokens must not travel in the open.")
+        if self.service_token is None or len(self.service_token.get_secret_value()) < SHORTEST_SECRET:
             raise ValueError(
-                f"SURAL_HOST is {self.host}, which other machines can reach, and this version has no sign-in yet. "
-                "Use 127.0.0.1, or set SURAL_MODE=sandbox if nothing but test data will ever be sent."
+                f"Set SURAL_SERVICE_TOKEN, with at least {SHORTEST_SECRET} characters, the same for every service."
             )
         return self
 

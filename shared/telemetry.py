@@ -20,6 +20,7 @@ ALLOWED_FIELDS = [
     "assessment",
     "attempts",
     "channel",
+    "client",
     "delay_s",
     "delivery",
     "duration_ms",

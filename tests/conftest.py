@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 import tempfile
@@ -15,6 +16,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from deploy.local.servers import EmbeddedPostgres, EmbeddedValkey
 from shared.ids import DEFAULT_TENANT
+
+os.environ.setdefault("SURAL_MODE", "sandbox")
+"""A test that says nothing of the mode runs a sandbox; without the word a service is in production."""
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,12 @@ from shared.settings import ServiceSettings
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
 COMPOSE = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
-DOCUMENTED = dict(re.findall(r"^# ([A-Z][A-Z_]+)=(.*)$", EXAMPLE, flags=re.MULTILINE))
+DOCUMENTED = dict(re.findall(r"^# ([A-Z][A-Z0-9_]+)=(.*)$", EXAMPLE, flags=re.MULTILINE))
 CLASSES = (ServiceSettings, IntakeSettings, TriageSettings, NotifySettings)
 READ_ELSEWHERE = {"SURAL_DATABASE_URL"}
 """The owner's URL: read by `migrate`, never by a running service."""
 ONLY_FOR_CHECKS = {"SURAL_DOCKER_ENGINE", "SURAL_CHECK_PROJECT"}
-IN_COMPOSE = set(re.findall(r"\$\{([A-Z_]+)", COMPOSE))
+IN_COMPOSE = set(re.findall(r"\$\{([A-Z0-9_]+)", COMPOSE))
 PROSE = sorted([ROOT / "docker-compose.yml", ROOT / ".env.example", *ROOT.glob("*.md"), *ROOT.glob("d*/**/*.md")])
 
 
@@ -50,7 +50,7 @@ def test_every_setting_is_in_the_example_and_nothing_else_is() -> None:
 
 
 def test_every_variable_is_explained_once() -> None:
-    names = re.findall(r"^# ([A-Z][A-Z_]+)=", EXAMPLE, flags=re.MULTILINE)
+    names = re.findall(r"^# ([A-Z][A-Z0-9_]+)=", EXAMPLE, flags=re.MULTILINE)
 
     assert sorted(names) == sorted(set(names))
 
@@ -72,7 +72,7 @@ def test_compose_sets_a_setting_or_hands_it_on(name: str) -> None:
 
 @pytest.mark.parametrize("path", PROSE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_text_names_a_variable_that_does_not_exist(path: Path) -> None:
-    named = set(re.findall(r"\bSURAL_[A-Z_]*[A-Z]\b", path.read_text(encoding="utf-8")))
+    named = set(re.findall(r"\bSURAL_[A-Z0-9_]*[A-Z]\b", path.read_text(encoding="utf-8")))
 
     assert {name.removesuffix("_FILE") for name in named} <= set(DOCUMENTED) | ONLY_FOR_CHECKS
 

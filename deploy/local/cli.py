@@ -48,8 +48,15 @@ def up(
     port: PortOption = DEFAULT_PORT,
     data: DataOption = None,
     detach: Annotated[bool, typer.Option("--detach", help="Return when everything is ready")] = False,
+    mode: Annotated[str | None, typer.Option("--mode", help="sandbox, or production with access tokens")] = None,
 ) -> None:
     """Start everything on this machine and keep it running until Ctrl-C or `down`."""
+    from deploy.local.environment import PRODUCTION, SANDBOX
+
+    if mode is not None:
+        if mode not in (SANDBOX, PRODUCTION):
+            raise StartError(f"There is no mode {mode}.", f"Use --mode {SANDBOX} or --mode {PRODUCTION}.")
+        os.environ["SURAL_MODE"] = mode
     folder = _open(data)
     if system := running.find(folder):
         print(f"Sural already runs at {system.url} on the data in {folder.path}.")
@@ -131,6 +138,8 @@ def demo(port: PortOption = DEFAULT_PORT, data: DataOption = None) -> None:
 
     folder = _open(data)
     system = running.find(folder)
+    if (system.mode if system else os.environ.get("SURAL_MODE") or "sandbox") != "sandbox":
+        raise StartError("This is no sandbox: the demonstration would alert real people.", "Use a sandbox for it.")
     if system is None:
         print("Starting Sural for the demonstration ...", flush=True)
         run_detached(folder, port=port)
@@ -180,6 +189,20 @@ def bench(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON o
     print(orjson.dumps(benchmark.as_json(costs)).decode() if as_json else "\n".join(benchmark.as_table(costs)))
 
 
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+    add_help_option=False,
+)
+def client(context: typer.Context, data: DataOption = None) -> None:
+    """Register systems that may ask for access tokens: add, list, disable, keys, token-key (each with --help)."""
+    from deploy.local.client import run_command
+
+    folder = _open(data)
+    system = running.find(folder)
+    mode = system.mode if system else os.environ.get("SURAL_MODE") or "sandbox"
+    raise typer.Exit(run_command(context.args, lambda: _database(folder), mode=mode, migrate=system is None))
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def test(context: typer.Context) -> None:
     """Run the tests; arguments go to pytest."""
@@ -220,14 +243,20 @@ def _welcome(folder: DataFolder, port: int, *, ending: str) -> None:
 
     base = f"http://127.0.0.1:{port}"
     mail_server = shown(os.environ).get("SURAL_SMTP_URL")
-    lines = [
-        ("Sural", f"{base}/"),
-        ("Worklist", f"{base}/worklist"),
+    sandbox = (os.environ.get("SURAL_MODE") or "sandbox") == "sandbox"
+    lines = [("Sural", f"{base}/")]
+    if sandbox:
+        lines.append(("Worklist", f"{base}/worklist"))
+    lines += [
         ("FHIR base", f"{base}/fhir"),
         ("Mail", mail_server or f"http://127.0.0.1:{folder.port('mail-inbox')}/"),
         ("Data", str(folder.path)),
         ("Stop", ending),
     ]
-    print("SANDBOX: loopback only, no sign-in, test data only. Nobody is alerted.")
+    if sandbox:
+        print("SANDBOX: loopback only, no sign-in, test data only. Nobody is alerted.")
+    else:
+        print("PRODUCTION: every request needs an access token (./sural client add). Alerts go to people.")
+        lines.insert(1, ("Token", f"{base}/auth/token"))
     for name, value in lines:
         print(f"  {name:<10} {value}", flush=True)

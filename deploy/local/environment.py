@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from deploy.local.errors import StartError
-from deploy.local.folder import DataFolder
+from deploy.local.folder import DataFolder, write_whole
 from shared.settings import is_loopback
 
 SERVICES = ("intake", "triage", "notify")
 HOST = "127.0.0.1"
+SANDBOX, PRODUCTION = "sandbox", "production"
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - allowed in production only
 SANDBOX_RECIPIENT = "on-call@sural.example"
 SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN(?!_FILE)|KEY(?!_FILE)")
 
@@ -39,23 +42,52 @@ def child_variables(
 ) -> dict[str, str]:
     """The whole environment of the services. The owner's URL is not part of it: only migrations need it.
 
-    Raises StartError when another machine could reach us.
+    Raises StartError when another machine could reach a sandbox, and when production could alert nobody.
     """
-    if not is_loopback(given.get("SURAL_HOST") or HOST):
-        raise StartError(
-            f"SURAL_HOST is {given['SURAL_HOST']}, and this sandbox without sign-in listens on {HOST} only.",
-            "Unset SURAL_HOST.",
-        )
     base = f"http://{HOST}:{port}"
+    mode = given.get("SURAL_MODE") or SANDBOX
     variables = {name: value for name, value in given.items() if name != "SURAL_DATABASE_URL"}
     variables |= {name: value for name, value in servers.items() if name != "SURAL_DATABASE_URL"}
     variables |= {f"SURAL_{service.upper()}_URL": base for service in SERVICES}
-    variables |= {"SURAL_MODE": "sandbox", "SURAL_HOST": HOST, "SURAL_PORT": str(port)}
+    variables |= {"SURAL_MODE": mode, "SURAL_HOST": _host(given, mode), "SURAL_PORT": str(port)}
     variables["SURAL_SERVICE_TOKEN_FILE"] = str(data.secret_file("service-token"))
+    variables["SURAL_TOKEN_KEYS_URL"] = f"{base}/.well-known/jwks.json"
+    if not given.get("SURAL_TOKEN_KEY") and not given.get("SURAL_TOKEN_KEY_FILE"):
+        variables["SURAL_TOKEN_KEY_FILE"] = str(_token_key_file(data))
     variables.setdefault("SURAL_PUBLIC_URL", base)
-    variables.setdefault("SURAL_SMTP_URL", f"smtp://{HOST}:{data.port('mail-smtp')}")
-    variables.setdefault("SURAL_ALERT_RECIPIENTS", SANDBOX_RECIPIENT)
+    if mode == SANDBOX:
+        variables.setdefault("SURAL_SMTP_URL", f"smtp://{HOST}:{data.port('mail-smtp')}")
+        variables.setdefault("SURAL_ALERT_RECIPIENTS", SANDBOX_RECIPIENT)
+    elif missing := [name for name in ("SURAL_ALERT_RECIPIENTS", "SURAL_SMTP_URL") if not given.get(name)]:
+        raise StartError(
+            f"Outside the sandbox alerts go to people, and {' and '.join(missing)} is not set.",
+            "Set it; .env.example explains each variable.",
+        )
     return variables
+
+
+def _host(given: Mapping[str, str], mode: str) -> str:
+    """The address to listen on. Raises StartError for one that this mode does not allow."""
+    host = given.get("SURAL_HOST") or HOST
+    if is_loopback(host):
+        return HOST
+    if mode == SANDBOX:
+        raise StartError(
+            f"SURAL_HOST is {host}, and this sandbox without sign-in listens on {HOST} only.", "Unset SURAL_HOST."
+        )
+    if host not in EVERYWHERE:
+        raise StartError(f"SURAL_HOST is {host}.", f"Use {HOST} with a proxy before it, or {EVERYWHERE[0]}.")
+    return host
+
+
+def _token_key_file(data: DataFolder) -> Path:
+    """The key of the token endpoint, made where it is missing."""
+    path = data.path / "secrets" / "token-key"
+    if not path.exists():
+        from services.intake.token_key import new_token_keys
+
+        write_whole(path, new_token_keys().as_text())
+    return path
 
 
 def shown(variables: Mapping[str, str]) -> dict[str, str]:

@@ -32,6 +32,8 @@ def migrate_all(variables: Mapping[str, str]) -> dict[str, list[str]]:
         }
     except ValidationError as error:
         wrong = error.errors(include_input=False, include_context=False, include_url=False)[0]
+        if not wrong["loc"]:  # a rule about several of them, which names them
+            raise StartError(str(wrong["msg"]).removeprefix("Value error, "), "Nothing was started.") from None
         name = "_".join(["SURAL", *(str(part).upper() for part in wrong["loc"])])
         raise StartError(f"The setting {name} is wrong: {wrong['msg']}.", "Correct the variable.") from None
     except ProblemError as error:

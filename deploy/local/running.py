@@ -40,6 +40,7 @@ class Running:
     port: int
     started: str
     processes: Sequence[Process] = ()
+    mode: str = "sandbox"
 
     @property
     def url(self) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from deploy.local import running
 from deploy.local.children import PRELOAD, Child, children
-from deploy.local.environment import HOST, child_variables, server_variables
+from deploy.local.environment import HOST, SANDBOX, child_variables, server_variables
 from deploy.local.errors import StartError
 from deploy.local.folder import DataFolder, port_is_free
 from deploy.local.process import wait_until
@@ -56,11 +56,11 @@ def run(data: DataFolder, *, port: int, ready: Callable[[], None], plan: Plan = 
     lock = running.take_over(data)
     if lock is None:
         raise StartError(f"Sural already runs on the data in {data.path}.", "See `./sural status`.")
-    started = running.now()
+    started, mode = running.now(), os.environ.get("SURAL_MODE") or SANDBOX
 
     def changed(kept: Sequence[Kept]) -> None:
         processes = [running.Process(one.name, one.process.pid, one.since, one.restarts) for one in kept if one.process]
-        running.announce(data, running.Running(os.getpid(), port, started, processes))
+        running.announce(data, running.Running(os.getpid(), port, started, processes, mode))
 
     with lock, Supervisor(data, report=_report, changed=changed) as supervisor:
         try:

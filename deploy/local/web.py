@@ -19,7 +19,7 @@ from services.notify.app import create_app as create_notify
 from services.notify.settings import NotifySettings
 from services.triage.app import create_app as create_triage
 from services.triage.settings import TriageSettings
-from shared.access.gate import Gate
+from shared.access.opening import gate_of
 from shared.fhir.http import fault
 from shared.operations import Metrics, install_operations
 from shared.origin import host_check
@@ -37,6 +37,7 @@ class OneBase:
     def __init__(self, front: FastAPI, intake: FastAPI, triage: FastAPI, notify: FastAPI) -> None:
         self._front = front
         self._prefixes: dict[str, FastAPI] = {"/fhir/metadata": intake, "/capability/intake": intake}
+        self._prefixes.update(dict.fromkeys(("/auth/token", "/.well-known", "/fhir/.well-known"), intake))
         self._prefixes["/capability/triage"] = triage
         self._prefixes.update(dict.fromkeys(NOTIFY_PATHS, notify))
         for app, module in (
@@ -70,7 +71,6 @@ def create_app() -> OneBase:
                 await stack.enter_async_context(app.router.lifespan_context(app))
             yield
 
-    gate = Gate(service_secret=settings.service_token)
     front = guarded_app("Sural", lifespan)
     checks = {
         f"{name}-{check}": run
@@ -84,13 +84,14 @@ def create_app() -> OneBase:
         measure=lambda: (),
         version=VERSION,
         metrics=metrics,
-        guard=guard_of(host_check(settings.public_url, settings.allowed_hosts), gate),
+        guard=guard_of(host_check(settings.public_url, settings.allowed_hosts), gate_of(settings)),
         fault=fault,
     )
 
     @front.get("/", include_in_schema=False)
     def home() -> Response:
-        return HTMLResponse(HOME.replace("BASE", html.escape(settings.public_url.rstrip("/"))), headers=PAGE_HEADERS)
+        text = HOME.replace("BASE", html.escape(settings.public_url.rstrip("/")))
+        return HTMLResponse(text.replace("MODE", SANDBOX if settings.sandbox else PRODUCTION), headers=PAGE_HEADERS)
 
     return OneBase(front, intake, triage, notify)
 
@@ -100,11 +101,13 @@ PAGE_HEADERS = {
     "Referrer-Policy": "no-referrer",
 }
 
+SANDBOX = '<p class="sandbox">Sandbox: test data only. Nobody is asked for a password, no clinician is on call.</p>'
+PRODUCTION = "<p>What is below the FHIR base needs an access token, and the worklist a sign-in.</p>"
 HOME = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Sural</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="stylesheet" href="/worklist/style.css"></head><body>
-<p class="sandbox">Sandbox: test data only. Nobody is asked for a password, and no clinician is on call.</p>
+MODE
 <main><h1>Sural</h1>
 <p>Triage of pain behind the knee, in the calf and behind the ankle: a FHIR QuestionnaireResponse comes in, an explained
 RiskAssessment comes out, and a clinician acknowledges what is urgent. Decision support for clinicians; not cleared for

@@ -1,4 +1,4 @@
-"""Command line of intake: serve | background | migrate | healthcheck [web|background]."""
+"""Command line of intake: serve | background | migrate | healthcheck [web|background] | client ..."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["client"]:
+        from services.intake import client_command
+
+        return client_command.main(words[1:], program="python -m services.intake client")
     return run(
         Service(
             name="intake",

@@ -6,13 +6,15 @@ from collections.abc import Iterable
 
 from fastapi import FastAPI
 
-from services.intake import api, quarantine_api, quarantine_store
+from services.intake import api, quarantine_api, quarantine_store, signing_in
 from services.intake.catalogue import Catalogue
 from services.intake.metadata import NeighbourParts
 from services.intake.safety_net import SafetyNet
 from services.intake.settings import IntakeSettings
-from shared.access.gate import Gate
+from shared.access.keys import GivenKeys
+from shared.access.opening import gate_of
 from shared.fhir import identity
+from shared.fhir.capability import parts_of
 from shared.fhir.http import ResourceApi
 from shared.operations import Gauge, Metrics, measure_work
 from shared.outbox import Waker
@@ -32,6 +34,7 @@ def create_app(settings: IntakeSettings, *, metrics: Metrics | None = None) -> F
     neighbours = NeighbourParts(
         {name: f"{base.rstrip('/')}/capability/{name}" for name, base in addresses.items() if base}
     )
+    keys = signing_in.token_keys(settings)
     app = service_app(
         "intake",
         resources,
@@ -41,8 +44,9 @@ def create_app(settings: IntakeSettings, *, metrics: Metrics | None = None) -> F
         neighbours=neighbours.parts,
         close=waker.close,
         allowed_hosts=settings.allowed_hosts,
-        gate=Gate(service_secret=settings.service_token),
+        gate=gate_of(settings, GivenKeys(keys.public)),
     )
+    signing_in.install(app, settings, pool, keys, lambda: [*parts_of(api.CAPABILITIES), *neighbours.parts()])
     net = SafetyNet(pool, settings.quarantine_per_minute, waker.wake)
     app.include_router(quarantine_api.routes(pool, most=settings.quarantine_per_minute))
     app.include_router(api.routes(resources, Catalogue(pool), net, stored=waker.wake))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
 
 from shared.settings import ServiceSettings
 
@@ -15,7 +17,19 @@ class IntakeSettings(ServiceSettings):
     triage_url: str = ""
     notify_url: str = ""
     """Where the neighbours' capabilities are asked for, to be merged into /fhir/metadata. Empty: alone."""
+    token_key: SecretStr | None = None
+    """Private keys (a JSON Web Key Set, P-384) of the token endpoint: the first signs, all are published."""
     quarantine_per_minute: int = Field(default=600, ge=1, le=10_000)
     """Most refused submissions of one tenant that are kept in a minute, or wait to be looked at."""
     quarantine_days: float = Field(default=30, ge=0)
     """Days for which an urgent refused submission is kept after its alert was acknowledged."""
+
+    @model_validator(mode="after")
+    def require_a_token_key(self) -> Self:
+        """Outside the sandbox access tokens are signed with a key that survives a restart."""
+        if not self.sandbox and not (self.token_key and self.token_key.get_secret_value()):
+            raise ValueError(
+                "Set SURAL_TOKEN_KEY_FILE to the key of the token endpoint. "
+                "`python -m services.intake client token-key --out FILE` makes one."
+            )
+        return self

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from services.notify import api, pages, store
 from services.notify.settings import NotifySettings
-from shared.access.gate import Gate
+from shared.access.opening import gate_of
 from shared.fhir import identity
 from shared.fhir.http import ResourceApi
 from shared.ids import DEFAULT_TENANT
@@ -29,7 +29,7 @@ def create_app(settings: NotifySettings, *, metrics: Metrics | None = None) -> F
         measure=lambda: measure(pool),
         metrics=metrics,
         allowed_hosts=settings.allowed_hosts,
-        gate=Gate(service_secret=settings.service_token),
+        gate=gate_of(settings),
     )
     app.include_router(api.routes(resources))
     app.include_router(pages.routes(pool, DEFAULT_TENANT, public_url=settings.public_url, sandbox=settings.sandbox))

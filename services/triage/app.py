@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from services.triage import api, store
 from services.triage.settings import TriageSettings
-from shared.access.gate import Gate
+from shared.access.opening import gate_of
 from shared.fhir import identity
 from shared.fhir.http import ResourceApi
 from shared.operations import Gauge, Metrics, measure_work
@@ -28,7 +28,7 @@ def create_app(settings: TriageSettings, *, metrics: Metrics | None = None) -> F
         measure=lambda: measure(pool),
         metrics=metrics,
         allowed_hosts=settings.allowed_hosts,
-        gate=Gate(service_secret=settings.service_token),
+        gate=gate_of(settings),
     )
     app.include_router(api.routes(resources))
     return app

@@ -66,10 +66,10 @@ class PublicKey:
     key: RSAKey | ECKey = field(repr=False)
 
 
-def read_token(text: str, *, algorithms: Collection[str], types: Collection[str], jku: str | None = None) -> Unproven:
+def read_token(text: str, *, algorithms: Collection[str], types: Collection[str]) -> Unproven:
     """Take a token apart without believing it. Raises JoseRefused.
 
-    `types`: what `typ` may be, in lower case; '' when it may be missing. `jku`: the only address of keys it may name.
+    `types`: what `typ` may be, in lower case; '' when it may be missing.
     """
     if len(text) > MOST_CHARACTERS:
         raise JoseRefused(f"it is longer than {MOST_CHARACTERS} characters")
@@ -84,16 +84,19 @@ def read_token(text: str, *, algorithms: Collection[str], types: Collection[str]
         raise JoseRefused("its header has crit, and no extension is understood here")
     if any(name in header for name in _CARRIED_KEYS):
         raise JoseRefused("its header brings a key along (jwk, x5u or x5c)")
-    if "jku" in header and (jku is None or header["jku"] != jku):
-        raise JoseRefused("its header names another place for keys (jku) than the registered one")
     if str(header.get("typ", "")).lower().removeprefix("application/") not in types:
         wanted = " or ".join(sorted(kind for kind in types if kind))
         raise JoseRefused(f"its typ is not {wanted}")
     return Unproven(text, header, claims)
 
 
-def prove(token: Unproven, keys: Iterable[PublicKey]) -> None:
-    """Check the signature with those of the keys that the token names and that fit. Raises JoseRefused."""
+def prove(token: Unproven, keys: Iterable[PublicKey], *, jku: str | None = None) -> None:
+    """Check the signature with those of the keys that the token names and that fit. Raises JoseRefused.
+
+    `jku`: the only address of keys that the token may name, as that is where the keys are from anyway.
+    """
+    if "jku" in token.header and (jku is None or token.header["jku"] != jku):
+        raise JoseRefused("its header names another place for keys (jku) than the registered one")
     named = [key for key in keys if token.kid is None or key.kid == token.kid]
     if not named:
         raise JoseRefused("no registered key has its kid")
@@ -173,6 +176,12 @@ def sign(claims: Mapping[str, Any], *, private_jwk: Mapping[str, Any], kind: str
 def new_key() -> dict[str, Any]:
     """A new private key for ES384 as a JSON Web Key. Its `kid` is its thumbprint (RFC 7638)."""
     key = ECKey.generate_key("P-384", private=True)
+    return {**key.as_dict(private=True), "kid": key.thumbprint(), "alg": OURS, "use": "sig"}
+
+
+def read_pem(text: str) -> dict[str, Any]:
+    """A private key in PEM as a JSON Web Key. Raises ValueError."""
+    key = ECKey.import_key(text)
     return {**key.as_dict(private=True), "kid": key.thumbprint(), "alg": OURS, "use": "sig"}
 
 

@@ -9,8 +9,8 @@ A JSON array::
       "tenant_claim": "tenant",
       "scope_claim": "scope"}]
 
-`tenants` maps what stands in the claim to our tenants. With `"tenant": "7b0e…"` in their place every token of the issuer
-is for that one tenant. Nothing else in a token decides the tenant.
+`tenants` maps what stands in the claim to our tenants. With `"tenant": "7b0e…"` in their place every token of the
+issuer is for that one tenant. Nothing else in a token decides the tenant.
 """
 
 from __future__ import annotations

@@ -120,7 +120,8 @@ def routes(app: FastAPI) -> list[tuple[str, str]]:
     found = []
     for path, methods in paths(app.routes):
         if is_fhir(path) and not is_public(path):
-            found += [(method, re.sub(r"\{[^}]+\}", "1", path)) for method in sorted(methods)]
+            example = re.sub(r"\{[^}]+\}", "1", path.replace("{resource_type}", "Task"))
+            found += [(method, example) for method in sorted(methods)]
     assert found
     return found
 

@@ -54,7 +54,7 @@ def test_addresses_given_by_the_operator_win(folder: DataFolder) -> None:
     assert {name: variables[name] for name in given} == given
 
 
-def test_it_is_always_the_sandbox_on_loopback(folder: DataFolder) -> None:
+def test_it_is_the_sandbox_on_loopback_unless_production_is_said(folder: DataFolder) -> None:
     given = {"SURAL_MODE": "", "SURAL_HOST": "localhost"}
 
     variables = child_variables(given, server_variables(given, EMBEDDED, folder), data=folder, port=8123)
@@ -67,6 +67,41 @@ def test_it_is_always_the_sandbox_on_loopback(folder: DataFolder) -> None:
 def test_an_address_that_other_machines_can_reach_is_refused(folder: DataFolder) -> None:
     with pytest.raises(StartError, match="this sandbox without sign-in listens on"):
         child_variables({"SURAL_HOST": "0.0.0.0"}, EMBEDDED, data=folder, port=8123)
+
+
+PRODUCTION = {
+    "SURAL_MODE": "production",
+    "SURAL_ALERT_RECIPIENTS": "doctor@clinic.example",
+    "SURAL_SMTP_URL": "smtps://mail.clinic.example",
+}
+
+
+def test_production_brings_its_own_secrets_and_no_invented_recipient(folder: DataFolder) -> None:
+    variables = child_variables(PRODUCTION, EMBEDDED, data=folder, port=8123)
+
+    settings = IntakeSettings.load(variables | {"SURAL_INTAKE_DATABASE_URL": "postgresql://x@127.0.0.1/x"})
+    assert not settings.sandbox
+    assert settings.token_key is not None
+    assert Path(variables["SURAL_TOKEN_KEY_FILE"]).stat().st_mode & 0o077 == 0
+    assert variables["SURAL_ALERT_RECIPIENTS"] == "doctor@clinic.example"
+    assert variables == child_variables(PRODUCTION, EMBEDDED, data=folder, port=8123)
+
+
+@pytest.mark.parametrize("missing", ["SURAL_ALERT_RECIPIENTS", "SURAL_SMTP_URL"])
+def test_production_that_could_alert_nobody_does_not_start(folder: DataFolder, missing: str) -> None:
+    with pytest.raises(StartError, match=missing):
+        child_variables(PRODUCTION | {missing: ""}, EMBEDDED, data=folder, port=8123)
+
+
+def test_production_may_listen_to_other_machines_with_https_only(folder: DataFolder) -> None:
+    given = PRODUCTION | {"SURAL_HOST": "0.0.0.0", "SURAL_INTAKE_DATABASE_URL": "postgresql://x@127.0.0.1/x"}
+
+    variables = child_variables(given, EMBEDDED, data=folder, port=8123)
+
+    assert variables["SURAL_HOST"] == "0.0.0.0"
+    with pytest.raises(ValueError, match="must start with https://"):
+        IntakeSettings.load(variables)
+    assert IntakeSettings.load(variables | {"SURAL_PUBLIC_URL": "https://sural.clinic.example"}).host == "0.0.0.0"
 
 
 def test_shown_settings_hold_no_secret(folder: DataFolder) -> None:
