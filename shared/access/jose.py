@@ -18,7 +18,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
 MOST_CHARACTERS = 8192
-SMALLEST_RSA_BITS = 2048
+SMALLEST_RSA_BITS, LARGEST_RSA_BITS = 2048, 8192
 SMART = ("RS384", "ES384")
 """What SMART Backend Services asks of every server."""
 OF_ISSUERS = ("RS384", "ES384", "RS256", "ES256")
@@ -141,16 +141,19 @@ def _public_key(key: Mapping[str, Any]) -> PublicKey | None:
     plain = {str(name): value for name, value in key.items() if name in ("kty", "n", "e", "crv", "x", "y")}
     try:
         if key.get("kty") == "RSA":
-            rsa = RSAKey.import_key(plain)
-            if rsa.public_key.key_size < SMALLEST_RSA_BITS:
-                raise JoseRefused(f"it holds an RSA key of fewer than {SMALLEST_RSA_BITS} bits")
-            return PublicKey(kid, _narrowed(("RS384", "RS256"), key), rsa)
+            if not SMALLEST_RSA_BITS <= _bits(plain["n"]) <= LARGEST_RSA_BITS:
+                raise JoseRefused(f"it holds an RSA key of fewer than {SMALLEST_RSA_BITS} bits, or a giant one")
+            return PublicKey(kid, _narrowed(("RS384", "RS256"), key), RSAKey.import_key(plain))
         if key.get("kty") == "EC":
             curve = ECKey.import_key(plain)
             return PublicKey(kid, _narrowed([a for a, name in CURVES.items() if name == curve.curve_name], key), curve)
     except (JoseError, ValueError, TypeError, KeyError, binascii.Error):
         raise JoseRefused("it holds a key that cannot be read") from None
     return None
+
+
+def _bits(modulus: str) -> int:
+    return int.from_bytes(base64.urlsafe_b64decode(modulus + "=" * (-len(modulus) % 4)), "big").bit_length()
 
 
 def _narrowed(algorithms: Iterable[str], key: Mapping[str, Any]) -> tuple[str, ...]:

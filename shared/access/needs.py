@@ -65,8 +65,6 @@ RULES = (
     _rule("POST", f"{RESPONSE}/\\$triage", (RESPONSE, CREATE), ("RiskAssessment", READ)),
     _rule("GET POST", f"{RESPONSE}/{_ID}/\\$triage", (RESPONSE, READ), ("RiskAssessment", READ)),
     _rule("POST", f"Questionnaire(/{_ID})?/\\$process-response", (RESPONSE, CREATE)),
-    _rule("GET POST", f"{RESPONSE}/\\$quarantine", (RESPONSE, READ)),  # for our services only; so says the route
-    _rule("GET", f"{_TYPE}/\\$changed-tenants", (THIS, SEARCH)),  # the same
     _rule("GET", f"{RESPONSE}/{_ID}/\\$status", (RESPONSE, READ)),
     # Refused submissions: the operation itself lets in our own services alone.
     _rule("GET POST", f"{RESPONSE}/\\$quarantine", (EVERY_TYPE, READ)),

@@ -9,6 +9,7 @@ import pytest
 from deploy.local.environment import child_variables, server_variables, shown
 from deploy.local.errors import StartError
 from deploy.local.folder import DataFolder
+from services.intake.settings import IntakeSettings
 
 EMBEDDED = {
     "SURAL_DATABASE_URL": "postgresql://sural_owner:owner-9931@127.0.0.1:25000/sural",
