@@ -41,6 +41,7 @@ DOORS = {
         # operations, one module each, so that api.py stays a list of interactions
         "services.intake.quarantine_api",
         "services.intake.follow_up_api",
+        "services.intake.definitions.api",
         "services.triage.operations_api",
     },
 }

@@ -37,8 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def migrate(owner_url: str, settings: IntakeSettings) -> list[str]:
-    """Bring the schema up to date and publish the shipped Questionnaires; returns what was done."""
+    """Bring the schema up to date and publish all definitions and the shipped Questionnaires; returns what was done."""
     from services.intake.catalogue import publish_files
+    from services.intake.definitions.publish import publish_definitions
     from services.intake.questionnaires import shipped
     from shared.fhir.reindex import reindex
     from shared.ids import PUBLISHED_TENANT
@@ -48,6 +49,7 @@ def migrate(owner_url: str, settings: IntakeSettings) -> list[str]:
     done = migrate_service(owner_url, service="intake", service_url=url, folder=Path(__file__).parent / "migrations")
     done += reindex(owner_url, schema="intake")
     with published_content(owner_url, schema="intake") as connection:
+        done += publish_definitions(connection, PUBLISHED_TENANT)
         return done + publish_files(connection, PUBLISHED_TENANT, shipped())
 
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from services.intake.catalogue import Catalogue
+from services.intake.definitions import api as definitions_api
 from services.intake.judge import judge
 from services.intake.preconditions import read_preconditions
 from services.intake.receive import Received, create, update
@@ -38,7 +39,7 @@ RESPONSE = ResourceCapability(
 QUESTIONNAIRE = ResourceCapability(
     "Questionnaire", ("read", "vread", "search-type"), search=frozenset({"url", "version", "status"})
 )
-CAPABILITIES = (RESPONSE, QUESTIONNAIRE)
+CAPABILITIES = (RESPONSE, QUESTIONNAIRE, *definitions_api.CAPABILITIES)
 
 
 def routes(api: ResourceApi, catalogue: Catalogue, net: SafetyNet, *, stored: Callable[[], None]) -> APIRouter:

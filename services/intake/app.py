@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from services.intake import api, quarantine_api, quarantine_store, signing_in
 from services.intake.catalogue import Catalogue
+from services.intake.definitions import api as definitions_api
 from services.intake.metadata import NeighbourParts
 from services.intake.safety_net import SafetyNet
 from services.intake.settings import IntakeSettings
@@ -50,6 +51,7 @@ def create_app(settings: IntakeSettings, *, metrics: Metrics | None = None) -> F
     net = SafetyNet(pool, settings.quarantine_per_minute, waker.wake)
     app.include_router(quarantine_api.routes(pool, most=settings.quarantine_per_minute))
     app.include_router(api.routes(resources, Catalogue(pool), net, stored=waker.wake))
+    app.include_router(definitions_api.routes(ResourceApi(pool, settings.public_url, identity.as_stored)))
     return app
 
 

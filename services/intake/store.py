@@ -157,6 +157,11 @@ def publish(connection: DictConnection, tenant: UUID, *, body: bytes, published:
     return True
 
 
+def lock_publication(connection: DictConnection) -> None:
+    """Wait until no other transaction publishes; held until this transaction ends."""
+    connection.execute(QUERIES["lock"], {"key": "intake/publication"})
+
+
 def published(connection: DictConnection, tenant: UUID) -> list[Published]:
     """All Questionnaire versions that this tenant may use, those of one url oldest first."""
     rows = connection.execute(QUERIES["published"], {"tenants": seen_by(tenant)}).fetchall()

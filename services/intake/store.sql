@@ -9,6 +9,9 @@ SELECT outcome, of_id, of_version, of_time, twin FROM store_response(
 SELECT version_id FROM resource
 WHERE tenant_id = %(tenant)s AND type = 'QuestionnaireResponse' AND id = %(id)s ORDER BY version_id DESC
 
+-- name: lock
+SELECT pg_advisory_xact_lock(hashtextextended(%(key)s, 0))
+
 -- name: publish
 INSERT INTO questionnaire (tenant_id, url, version, id, status)
 VALUES (%(tenant)s, %(url)s, %(version)s, %(id)s, %(status)s)

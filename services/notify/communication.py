@@ -13,7 +13,7 @@ from uuid import UUID
 
 from services.notify.escalation import EMAIL, Recipient
 from services.notify.task import Task
-from shared.fhir.codes import CANONICAL, SID_ALERT
+from shared.fhir.codes import CANONICAL, PROFILES, SID_ALERT
 from shared.fhir.identity import instant
 
 CS_DELIVERY = f"{CANONICAL}/CodeSystem/delivery-outcome"
@@ -55,7 +55,7 @@ def request(
     resource: dict[str, Any] = {
         "resourceType": "CommunicationRequest",
         "id": str(request_id),
-        "meta": {**task["meta"], "versionId": "1", "lastUpdated": instant(now)},
+        "meta": _meta("CommunicationRequest", task, version=1, now=now),
         "identifier": [{"system": SID_ALERT, "value": task["id"]}],
         "groupIdentifier": {"system": SID_ALERT, "value": task["id"]},
         "status": "active",
@@ -76,8 +76,7 @@ def request(
 
 def ended_request(held: Mapping[str, Any], *, version: int, status: str, now: datetime) -> dict[str, Any]:
     """The next version of a CommunicationRequest: `completed`, or `revoked` when nobody was reached by it."""
-    meta = {**held["meta"], "versionId": str(version), "lastUpdated": instant(now)}
-    return {**held, "meta": meta, "status": status}
+    return {**held, "meta": _meta("CommunicationRequest", held, version=version, now=now), "status": status}
 
 
 def communication(
@@ -98,7 +97,7 @@ def communication(
     resource = {name: order[name] for name in same if name in order} | {
         "resourceType": "Communication",
         "id": str(delivery_id),
-        "meta": {**order["meta"], "versionId": str(version), "lastUpdated": instant(now)},
+        "meta": _meta("Communication", order, version=version, now=now),
         "basedOn": [{"reference": f"CommunicationRequest/{order['id']}"}],
         "partOf": [order["about"][0]],
         "status": outcome.status,
@@ -113,6 +112,12 @@ def communication(
         if recipient.channel != EMAIL:
             resource["received"] = instant(outcome.sent_at)
     return resource
+
+
+def _meta(resource_type: str, alike: Mapping[str, Any], *, version: int, now: datetime) -> dict[str, Any]:
+    """Meta of this version; tags are those of `alike`, the resource that it belongs to."""
+    ours = {"profile": [PROFILES[resource_type]], "versionId": str(version), "lastUpdated": instant(now)}
+    return {**alike["meta"], **ours}
 
 
 def _medium(channel: str) -> dict[str, Any]:

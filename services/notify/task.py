@@ -9,7 +9,16 @@ from uuid import UUID
 
 from services.notify.alert import State
 from services.notify.assessment import Assessment
-from shared.fhir.codes import CANONICAL, CS_URGENCY, PRIORITY, SID_ALERT, SID_ASSESSMENT, SID_RESPONSE, Urgency
+from shared.fhir.codes import (
+    CANONICAL,
+    CS_URGENCY,
+    PRIORITY,
+    PROFILES,
+    SID_ALERT,
+    SID_ASSESSMENT,
+    SID_RESPONSE,
+    Urgency,
+)
 from shared.fhir.identity import instant
 
 CS_ALERT = f"{CANONICAL}/CodeSystem/alert"
@@ -46,7 +55,7 @@ def with_assessment(task: Task, assessment: Assessment) -> Task:
 
 def with_focus(task: Task, assessment: Assessment) -> Task:
     """This assessment is the one that matters most now; priority and tag are those of its urgency."""
-    meta = {"tag": [{"system": CS_URGENCY, "code": assessment.urgency.value}]}
+    meta = {"profile": [PROFILES["Task"]], "tag": [{"system": CS_URGENCY, "code": assessment.urgency.value}]}
     priority = PRIORITY[assessment.urgency]
     return {**task, "meta": meta, "priority": priority, "focus": {"reference": assessment.reference}}
 

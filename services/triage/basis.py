@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any, Final, TypeAlias
 from uuid import UUID, uuid5
 
+from shared.fhir.codes import PROFILES
 from shared.fhir.identity import instant
 
 Resource: TypeAlias = dict[str, Any]
@@ -92,10 +93,13 @@ class Run:
         """When it ran, as a FHIR instant."""
         return instant(self.at)
 
-    @property
-    def meta(self) -> Resource:
-        """Meta of every resource of this run."""
-        return {"versionId": str(self.version), "lastUpdated": self.instant}
+    def meta(self, resource_type: str) -> Resource:
+        """Meta of a resource of this run, which says that it follows our profile of its type."""
+        return {
+            "versionId": str(self.version),
+            "lastUpdated": self.instant,
+            "profile": [PROFILES[resource_type]],
+        }
 
 
 def assessment_id(tenant: UUID, response_id: str, pack_name: str) -> str:

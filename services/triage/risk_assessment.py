@@ -117,7 +117,8 @@ def withdrawn(resource: Mapping[str, Any], *, run: Run) -> Resource:
     For `entered-in-error`, and (`cancelled`) for a DetectedIssue of a flag that an amended response no longer
     fires.
     """
-    return {**resource, "meta": {**resource.get("meta", {}), **run.meta}, "status": run.status.value}
+    meta = {**resource.get("meta", {}), **run.meta(resource["resourceType"])}
+    return {**resource, "meta": meta, "status": run.status.value}
 
 
 def device(*, version: str, run: Run) -> Resource:
@@ -125,7 +126,7 @@ def device(*, version: str, run: Run) -> Resource:
     return {
         "resourceType": "Device",
         "id": DEVICE_ID,
-        "meta": run.meta,
+        "meta": run.meta("Device"),
         "identifier": [{"system": f"{CANONICAL}/sid/device", "value": "triage-engine"}],
         "status": "active",
         "deviceName": [{"name": DEVICE_NAME, "type": "user-friendly-name"}],
@@ -136,7 +137,7 @@ def device(*, version: str, run: Run) -> Resource:
 
 def _frame(basis: Basis, run: Run, *, knowledge: str, urgency: Urgency | None) -> Resource:
     """What every RiskAssessment of ours has, whatever it says."""
-    meta = run.meta
+    meta = run.meta("RiskAssessment")
     if urgency is not None:
         meta["tag"] = [{"system": CS_URGENCY, "code": urgency.value}]
     resource: Resource = {
@@ -206,7 +207,7 @@ def _detected_issue(pack: Pack, assessment: Assessment, result: FlagResult, basi
     issue: Resource = {
         "resourceType": "DetectedIssue",
         "id": issue_id(run.assessment_id, flag.id),
-        "meta": run.meta,
+        "meta": run.meta("DetectedIssue"),
         "identifier": [{"system": SID_FLAG, "value": f"{run.assessment_id}/{flag.id}"}],
         "status": run.status.value,
         "code": {
@@ -255,7 +256,7 @@ def _provenance(basis: Basis, run: Run, *, issues: list[Resource], knowledge: Re
     return {
         "resourceType": "Provenance",
         "id": provenance_id(run),
-        "meta": {**run.meta, "versionId": "1"},
+        "meta": {**run.meta("Provenance"), "versionId": "1"},
         "target": [{"reference": target} for target in (run.reference, *targets)],
         "recorded": run.instant,
         "activity": {"coding": [{"system": _OPERATION, "code": "UPDATE" if run.version > 1 else "CREATE"}]},

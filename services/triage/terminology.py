@@ -14,16 +14,14 @@ from typing import Final
 from services.triage.engine.conditions import Condition
 from services.triage.engine.model import Flag, Urgency, most_urgent
 from services.triage.engine.pack import Pack
-from shared.fhir.codes import CS_CONDITION, CS_METHOD, CS_RED_FLAG, CS_URGENCY
+from shared.fhir.codes import CS_CONDITION, CS_METHOD, CS_RED_FLAG
 from shared.fhir.definitions import Resource
 from shared.fhir.terminology import (
     Concept,
-    ValueSetPart,
     all_codes,
     code_system,
-    listed_concepts,
+    listed_value_sets,
     shared_code_systems,
-    some_codes,
 )
 
 ANSWERS: Final = Path(__file__).parent / "answers.toml"
@@ -40,21 +38,13 @@ _PROPERTIES: Final = [
     {"code": _URGENCY, "description": "How soon it must be seen, at most: a triage disposition.", "type": "code"},
     {"code": _CLINICIAN_ONLY, "description": "Never named where a patient or carer may read.", "type": "boolean"},
 ]
-URGENCIES: Final = ValueSetPart(
-    "urgency",
-    "Urgency",
-    "The five urgencies of an assessment, most urgent first.",
-    CS_URGENCY,
-    tuple(urgency.value for urgency in Urgency),
-)
 
 
 def terminology(packs: Iterable[Pack]) -> list[Resource]:
     """Every CodeSystem, each with the ValueSet of all its codes, and the further ValueSets that we bind to."""
     newest_first = sorted(packs, key=_version, reverse=True)
     systems = [*shared_code_systems(), *pack_code_systems(newest_first), *answer_code_systems()]
-    _, _, dispositions = listed_concepts()[_id(CS_URGENCY)]
-    return [*systems, *(all_codes(system) for system in systems), some_codes(URGENCIES, dispositions)]
+    return [*systems, *(all_codes(system) for system in systems), *listed_value_sets()]
 
 
 def pack_code_systems(packs: Sequence[Pack]) -> list[Resource]:

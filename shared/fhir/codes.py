@@ -25,9 +25,20 @@ EXT_DISPOSITION = f"{CANONICAL}/StructureDefinition/triage-disposition"
 EXT_RED_FLAG = f"{CANONICAL}/StructureDefinition/red-flag-result"
 EXT_SCORE = f"{CANONICAL}/StructureDefinition/triage-score"
 EXT_NOT_FIRED = f"{CANONICAL}/StructureDefinition/red-flags-not-fired"
-EXT_BASIS_ITEM = f"{CANONICAL}/StructureDefinition/basis-item"
 EXT_DATA_QUALITY = f"{CANONICAL}/StructureDefinition/data-quality"
 EXT_CONTENT_SHA256 = f"{CANONICAL}/StructureDefinition/content-sha256"
+
+PROFILES = {
+    "QuestionnaireResponse": f"{CANONICAL}/StructureDefinition/questionnaire-response",
+    "RiskAssessment": f"{CANONICAL}/StructureDefinition/risk-assessment",
+    "DetectedIssue": f"{CANONICAL}/StructureDefinition/detected-issue",
+    "Provenance": f"{CANONICAL}/StructureDefinition/provenance",
+    "Device": f"{CANONICAL}/StructureDefinition/device",
+    "Task": f"{CANONICAL}/StructureDefinition/task",
+    "CommunicationRequest": f"{CANONICAL}/StructureDefinition/communication-request",
+    "Communication": f"{CANONICAL}/StructureDefinition/communication",
+}
+"""Resource type to our profile of it: in meta.profile of all that we emit."""
 
 REVIEW_TAG = "clinician_review"
 """In CS_URGENCY, as a tag of a RiskAssessment: the answers ask for a clinician's eyes today, whatever the urgency."""

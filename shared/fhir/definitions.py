@@ -23,16 +23,19 @@ _OF_A_VERSION: Final = frozenset({"meta", "date"})
 
 
 def definition(
-    resource_type: str, resource_id: str, *, title: str, description: str, version: str = VERSION, **content: Any
+    resource_type: str, resource_id: str, *, description: str, title: str = "", version: str = VERSION, **content: Any
 ) -> Resource:
-    """A definition with its head, and `content` after it. Experimental: nothing here is cleared for clinical use."""
+    """A definition with its head, and `content` after it. Experimental: nothing here is cleared for clinical use.
+
+    `title` stays away from types that have none in R4 (SearchParameter).
+    """
     return {
         "resourceType": resource_type,
         "id": resource_id,
         "url": canonical(resource_type, resource_id),
         "version": version,
         "name": computer_name(resource_id),
-        "title": title,
+        **({"title": title} if title else {}),
         "status": "active",
         "experimental": True,
         "publisher": PUBLISHER,
@@ -48,7 +51,7 @@ def canonical(resource_type: str, resource_id: str) -> str:
 
 def computer_name(resource_id: str) -> str:
     """The name as machines use it (invariant csd-0 and its like): `red-flag` becomes `RedFlag`."""
-    return "".join(part.capitalize() for part in resource_id.split("-"))
+    return "".join(part[:1].upper() + part[1:] for part in resource_id.split("-"))
 
 
 def stamped(resource: Resource, *, version_id: int, at: datetime) -> Resource:

@@ -311,7 +311,10 @@ COMMON: Final = (
 """What every type has. `_id` and `_lastUpdated` are columns of the resource and have no rows."""
 
 OWNERS: Final[Mapping[str, tuple[str, ...]]] = {
-    "intake": ("QuestionnaireResponse", "Questionnaire"),
+    "intake": (
+        *("QuestionnaireResponse", "Questionnaire"),
+        *("StructureDefinition", "SearchParameter", "OperationDefinition", "NamingSystem"),
+    ),
     "triage": (
         *("RiskAssessment", "DetectedIssue", "Provenance", "Device", "Library", "PlanDefinition"),
         *("CodeSystem", "ValueSet"),

@@ -28,16 +28,6 @@ class Concept(NamedTuple):
     more: Mapping[str, list[Resource]] = MappingProxyType({})
 
 
-class ValueSetPart(NamedTuple):
-    """A ValueSet that takes some codes of a CodeSystem: what an element of ours is bound to."""
-
-    id: str
-    title: str
-    description: str
-    system: str
-    codes: tuple[str, ...]
-
-
 def code_system(
     resource_id: str, *, title: str, description: str, concepts: Iterable[Concept], **content: Any
 ) -> Resource:
@@ -71,16 +61,23 @@ def all_codes(system: Resource) -> Resource:
     )
 
 
-def some_codes(part: ValueSetPart, concepts: Sequence[Concept]) -> Resource:
-    """A ValueSet of the named codes; `concepts`: those of its CodeSystem, of which the displays are taken."""
-    listed = [{"code": one.code, "display": one.display} for one in concepts if one.code in part.codes]
+def listed_value_sets() -> list[Resource]:
+    """The ValueSets of value_sets.toml."""
+    table = tomllib.loads((_FOLDER / "value_sets.toml").read_text(encoding="utf-8"))
+    return [_some_codes(name, **one) for name, one in table.items()]
+
+
+def _some_codes(
+    resource_id: str, *, title: str, description: str, system: str, concepts: Sequence[Sequence[str]]
+) -> Resource:
+    listed = [{"code": code, "display": display} for code, display in concepts]
     return definition(
         "ValueSet",
-        part.id,
-        title=part.title,
-        description=part.description,
-        compose={"include": [{"system": part.system, "concept": listed}]},
-        expansion=_expansion(part.system, listed),
+        resource_id,
+        title=title,
+        description=description,
+        compose={"include": [{"system": system, "concept": listed}]},
+        expansion=_expansion(system, listed),
     )
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, get_args
 
 import httpx
 import pytest
 
+import shared.fhir
 from services.notify.communication import CS_DELIVERY, REASONS
 from services.notify.task import CS_ALERT
 from services.triage.app import create_app
@@ -44,6 +47,12 @@ def client(database: Database) -> Iterator[httpx.Client]:
     settings = TriageSettings(triage_database_url=database.triage_url)  # type: ignore[arg-type]
     with client_of(create_app(settings)) as client:
         yield client
+
+
+def r4_codes(system: str) -> set[str]:
+    """The codes of a CodeSystem of R4, as far as elements that we know are bound to it."""
+    table = json.loads((Path(shared.fhir.__file__).parent / "r4_elements.json").read_bytes())
+    return {code for bound in table["codes"].values() for code in bound.get(system, ())}
 
 
 def codes(system: str) -> list[str]:
@@ -168,7 +177,10 @@ def test_every_value_set_lists_codes_of_a_code_system_that_is_published_with_the
             contains = one["expansion"]["contains"]
             assert len(contains) == one["expansion"]["total"] > 0
             for entry in contains:
-                assert displays[entry["system"], entry["code"]] == entry["display"], one["id"]
+                if entry["system"].startswith(CANONICAL):
+                    assert displays[entry["system"], entry["code"]] == entry["display"], one["id"]
+                else:
+                    assert entry["code"] in r4_codes(entry["system"]), one["id"]
 
 
 def test_a_code_system_is_found_by_its_canonical_and_read_under_the_id_in_it(client: httpx.Client) -> None:

@@ -17,6 +17,7 @@ from shared.fhir.r4 import validate_with_fhir_resources
 from shared.fhir.structure import check_structure
 from tests.notify.conftest import Service
 from tests.notify.neighbours import Triage, an_assessment
+from tests.profiles import departures
 from tests.serving import client_of
 
 
@@ -168,6 +169,7 @@ def test_every_version_of_every_resource_is_valid_r4(service: Service, triage: T
         resource = json.loads(bytes(row["body"]))
         assert check_structure(resource, resource_type=resource["resourceType"]) == []
         assert validate_with_fhir_resources(resource) == []
+        assert departures(resource) == []
 
 
 def test_capability_and_metrics_say_what_there_is(client: httpx.Client, task_id: str) -> None:
