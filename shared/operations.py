@@ -82,6 +82,7 @@ def install_operations(
     async def request_id(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
         given = request.headers.get("x-request-id", "")
         identifier = given if 0 < len(given) <= 64 and given.isascii() and given.isprintable() else str(uuid7())
+        request.state.request_id = identifier
         started = time.perf_counter()
         with correlated(request=identifier):
             try:

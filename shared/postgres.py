@@ -63,10 +63,14 @@ def connect(url: str, *, schema: str) -> DictConnection:
 
 @contextmanager
 def published_content(owner_url: str, *, schema: str) -> Iterator[DictConnection]:
-    """A connection of the owner that writes what all tenants read (`PUBLISHED_TENANT`). For migrations only."""
+    """A connection of the owner that writes what all tenants read (`PUBLISHED_TENANT`), and seals its audit.
+
+    For migrations only.
+    """
     with connect(owner_url, schema=schema) as connection:
         connection.execute("SELECT set_config('sural.tenant', %s, false)", (str(PUBLISHED_TENANT),))
         yield connection
+        connection.execute("SELECT seal_audit(%s, 10000)", (PUBLISHED_TENANT,))
 
 
 @contextmanager
@@ -225,6 +229,7 @@ def grant_schema(connection: Connection, *, service: str, role: str) -> None:
         "GRANT USAGE ON SCHEMA {schema} TO {role}",
         "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}",
         "REVOKE INSERT, UPDATE, DELETE ON {schema}.migration FROM {role}",
+        "REVOKE UPDATE, DELETE ON {schema}.audit_event, {schema}.audit_seal FROM {role}",
         "GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {role}",
         "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} TO {role}",
     ):

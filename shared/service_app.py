@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
@@ -12,7 +13,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from shared.access.gate import Gate
-from shared.access.service_token import is_service
+from shared.access.service_token import is_service, signer
+from shared.audit.api import audit_routes
+from shared.audit.neighbours import AuditNeighbours
 from shared.fhir.capability import ResourceCapability, capability_statement, parts_of
 from shared.fhir.http import FhirResponse, ResourceApi, fault, guard, install_error_handlers
 from shared.fhir.resources import tenants_changed
@@ -22,6 +25,7 @@ from shared.origin import HostCheck, host_check
 from shared.principal import principal_of
 from shared.version import VERSION
 
+NOBODY: Mapping[str, str] = MappingProxyType({})
 Neighbours = Callable[[], Sequence[dict[str, Any]]]
 """The `rest.resource` entries that other services of the same base offer."""
 
@@ -48,13 +52,15 @@ def service_app(
     measure: Measure,
     metrics: Metrics | None,
     neighbours: Neighbours = tuple,
+    audit_neighbours: Mapping[str, str] = NOBODY,
     close: Callable[[], None] = lambda: None,
     allowed_hosts: str = "",
     gate: Gate,
 ) -> FastAPI:
     """A FastAPI application on `resources.pool`, which it closes (after `close`) at shutdown.
 
-    It has /livez, /readyz, /metrics, /fhir/metadata and /capability/SERVICE; the caller adds the service's own routes.
+    It has /livez, /readyz, /metrics, /fhir/metadata, /fhir/AuditEvent and /capability/SERVICE; the caller adds the
+    service's own routes. `audit_neighbours`: services by address whose audit is given out together with ours.
     """
     started = datetime.now(UTC)
 
@@ -97,4 +103,6 @@ def service_app(
     def capability() -> Response:
         return JSONResponse({"resource": parts_of(capabilities)})
 
+    others = AuditNeighbours(audit_neighbours, signer(gate.service_secret, service))
+    app.include_router(audit_routes(service, resources.pool, resources.base, others))
     return app

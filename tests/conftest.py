@@ -117,7 +117,9 @@ BEGIN
                            found.schemaname, found.tablename);
             EXECUTE format('ALTER TABLE %I.%I FORCE ROW LEVEL SECURITY', found.schemaname, found.tablename);
         ELSE
+            EXECUTE format('ALTER TABLE %I.%I DISABLE TRIGGER USER', found.schemaname, found.tablename);
             EXECUTE format('TRUNCATE %I.%I CASCADE', found.schemaname, found.tablename);
+            EXECUTE format('ALTER TABLE %I.%I ENABLE TRIGGER USER', found.schemaname, found.tablename);
         END IF;
     END LOOP;
 END

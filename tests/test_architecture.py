@@ -37,6 +37,7 @@ DOORS = {
         "shared.fhir.http",
         "shared.operations",
         "shared.service_app",
+        "shared.audit.api",
         *(f"services.{name}.{module}" for name in SERVICES for module in ("app", "api", "pages")),
         # operations, one module each, so that api.py stays a list of interactions
         "services.intake.quarantine_api",

@@ -13,6 +13,7 @@ from services.intake.judge import judge
 from services.intake.preconditions import read_preconditions
 from services.intake.receive import Received, create, update
 from services.intake.safety_net import SafetyNet
+from shared.audit import query
 from shared.fhir import identity
 from shared.fhir.canonicals import Canonical
 from shared.fhir.capability import ResourceCapability
@@ -39,7 +40,8 @@ RESPONSE = ResourceCapability(
 QUESTIONNAIRE = ResourceCapability(
     "Questionnaire", ("read", "vread", "search-type"), search=frozenset({"url", "version", "status"})
 )
-CAPABILITIES = (RESPONSE, QUESTIONNAIRE, *definitions_api.CAPABILITIES)
+AUDIT = ResourceCapability("AuditEvent", ("read", "search-type"), search=query.PARAMETERS)
+CAPABILITIES = (RESPONSE, QUESTIONNAIRE, AUDIT, *definitions_api.CAPABILITIES)
 
 
 def routes(api: ResourceApi, catalogue: Catalogue, net: SafetyNet, *, stored: Callable[[], None]) -> APIRouter:

@@ -43,6 +43,7 @@ def create_app(settings: IntakeSettings, *, metrics: Metrics | None = None) -> F
         measure=lambda: measure(pool),
         metrics=metrics,
         neighbours=neighbours.parts,
+        audit_neighbours=addresses,
         close=waker.close,
         allowed_hosts=settings.allowed_hosts,
         gate=gate_of(settings, GivenKeys(keys.public)),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from services.intake.app import SCHEMA
 from services.intake.settings import IntakeSettings
+from shared.audit.chain import run_sealing
 from shared.broker import Publisher, make_celery
 from shared.canary import run_heartbeat
 from shared.relay import run_relay
@@ -20,5 +21,6 @@ def loops(settings: IntakeSettings) -> list[Loop]:
     url = settings.intake_database_url.get_secret_value()
     return [
         ("intake-relay", lambda stop: run_relay(url, SCHEMA, publisher, stop)),
+        ("intake-audit", lambda stop: run_sealing(url, SCHEMA, stop)),
         ("intake-heartbeat", lambda stop: run_heartbeat(url, SCHEMA, stop)),
     ]

@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from uuid import UUID
 
+from shared.audit.act import Act, Interaction, asker_or, parameters
 from shared.events import TRIAGE
 from shared.fhir import resources
 from shared.fhir.resources import NewVersion, Stored
@@ -95,9 +96,12 @@ def store_response(connection: DictConnection, tenant: UUID, new: NewResponse) -
     The database decides between writers of the same id, version, identifier or key: exactly one of them wins.
     """
     system, value = new.identifier or (None, None)
+    interaction = Interaction.CREATE if new.expected is None else Interaction.UPDATE
+    act = Act(interaction, "QuestionnaireResponse", patient=new.subject or None)
     row = connection.execute(
         QUERIES["store_response"],
-        {
+        parameters(act, asker_or("service/intake"))
+        | {
             "tenant": tenant,
             "id": new.id,
             "expected": new.expected,
@@ -135,7 +139,7 @@ def versions(connection: DictConnection, tenant: UUID, response_id: str) -> list
 
 def publish(connection: DictConnection, tenant: UUID, *, body: bytes, published: Published) -> bool:
     """Publish a Questionnaire version; False when that version was published before (it never changes)."""
-    parameters = {
+    values = {
         "tenant": tenant,
         "url": published.url,
         "version": published.version,
@@ -143,7 +147,7 @@ def publish(connection: DictConnection, tenant: UUID, *, body: bytes, published:
         "status": published.status,
     }
     with connection.transaction():
-        if connection.execute(QUERIES["publish"], parameters).rowcount == 0:
+        if connection.execute(QUERIES["publish"], values).rowcount == 0:
             return False
         new = NewVersion(
             type="Questionnaire",

@@ -1,9 +1,14 @@
 -- Named queries of intake.
 
 -- name: store_response
-SELECT outcome, of_id, of_version, of_time, twin FROM store_response(
+-- What was stored is recorded in the same statement.
+SELECT s.outcome, s.of_id, s.of_version, s.of_time, s.twin,
+       CASE WHEN s.outcome IN ('created', 'updated') THEN record_audit(
+           %(tenant)s, %(audit_interaction)s, %(audit_word)s, %(audit_outcome)s, %(audit_agent)s, %(audit_address)s,
+           %(audit_type)s, s.of_id, s.of_version, %(audit_patient)s, %(audit_query)s, %(audit_request)s) END AS audited
+FROM store_response(
     %(tenant)s, %(id)s, %(expected)s, %(status)s, %(subject)s, %(body)s, %(sha256)s, %(system)s, %(value)s,
-    %(rows)s, %(content)s, %(client)s, %(key)s, %(queue)s)
+    %(rows)s, %(content)s, %(client)s, %(key)s, %(queue)s) AS s
 
 -- name: versions
 SELECT version_id FROM resource

@@ -19,6 +19,7 @@ from services.notify.raise_alert import RAISE_ROUTINE, RAISE_URGENT, raise_alert
 from services.notify.reconcile import reconcile
 from services.notify.settings import NotifySettings
 from shared import jobs
+from shared.audit.chain import run_sealing
 from shared.broker import Publisher, make_celery
 from shared.canary import run_heartbeat, send_canaries
 from shared.events import NOTIFY_ROUTINE, NOTIFY_URGENT
@@ -52,6 +53,7 @@ def loops(settings: NotifySettings) -> list[Loop]:
     return [
         *running,
         ("notify-canary", lambda stop: send_canaries(publisher, queues, stop)),
+        ("notify-audit", lambda stop: run_sealing(url, store.SCHEMA, stop)),
         ("notify-heartbeat", lambda stop: run_heartbeat(url, store.SCHEMA, stop)),
     ]
 

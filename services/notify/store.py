@@ -16,6 +16,7 @@ from services.notify.alert import Seen, State
 from services.notify.assessment import subject_key
 from services.notify.escalation import Recipient
 from services.notify.task import Task, identifiers
+from shared.audit.act import Act, Interaction, asker_or, patient_of, record
 from shared.events import Ref
 from shared.fhir import resources
 from shared.fhir.codes import Urgency
@@ -249,7 +250,14 @@ def add_event(
     assessment: Ref | None = None,
     detail: str | None = None,
 ) -> None:
-    """One more line in the alert's ledger."""
+    """One more line in the alert's ledger, and in the audit: who asked for it, else notify by itself."""
+    patient = patient_of({"subject": alert.subject})
+    if delivery is not None:
+        act = Act(Interaction.CREATE, "Communication", id=str(delivery.id), patient=patient, word=kind)
+    else:
+        interaction = Interaction.CREATE if kind == "opened" else Interaction.UPDATE
+        act = Act(interaction, "Task", id=str(alert.id), version=alert.task_version, patient=patient, word=kind)
+    record(connection, alert.tenant_id, act, asker_or("service/notify"))
     connection.execute(
         QUERIES["add_event"],
         {

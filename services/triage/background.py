@@ -11,6 +11,7 @@ from services.triage.catch_up import KIND, catch_up
 from services.triage.settings import TriageSettings
 from shared import jobs
 from shared.access.service_token import signer
+from shared.audit.chain import run_sealing
 from shared.broker import Publisher, make_celery
 from shared.canary import run_heartbeat, send_canaries
 from shared.events import TRIAGE
@@ -54,6 +55,7 @@ def loops(settings: TriageSettings) -> list[Loop]:
         ("triage-canary", lambda stop: send_canaries(Publisher(app), [TRIAGE], stop)),
         ("triage-catch-up", lambda stop: run_every("triage-catch-up", CATCH_UP_S, look_at_intake, stop)),
         ("triage-sweep", lambda stop: run_every("triage-sweep", SWEEP_S, sweep, stop)),
+        ("triage-audit", lambda stop: run_sealing(url, SCHEMA, stop)),
         ("triage-heartbeat", lambda stop: run_heartbeat(url, SCHEMA, stop)),
         ("triage-prune", lambda stop: run_every("triage-prune", PRUNE_S, prune, stop)),
     ]

@@ -15,6 +15,7 @@ from services.triage.basis import Run, Status
 from services.triage.earlier import WINDOW_H, Remembered
 from services.triage.risk_assessment import withdrawn
 from shared import outbox
+from shared.audit.act import Act, Asker, Interaction, Word, patient_of, record
 from shared.events import NOTIFY_ROUTINE, NOTIFY_URGENT, Ref
 from shared.fhir import resources
 from shared.fhir.canonicals import Canonical
@@ -140,10 +141,24 @@ def commit(connection: DictConnection, outcome: Outcome) -> bool:
     )
     _cancel_stale_issues(connection, outcome)
     resources.save(connection, tenant, [_new_version(resource, outcome) for resource in outcome.resources])
+    record(connection, tenant, _act(outcome), Asker("service/triage"))
     if outcome.tag in (Urgency.EMERGENCY, Urgency.SAME_DAY, REVIEW_TAG):
         queue = NOTIFY_URGENT if outcome.tag == Urgency.EMERGENCY else NOTIFY_ROUTINE
         outbox.add(connection, queue, [Ref(outcome.assessment_id, outcome.version_id, tenant)])
     return True
+
+
+def _act(outcome: Outcome) -> Act:
+    interaction = Interaction.CREATE if outcome.version_id == 1 else Interaction.UPDATE
+    patient = patient_of(outcome.resources[0])
+    return Act(
+        interaction,
+        "RiskAssessment",
+        id=outcome.assessment_id,
+        version=outcome.version_id,
+        patient=patient,
+        word=Word.ASSESSED,
+    )
 
 
 def _cancel_stale_issues(connection: DictConnection, outcome: Outcome) -> None:

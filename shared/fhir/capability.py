@@ -22,6 +22,11 @@ PARAMETER_TYPES = {
     "version": "token",
     "name": "string",
     "title": "string",
+    "action": "token",
+    "date": "date",
+    "entity": "reference",
+    "outcome": "token",
+    "subtype": "token",
 }
 
 
@@ -47,7 +52,8 @@ class ResourceCapability:
             "conditionalCreate": self.conditional_create,
         }
         if "search-type" in self.interactions:
-            names = sorted({"_id", "_lastUpdated", "identifier"} | self.search)
+            everywhere = {"_lastUpdated"} if self.type == "AuditEvent" else {"_id", "_lastUpdated", "identifier"}
+            names = sorted(everywhere | self.search)
             resource["searchParam"] = [{"name": name, "type": PARAMETER_TYPES[name]} for name in names]
         return resource
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from email.utils import format_datetime
 from typing import Any, NoReturn
 from urllib.parse import urlencode
+from uuid import UUID
 
 import orjson
 from fastapi import FastAPI, Request
@@ -19,13 +20,14 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from shared.access.gate import Gate, Refusal, closed_page
+from shared.audit.act import Act, Asker, Interaction, asked_by, patient_of, record
 from shared.fhir import identity, resources
 from shared.fhir.canonicals import Canonical, answering, apart
 from shared.fhir.outcome import operation_outcome
-from shared.fhir.resources import Stored
+from shared.fhir.resources import PUBLISHED_TYPES, Stored
 from shared.fhir.search import RESOURCE_ID, Search, next_page, parse_search
 from shared.origin import HostCheck
-from shared.postgres import Pool, as_problem, tenant_transaction, unavailable
+from shared.postgres import DictConnection, Pool, as_problem, tenant_transaction, unavailable
 from shared.principal import principal_of
 from shared.problems import Category, Problem, ProblemError, Severity
 
@@ -225,6 +227,7 @@ async def guard(request: Request, ours: HostCheck, gate: Gate) -> Response | Non
             return closed_page()
         if (principal := await gate.admit(request)) is not None:
             request.state.principal = principal
+            asked_by(Asker(principal.id, request.client.host if request.client else None, request.state.request_id))
         if request.url.path.startswith("/fhir/"):
             check_accept(request)
     except Refusal as refusal:
@@ -256,6 +259,25 @@ def quoted_version(header: str | None) -> int | None:
     return int(text) if _VERSION.fullmatch(text) else None
 
 
+def record_reading(connection: DictConnection, tenant: UUID, interaction: Interaction, stored: Stored | None) -> None:
+    """Record, before it is given out, that a version was read. What is not there says nothing of anybody."""
+    if stored is not None:
+        patient = None if stored.type in PUBLISHED_TYPES else patient_of(orjson.loads(stored.body))
+        act = Act(interaction, stored.type, id=stored.id, version=stored.version_id, patient=patient)
+        record(connection, tenant, act)
+
+
+def record_search(
+    connection: DictConnection, tenant: UUID, resource_type: str, used: Sequence[tuple[str, str]]
+) -> None:
+    """Record, before the answer goes out, what was searched for."""
+    patients = [value for name, value in used if name in ("patient", "subject")]
+    patient = patients[0] if len(patients) == 1 and "," not in patients[0] else None
+    if patient is not None and "/" not in patient and "|" not in patient:
+        patient = f"Patient/{patient}"
+    record(connection, tenant, Act(Interaction.SEARCH, resource_type, patient=patient, query=urlencode(used)))
+
+
 @dataclass(frozen=True, slots=True)
 class ResourceApi:
     """Read, vread and search of the resource types that a service owns."""
@@ -276,6 +298,7 @@ class ResourceApi:
             tenant = principal_of(request).tenant
             with tenant_transaction(self.pool, tenant) as connection:
                 stored = resources.read(connection, tenant, resource_type, resource_id)
+                record_reading(connection, tenant, Interaction.READ, stored)
         if stored is None:
             _not_found(resource_type, resource_id)
         if quoted_version(request.headers.get("if-none-match")) == stored.version_id:
@@ -289,6 +312,7 @@ class ResourceApi:
             tenant = principal_of(request).tenant
             with tenant_transaction(self.pool, tenant) as connection:
                 stored = resources.vread(connection, tenant, resource_type, resource_id, int(version_id))
+                record_reading(connection, tenant, Interaction.VREAD, stored)
         if stored is None:
             _not_found(resource_type, f"{resource_id}/_history/{version_id}")
         return FhirResponse(self.present(stored), headers=version_headers(stored))
@@ -305,6 +329,7 @@ class ResourceApi:
         tenant = principal_of(request).tenant
         with tenant_transaction(self.pool, tenant) as connection:
             found, more = resources.find(connection, tenant, search)
+            record_search(connection, tenant, resource_type, search.used)
         return FhirResponse(self.bundle(search, found, more))
 
     def bundle(self, search: Search, found: Sequence[Stored], more: bool) -> bytes:

@@ -17,6 +17,7 @@ from uuid import UUID
 import orjson
 from psycopg import sql
 
+from shared.audit.act import Act, Asker, Interaction, Word, record
 from shared.fhir.search import Search
 from shared.fhir.search_index import rows
 from shared.ids import PUBLISHED_TENANT, seen_by
@@ -105,6 +106,10 @@ def save(connection: DictConnection, tenant: UUID, versions: Sequence[NewVersion
                     "values": [value for _, value in new.identifiers],
                 },
             )
+        if tenant == PUBLISHED_TENANT:
+            interaction = Interaction.CREATE if new.version_id == 1 else Interaction.UPDATE
+            act = Act(interaction, new.type, id=new.id, version=new.version_id, word=Word.PUBLISHED)
+            record(connection, tenant, act, Asker("migration"))
         index = rows(orjson.loads(new.body), also=[("identifier", identifier) for identifier in new.identifiers])
         connection.execute(QUERIES["index"], key | {"rows": index.as_json(), "anew": new.version_id > 1})
 

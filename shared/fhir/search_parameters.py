@@ -246,20 +246,13 @@ PARAMETERS: Final[Mapping[str, tuple[Parameter, ...]]] = {
         _reference("based-on", "basedOn"),
         _reference("part-of", "partOf"),
     ),
-    "AuditEvent": (
+    "AuditEvent": (  # searched by shared/audit/query.py
         _date("date", "recorded"),
         _code("action", "audit-event-action"),
         _code("outcome", "audit-event-outcome"),
-        _token("type"),
         _token("subtype"),
-        _reference("agent", "agent.who", targets=_ANYBODY),
-        _token("agent-role", "agent.role"),
-        _token("altid", "agent.altId"),
         _reference("entity", "entity.what"),
-        _token("entity-type", "entity.type"),
-        _token("entity-role", "entity.role"),
         Parameter("patient", "reference", ("agent.who", "entity.what"), targets=("Patient",)),
-        _reference("source", "source.observer", targets=_ANYBODY),
     ),
     "SearchParameter": (
         *_published("conformance", title=False),

@@ -25,6 +25,7 @@ from services.triage.predictions import Role
 from services.triage.publish import publish_terminology
 from services.triage.settings import TriageSettings
 from services.triage.terminology import ANSWERS, terminology
+from shared.audit.act import Word
 from shared.fhir.codes import CANONICAL, CS_METHOD, CS_RED_FLAG, CS_URGENCY, REVIEW_TAG, Urgency
 from shared.fhir.definitions import stamped
 from shared.fhir.r4 import validate_with_fhir_resources
@@ -94,6 +95,7 @@ def test_every_issue_code_says_in_words_what_it_means() -> None:
         ("evidence-polarity", ["for", "against", "unknown"]),
         ("alert", ["acknowledge"]),
         ("assessment", ["triage"]),
+        ("audit-act", Word),
     ],
 )
 def test_a_code_system_has_the_codes_that_the_code_can_write(name: str, words: list[str] | type[StrEnum]) -> None:

@@ -15,6 +15,8 @@ from tests.conftest import Database
 SERVICES = ("intake", "triage", "notify")
 OTHER = UUID("00000000-0000-4000-8000-00000000000b")
 
+TENANTLESS = {"migration", "canary", "catch_up_cursor", "repair", "search_edition", "client", "client_assertion"}
+"""Tables for all tenants together: of the machinery, and the clients, which are looked up to learn their tenant."""
 INSERT = (
     "INSERT INTO resource (tenant_id, type, id, version_id, last_updated, body, sha256) "
     "VALUES (%s, 'QuestionnaireResponse', %s, 1, now(), '{}', '')"
@@ -60,7 +62,7 @@ def test_tables_that_hold_no_tenant_hold_nothing_of_a_patient(migrated: Database
             "AND NOT EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attname = 'tenant_id')",
             (service,),
         ).fetchall()
-    assert {name for (name,) in tables} <= {"migration", "canary", "catch_up_cursor", "repair", "search_edition"}
+    assert {name for (name,) in tables} <= TENANTLESS
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -1,0 +1,1 @@
+"""The audit: recorded with the act, chained, given out as AuditEvent."""
