@@ -44,6 +44,7 @@ DOORS = {
         "services.intake.follow_up_api",
         "services.intake.definitions.api",
         "services.triage.operations_api",
+        "services.triage.terminology_api",
     },
 }
 """Library to the only modules of services and shared that may import it."""

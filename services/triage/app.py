@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from fastapi import FastAPI
 
-from services.triage import api, store
+from services.triage import api, store, terminology_api
 from services.triage.settings import TriageSettings
 from shared.access.opening import gate_of
 from shared.fhir import identity
@@ -30,6 +30,7 @@ def create_app(settings: TriageSettings, *, metrics: Metrics | None = None) -> F
         allowed_hosts=settings.allowed_hosts,
         gate=gate_of(settings),
     )
+    app.include_router(terminology_api.routes(pool))
     app.include_router(api.routes(resources))
     return app
 

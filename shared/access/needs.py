@@ -70,6 +70,8 @@ RULES = (
     # Refused submissions: the operation itself lets in our own services alone.
     _rule("GET POST", f"{RESPONSE}/\\$quarantine", (EVERY_TYPE, READ)),
     _rule("GET POST", f"{RESPONSE}/{_ID}/\\$everything", *((kind, READ) for kind in (RESPONSE, *FOLLOWED))),
+    _rule("GET", r"CodeSystem/\$(lookup|validate-code)", ("CodeSystem", READ)),
+    _rule("GET", rf"ValueSet/(\$validate-code|\$expand|{_ID}/\$expand)", ("ValueSet", READ)),
 )
 UNKNOWN: Needs = (Scope(EVERY_TYPE, EVERY_PERMISSION),)
 
