@@ -16,6 +16,7 @@ from shared.access.gate import Gate
 from shared.access.service_token import is_service, signer
 from shared.audit.api import audit_routes
 from shared.audit.neighbours import AuditNeighbours
+from shared.description import install_description
 from shared.fhir.capability import ResourceCapability, capability_statement, parts_of
 from shared.fhir.http import FhirResponse, ResourceApi, fault, guard, install_error_handlers
 from shared.fhir.resources import tenants_changed
@@ -33,7 +34,13 @@ Neighbours = Callable[[], Sequence[dict[str, Any]]]
 def guarded_app(title: str, lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]) -> FastAPI:
     """An application whose errors are FHIR, and that never redirects: a body must not follow to another address."""
     app = FastAPI(
-        title=title, version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
+        title=title,
+        version=VERSION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,  # what is described is the whole base (description.py)
+        redirect_slashes=False,
     )
     install_error_handlers(app)
     return app
@@ -82,12 +89,17 @@ def service_app(
         fault=fault,
     )
 
+    def statement() -> dict[str, Any]:
+        parts = [*parts_of(capabilities), *neighbours()]
+        told = capability_statement(parts, url=resources.base, version=VERSION, published=started)
+        told["rest"][0]["security"] = security(resources.public_url, tokens=gate.tokens is not None)
+        return told
+
     @app.get("/fhir/metadata")
     def metadata() -> Response:
-        parts = [*parts_of(capabilities), *neighbours()]
-        statement = capability_statement(parts, url=resources.base, version=VERSION, published=started)
-        statement["rest"][0]["security"] = security(resources.public_url, tokens=gate.tokens is not None)
-        return FhirResponse(statement)
+        return FhirResponse(statement())
+
+    install_description(app, statement, base=resources.base, signed_in=gate.tokens is not None)
 
     @app.get("/fhir/{resource_type}/$changed-tenants", include_in_schema=False)
     def changed_tenants(

@@ -34,6 +34,7 @@ DOORS = {
     "joserfc": {"shared.access.jose"},
     "httpcore": {"shared.outbound"},
     "fastapi": {
+        "shared.description",
         "shared.fhir.http",
         "shared.operations",
         "shared.service_app",

@@ -38,7 +38,7 @@ class OneBase:
         self._front = front
         self._prefixes: dict[str, FastAPI] = {"/fhir/metadata": intake, "/capability/intake": intake}
         self._prefixes.update(dict.fromkeys(("/auth/token", "/.well-known", "/fhir/.well-known"), intake))
-        self._prefixes["/capability/triage"] = triage
+        self._prefixes.update({"/docs": intake, "/openapi.json": intake, "/capability/triage": triage})
         self._prefixes.update(dict.fromkeys(NOTIFY_PATHS, notify))
         for app, module in (
             (intake, services.intake.api),
@@ -115,6 +115,7 @@ clinical use.</p>
 <ul>
 <li><a href="/worklist">Worklist</a>: open alerts</li>
 <li><a href="/fhir/metadata">FHIR base BASE/fhir</a>: what it offers (CapabilityStatement)</li>
+<li><a href="/docs">Addresses</a>, each with a line for curl (<a href="/openapi.json">OpenAPI</a>)</li>
 <li><a href="/fhir/Questionnaire">Questionnaires</a></li>
 <li><a href="/fhir/Library?_elements=url,version,title,status">Clinical content</a>, as Library and PlanDefinition</li>
 <li><a href="/metrics">Metrics</a>, <a href="/readyz">readiness</a></li>
