@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -21,7 +21,7 @@ from shared.fhir.capability import ResourceCapability, capability_statement, par
 from shared.fhir.http import FhirResponse, ResourceApi, fault, guard, install_error_handlers
 from shared.fhir.resources import tenants_changed
 from shared.fhir.security import security
-from shared.operations import Guard, Measure, Metrics, check_database, install_operations
+from shared.operations import Gauge, Guard, Measure, Metrics, check_database, install_operations
 from shared.origin import HostCheck, host_check
 from shared.principal import principal_of
 from shared.version import VERSION
@@ -49,6 +49,13 @@ def guarded_app(title: str, lifespan: Callable[[FastAPI], AbstractAsyncContextMa
 def guard_of(ours: HostCheck, gate: Gate) -> Guard:
     """What every request passes first: it is for us, its sender may ask it, and can read what we answer."""
     return lambda request: guard(request, ours, gate)
+
+
+def throttled(service: str, gate: Gate) -> Iterable[Gauge]:
+    """How many requests were refused because there were too many."""
+    for limit, number in (gate.limits.refused if gate.limits else {}).items():
+        labels = {"service": service, "limit": limit}
+        yield Gauge("sural_throttled_requests", "Requests refused for their number.", labels, float(number))
 
 
 def service_app(
@@ -82,7 +89,7 @@ def service_app(
         app,
         service=service,
         checks={"database": check_database(resources.pool)},
-        measure=measure,
+        measure=lambda: (*measure(), *throttled(service, gate)),
         version=VERSION,
         metrics=metrics,
         guard=guard_of(host_check(resources.public_url, allowed_hosts), gate),

@@ -50,6 +50,12 @@ class ServiceSettings(BaseSettings):
     """The only hosts, separated by commas, that registered addresses may name. Empty: any public one."""
     pages: Literal["closed", "behind-sign-in"] = "closed"
     """Pages with patients on them, outside the sandbox: closed, or shown because a proxy before us signs people in."""
+    rate_client: float = Field(default=50, gt=0)
+    """Requests a second that one client may send to one web process, and ten seconds' worth at once."""
+    rate_tenant: float = Field(default=200, gt=0)
+    """The same for all clients of a tenant together."""
+    rate_answers: float = Field(default=1000, gt=0)
+    """The only limit for what may bring a patient's answers: for all senders together, far above the others."""
     pool_size: int = Field(default=8, ge=1, le=100)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

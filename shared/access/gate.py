@@ -6,6 +6,7 @@ cover it, before anything is looked up: whoever may not ask does not learn what 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from shared.access.limits import Limits
 from shared.access.needs import needed, require
 from shared.access.service_token import is_service_credential, service_principal
 from shared.ids import DEFAULT_TENANT
@@ -70,12 +72,13 @@ class Gate:
     """Who is let in. `tokens` None: everybody, as in the sandbox.
 
     `pages_open`: something before us signs people in, so pages may be shown. `service_secret`: with it our services
-    sign their calls.
+    sign their calls. `limits`: how much a client may ask.
     """
 
     tokens: Tokens | None = None
     service_secret: SecretStr | None = None
     pages_open: bool = False
+    limits: Limits | None = None
 
     def closes(self, path: str) -> bool:
         """Whether this is a page that nobody is shown, as there is no sign-in for people yet."""
@@ -99,6 +102,8 @@ class Gate:
             scope = " ".join(str(need) for need in needs)
             challenge = {"WWW-Authenticate": f'{REALM}, error="insufficient_scope", scope="{scope}"'}
             raise Refusal(error.problems[0], challenge) from None
+        if service is None and self.limits is not None:
+            _throttle(self.limits.wait_s(principal, request.method, path))
         return principal
 
     def _service(self, request: Request) -> Principal | None:
@@ -145,6 +150,20 @@ def bearer_token(headers: list[str]) -> str:
     if scheme.lower() != "bearer" or not token or not token.isascii():
         raise _sign_in("The Authorization header holds no Bearer token.", "no Bearer token")
     return token
+
+
+def _throttle(wait_s: float) -> None:
+    """Raises Refusal 429 when there is something to wait for."""
+    if wait_s > 0:
+        seconds = math.ceil(wait_s)
+        problem = Problem(
+            Category.UNAVAILABLE,
+            "throttled",
+            f"Too many requests. Send the same request again in {seconds} s.",
+            issue_code="throttled",
+            status=429,
+        )
+        raise Refusal(problem, {"Retry-After": str(seconds)})
 
 
 def _sign_in(message: str, description: str = "") -> Refusal:

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from shared.access.gate import Gate
 from shared.access.jose import JoseRefused, parse_key_set
 from shared.access.keys import GivenKeys, Keys, RemoteKeys
+from shared.access.limits import Limits
 from shared.access.tokens import Verifier, own_issuer
 from shared.access.trusted import parse_trusted_issuers
 from shared.outbound import Outbound
@@ -23,7 +24,8 @@ def gate_of(settings: ServiceSettings, own_keys: Keys | None = None) -> Gate:
         if trusted.issuer == issuers[0].url:
             raise ValueError("SURAL_TRUSTED_ISSUERS names this installation itself.")
         issuers.append(trusted.as_issuer(RemoteKeys(trusted.jwks_uri, registered.get), v1=settings.smart_v1_scopes))
-    return Gate(Verifier(issuers), settings.service_token, settings.pages == "behind-sign-in")
+    limits = Limits(settings.rate_client, settings.rate_tenant, settings.rate_answers)
+    return Gate(Verifier(issuers), settings.service_token, settings.pages == "behind-sign-in", limits)
 
 
 def outbound_of(settings: ServiceSettings) -> Outbound:

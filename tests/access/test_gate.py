@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from shared.access.gate import Gate, TokenRefused
+from shared.access.limits import Limits
 from shared.access.scopes import parse_scopes
 from shared.access.service_token import ServiceToken
 from shared.fhir.http import fault, install_error_handlers
@@ -167,3 +168,21 @@ def test_pages_are_shown_where_something_else_signs_people_in() -> None:
 def test_the_sandbox_asks_nobody() -> None:
     with client_of(app_behind(Gate())) as client:
         assert client.delete("/fhir/Task/1").text == "sandbox"
+
+
+def test_a_client_that_asks_too_much_is_told_when_to_come_back() -> None:
+    limits = Limits(per_client=0.1, per_tenant=100, answers=100)
+    with client_of(app_behind(Gate(OneToken(), limits=limits))) as client:
+        assert client.get("/fhir/Task", headers=bearer("good")).status_code == 200
+        answer = client.get("/fhir/Task", headers=bearer("good"))
+
+    assert answer.status_code == 429
+    assert 1 <= int(answer.headers["retry-after"]) <= 10
+    assert answer.json()["issue"][0]["code"] == "throttled"
+
+
+def test_our_own_services_are_never_throttled() -> None:
+    limits = Limits(per_client=0.1, per_tenant=0.1, answers=0.1)
+    signed = {"Authorization": ServiceToken(SECRET.get_secret_value().encode(), "triage").authorization(DEFAULT_TENANT)}
+    with client_of(app_behind(Gate(OneToken(), SECRET, limits=limits))) as client:
+        assert [client.get("/fhir/Task", headers=signed).status_code for _ in range(20)] == [200] * 20
