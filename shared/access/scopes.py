@@ -94,6 +94,4 @@ def _scope(word: str, v1: bool) -> Scope:
     shown = word[:100] if word.isascii() and word.isprintable() else "(not printable)"
     if "?" in word:
         raise ScopeError(f"{shown} has a query; scopes with a query are not offered here. Ask without it.")
-    raise ScopeError(
-        f"{shown} is no scope that is offered here. Write system/TYPE.cruds with the letters that you need, in this order."
-    )
+    raise ScopeError(f"{shown} is no scope that is offered here. Write system/TYPE. and letters of cruds, in order.")
