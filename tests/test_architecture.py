@@ -42,6 +42,7 @@ DOORS = {
         *(f"services.{name}.{module}" for name in SERVICES for module in ("app", "api", "pages")),
         # operations, one module each, so that api.py stays a list of interactions
         "services.intake.quarantine_api",
+        "services.intake.questionnaire_api",
         "services.intake.follow_up_api",
         "services.intake.definitions.api",
         "services.triage.operations_api",

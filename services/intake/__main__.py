@@ -38,8 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def migrate(owner_url: str, settings: IntakeSettings) -> list[str]:
     """Bring the schema up to date and publish all definitions and the shipped Questionnaires; returns what was done."""
-    from services.intake.catalogue import publish_files
     from services.intake.definitions.publish import publish_definitions
+    from services.intake.publish import publish_files
     from services.intake.questionnaires import shipped
     from shared.fhir.reindex import reindex
     from shared.ids import PUBLISHED_TENANT

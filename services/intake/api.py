@@ -1,4 +1,4 @@
-"""FHIR routes of intake: QuestionnaireResponse, Questionnaire, and the CapabilityStatement of the whole base."""
+"""FHIR routes of intake for QuestionnaireResponse, and what intake offers."""
 
 from __future__ import annotations
 
@@ -7,71 +7,83 @@ from collections.abc import Callable
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from services.intake.catalogue import Catalogue
+from services.intake.context import IntakeContext
 from services.intake.definitions import api as definitions_api
 from services.intake.judge import judge
 from services.intake.preconditions import read_preconditions
-from services.intake.receive import Received, create, update
-from services.intake.safety_net import SafetyNet
+from services.intake.receive import Received, create, update, update_identified
+from services.intake.written import received_problems, written_response
 from shared.audit import query
-from shared.fhir import identity
-from shared.fhir.canonicals import Canonical
 from shared.fhir.capability import ResourceCapability
-from shared.fhir.codes import SID_RESPONSE
-from shared.fhir.http import (
-    FhirResponse,
-    ResourceApi,
-    outcome_response,
-    read_body,
-    version_headers,
-)
+from shared.fhir.http import outcome_response, read_body
 from shared.postgres import tenant_transaction
 from shared.principal import principal_of
-from shared.problems import Category, Problem, Severity
+from shared.problems import Category, Problem
 
 RESPONSE = ResourceCapability(
     "QuestionnaireResponse",
     ("create", "read", "vread", "update", "search-type"),
     search=frozenset({"subject", "patient", "status"}),
     conditional_create=True,
+    conditional_update=True,
     update_create=True,
     versioning="versioned-update",
 )
 QUESTIONNAIRE = ResourceCapability(
-    "Questionnaire", ("read", "vread", "search-type"), search=frozenset({"url", "version", "status"})
+    "Questionnaire",
+    ("create", "read", "vread", "update", "search-type"),
+    search=frozenset({"url", "version", "status"}),
+    update_create=True,
+    versioning="versioned-update",
 )
 AUDIT = ResourceCapability("AuditEvent", ("read", "search-type"), search=query.PARAMETERS)
 CAPABILITIES = (RESPONSE, QUESTIONNAIRE, AUDIT, *definitions_api.CAPABILITIES)
 
+NEVER_DELETED = (
+    "A response is never deleted: what was assessed must stay readable. To withdraw it, PUT it with the status "
+    "entered-in-error; the assessment and its alerts are then withdrawn."
+)
+NOT_PATCHED = "A response is replaced as a whole, so that its answers are checked as a whole. PUT it with If-Match."
 
-def routes(api: ResourceApi, catalogue: Catalogue, net: SafetyNet, *, stored: Callable[[], None]) -> APIRouter:
-    """The routes. `stored` is called after each new version of a response, to wake the relay."""
+
+def routes(intake: IntakeContext) -> APIRouter:
+    """Create, update, read and search of responses."""
     router = APIRouter(prefix="/fhir")
+    api = intake.api
 
-    def written(request: Request, received: Received) -> Response:
+    def write(request: Request, body: bytes, store: Callable[..., Received], *address: object) -> Response:
+        """Judge and store under the safety net, and say what became of it."""
+        who = principal_of(request)
+        with intake.net.under(body, who):
+            asked = read_preconditions(request.headers, client=who.id)
+            judged = judge(body, catalogue=intake.catalogue, tenant=who.tenant)
+            with tenant_transaction(api.pool, who.tenant) as connection:
+                received = store(*address, judged, connection=connection, tenant=who.tenant, asked=asked)
         if received.written:
-            stored()
-        return written_response(api, received, request.headers.get("prefer", ""))
+            intake.stored()
+        problems = received_problems(received, api.base)
+        prefer = request.headers.get("prefer", "")
+        return written_response(received.stored, received.outcome, problems, base=api.base, prefer=prefer)
 
     @router.post("/QuestionnaireResponse")
     def create_response(request: Request, body: bytes = Depends(read_body)) -> Response:
-        who = principal_of(request)
-        with net.under(body, who):
-            asked = read_preconditions(request.headers, client=who.id)
-            judged = judge(body, catalogue=catalogue, tenant=who.tenant)
-            with tenant_transaction(api.pool, who.tenant) as connection:
-                received = create(judged, connection=connection, tenant=who.tenant, asked=asked)
-        return written(request, received)
+        return write(request, body, create)
 
     @router.put("/QuestionnaireResponse/{resource_id}")
     def update_response(request: Request, resource_id: str, body: bytes = Depends(read_body)) -> Response:
-        who = principal_of(request)
-        with net.under(body, who):
-            asked = read_preconditions(request.headers, client=who.id)
-            judged = judge(body, catalogue=catalogue, tenant=who.tenant)
-            with tenant_transaction(api.pool, who.tenant) as connection:
-                received = update(resource_id, judged, connection=connection, tenant=who.tenant, asked=asked)
-        return written(request, received)
+        return write(request, body, update, resource_id)
+
+    @router.put("/QuestionnaireResponse")
+    def update_identified_response(request: Request, body: bytes = Depends(read_body)) -> Response:
+        return write(request, body, update_identified, request.url.query)
+
+    @router.delete("/QuestionnaireResponse/{resource_id}")
+    def delete_response(resource_id: str) -> Response:
+        return not_offered(NEVER_DELETED)
+
+    @router.patch("/QuestionnaireResponse/{resource_id}")
+    def patch_response(resource_id: str) -> Response:
+        return not_offered(NOT_PATCHED)
 
     @router.get("/QuestionnaireResponse")
     def search_responses(request: Request) -> Response:
@@ -85,49 +97,10 @@ def routes(api: ResourceApi, catalogue: Catalogue, net: SafetyNet, *, stored: Ca
     def vread_response(request: Request, resource_id: str, version_id: str) -> Response:
         return api.vread(request, RESPONSE.type, resource_id, version_id)
 
-    @router.get("/Questionnaire")
-    def search_questionnaires(request: Request) -> Response:
-        published = [
-            Canonical(entry.id, entry.url, entry.version) for entry in catalogue.entries(principal_of(request).tenant)
-        ]
-        return api.search(request, QUESTIONNAIRE.type, QUESTIONNAIRE.search, published)
-
-    @router.get("/Questionnaire/{resource_id}")
-    def read_questionnaire(request: Request, resource_id: str) -> Response:
-        return api.read(request, QUESTIONNAIRE.type, resource_id)
-
-    @router.get("/Questionnaire/{resource_id}/_history/{version_id}")
-    def vread_questionnaire(request: Request, resource_id: str, version_id: str) -> Response:
-        return api.vread(request, QUESTIONNAIRE.type, resource_id, version_id)
-
     return router
 
 
-def written_response(api: ResourceApi, received: Received, prefer: str) -> Response:
-    """201 (or 200 for what was there) with Location, ETag, Last-Modified, and the body that Prefer asks for."""
-    stored = received.stored
-    location = f"{api.base}/{stored.type}/{stored.id}/_history/{stored.version_id}"
-    headers = version_headers(stored, location=location)
-    status = 201 if received.created else 200
-    if "return=minimal" in prefer:
-        return Response(status_code=status, headers=headers)
-    if "return=representation" in prefer:
-        return FhirResponse(identity.as_received(stored), status_code=status, headers=headers)
-    what = "Stored as" if received.written else "Known as"
-    told = [
-        Problem(
-            Category.INCORRECT,
-            "stored",
-            f"{what} QuestionnaireResponse/{stored.id}, version {stored.version_id}.",
-            severity=Severity.INFORMATION,
-            issue_code="informational",
-        ),
-        Problem(
-            Category.INCORRECT,
-            "assessment",
-            f"Its assessment: {api.base}/RiskAssessment?identifier={SID_RESPONSE}|{stored.id}",
-            severity=Severity.INFORMATION,
-            issue_code="informational",
-        ),
-    ]
-    return outcome_response([*told, *received.warnings], status, headers)
+def not_offered(why: str) -> Response:
+    """405 with the reason, and with what is offered instead."""
+    problem = Problem(Category.UNSUPPORTED, "method", why, issue_code="not-supported")
+    return outcome_response([problem], 405, {"Allow": "GET, HEAD, PUT"})

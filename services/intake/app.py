@@ -6,16 +6,19 @@ from collections.abc import Iterable
 
 from fastapi import FastAPI
 
-from services.intake import api, quarantine_api, quarantine_store, signing_in
+from services.intake import api, quarantine_api, quarantine_store, questionnaire_api, signing_in
 from services.intake.catalogue import Catalogue
+from services.intake.context import IntakeContext
 from services.intake.definitions import api as definitions_api
 from services.intake.metadata import NeighbourParts
 from services.intake.safety_net import SafetyNet
 from services.intake.settings import IntakeSettings
 from shared.access.keys import GivenKeys
 from shared.access.opening import gate_of
+from shared.access.service_token import signer
 from shared.fhir import identity
 from shared.fhir.capability import parts_of
+from shared.fhir.client import FhirClient
 from shared.fhir.http import ResourceApi
 from shared.operations import Gauge, Metrics, measure_work
 from shared.outbox import Waker
@@ -51,7 +54,11 @@ def create_app(settings: IntakeSettings, *, metrics: Metrics | None = None) -> F
     signing_in.install(app, settings, pool, keys, lambda: [*parts_of(api.CAPABILITIES), *neighbours.parts()])
     net = SafetyNet(pool, settings.quarantine_per_minute, waker.wake)
     app.include_router(quarantine_api.routes(pool, most=settings.quarantine_per_minute))
-    app.include_router(api.routes(resources, Catalogue(pool), net, stored=waker.wake))
+    token = signer(settings.service_token, "intake")
+    terminology = FhirClient(settings.triage_url, token=token) if settings.triage_url else None
+    context = IntakeContext(resources, Catalogue(pool), net, waker.wake, terminology)
+    for module in (api, questionnaire_api):
+        app.include_router(module.routes(context))
     app.include_router(definitions_api.routes(ResourceApi(pool, settings.public_url, identity.as_stored)))
     return app
 

@@ -1,74 +1,40 @@
-"""Which Questionnaire a response answers: publication, and resolution of `url|version`."""
+"""Which Questionnaire a response answers: resolution of `url|version` for each tenant."""
 
 from __future__ import annotations
 
-import hashlib
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Final
 from uuid import UUID
 
 from services.intake import store
 from services.intake.acceptor import Acceptor
 from services.intake.store import Published
-from shared.fhir import resources
 from shared.fhir.parse import parse_resource
 from shared.fhir.questionnaire import QuestionnaireIndex
-from shared.fhir.r4 import validate_with_fhir_resources
-from shared.fhir.resources import Stored
-from shared.postgres import DictConnection, Pool, tenant_transaction
+from shared.ids import seen_by
+from shared.postgres import Pool, tenant_transaction
 from shared.problems import Category, Problem, ProblemError, Severity
 
-
-def publish_files(connection: DictConnection, tenant: UUID, files: Sequence[Path]) -> list[str]:
-    """Publish shipped Questionnaires that are not yet published; returns their canonicals.
-
-    Each is checked in full before. Raises ProblemError for a faulty one, and for one whose text changed under a version
-    that is published already.
-    """
-    done = {entry.canonical: entry for entry in store.published(connection, tenant)}
-    new: list[str] = []
-    for path in files:
-        body = path.read_bytes()
-        resource = parse_resource(body, resource_type="Questionnaire").resource
-        index = QuestionnaireIndex.build(resource)
-        if index.canonical in done:
-            _refuse_change(connection, tenant, done[index.canonical], body)
-            continue
-        if problems := validate_with_fhir_resources(resource):
-            raise ProblemError(problems)
-        entry = Published(index.url, index.version, str(resource["id"]), str(resource["status"]))
-        if store.publish(connection, tenant, body=body, published=entry):
-            new.append(entry.canonical)
-    return new
-
-
-def _refuse_change(connection: DictConnection, tenant: UUID, entry: Published, body: bytes) -> None:
-    stored = resources.read(connection, tenant, "Questionnaire", entry.id)
-    if stored is not None and stored.sha256 != hashlib.sha256(body).digest():
-        raise ProblemError(
-            Problem(
-                Category.CONFLICT,
-                "questionnaire-changed",
-                f"{entry.canonical} was published with another text. Give the new text a new version.",
-                issue_code="conflict",
-            )
-        )
+KNOWN_FOR_S: Final = 2.0
+"""How long a list of Questionnaires is used before it is read again: so soon what another process published counts."""
+_MOST_COMPILED: Final = 1000
 
 
 @dataclass(slots=True)
 class Catalogue:
-    """Published Questionnaires by tenant, compiled once. A version never changes, so what is cached stays true."""
+    """The Questionnaires of every tenant, compiled once per version of the resource. Threads may share it."""
 
     pool: Pool
-    _compiled: dict[tuple[UUID, str], QuestionnaireIndex] = field(default_factory=dict)
+    _compiled: dict[tuple[UUID, str, int], QuestionnaireIndex] = field(default_factory=dict)
     _acceptors: dict[tuple[UUID, str], Acceptor] = field(default_factory=dict)
-    _entries: dict[UUID, list[Published]] = field(default_factory=dict)
+    _entries: dict[UUID, tuple[float, Sequence[Published]]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def resolve(self, tenant: UUID, canonical: str | None) -> tuple[QuestionnaireIndex, list[Problem]]:
-        """The Questionnaire of a response, with a warning when the version had to be chosen.
+        """The Questionnaire of a response, with warnings: the version had to be chosen, it is a draft or retired.
 
         Raises ProblemError (422): no canonical, unknown url, unknown version.
         """
@@ -78,45 +44,60 @@ class Catalogue:
                 "required",
                 "QuestionnaireResponse.questionnaire is missing. Name the form that was answered, as url|version.",
             )
-        url, _, version = canonical.partition("|")
-        matching = self._matching(tenant, url, version)
-        if not matching:
+        url, _, version = canonical.partition("#")[0].partition("|")
+        chosen = self._chosen(tenant, url, version)
+        if chosen is None:
             raise _unresolved(
                 "questionnaire-unknown",
                 "not-found",
                 "This Questionnaire is not known here. See GET /fhir/Questionnaire for those that are.",
             )
-        chosen = matching[-1]
         warnings = [] if version else [_version_chosen(chosen)]
+        if chosen.status != "active":
+            warnings.append(_not_active(chosen))
         return self._index(tenant, chosen), warnings
 
     def acceptor(self, tenant: UUID, canonical: object) -> Acceptor | None:
         """What recognises sound responses to a version that `resolve` has given before; None for any other."""
-        return self._acceptors.get((tenant, canonical)) if isinstance(canonical, str) else None
+        if not isinstance(canonical, str):
+            return None
+        found = (self._acceptors.get((owner, canonical)) for owner in seen_by(tenant))
+        return next((acceptor for acceptor in found if acceptor is not None), None)
 
-    def entries(self, tenant: UUID) -> list[Published]:
-        """All published versions."""
+    def entries(self, tenant: UUID) -> Sequence[Published]:
+        """All Questionnaires that this tenant may use, read anew."""
         with tenant_transaction(self.pool, tenant) as connection:
-            self._entries[tenant] = store.published(connection, tenant)
-        return self._entries[tenant]
+            found = store.published(connection, tenant)
+        self._entries[tenant] = (time.monotonic(), found)
+        return found
 
-    def _matching(self, tenant: UUID, url: str, version: str) -> list[Published]:
-        def matches(entry: Published) -> bool:
-            return entry.url == url and (entry.version == version if version else entry.status == "active")
+    def _chosen(self, tenant: UUID, url: str, version: str) -> Published | None:
+        """The entry of that version; without version the latest active one; from the list at hand while it is fresh."""
 
-        known = self._entries.get(tenant, ())
-        return [e for e in known if matches(e)] or [e for e in self.entries(tenant) if matches(e)]
+        def latest(entries: Sequence[Published]) -> Published | None:
+            same_url = [entry for entry in entries if entry.url == url]
+            if version:
+                return next((entry for entry in same_url if entry.version == version), None)
+            return next((entry for entry in reversed(same_url) if entry.status == "active"), None)
+
+        read_at, entries = self._entries.get(tenant, (0.0, ()))
+        found = latest(entries) if time.monotonic() - read_at < KNOWN_FOR_S else None
+        return found or latest(self.entries(tenant))
 
     def _index(self, tenant: UUID, entry: Published) -> QuestionnaireIndex:
-        index = self._compiled.get((tenant, entry.canonical))
+        key = (entry.tenant, entry.id, entry.version_id)
+        index = self._compiled.get(key)
         if index is None:
             with self._lock, tenant_transaction(self.pool, tenant) as connection:
-                stored: Stored | None = resources.read(connection, tenant, "Questionnaire", entry.id)
-                assert stored is not None
-                parsed = parse_resource(stored.body, resource_type="Questionnaire")
-                index = QuestionnaireIndex.build(parsed.resource)
-                self._compiled[tenant, entry.canonical] = index
-                self._acceptors[tenant, entry.canonical] = Acceptor(index)
+                body, value_sets = store.questionnaire_text(connection, entry)
+                index = QuestionnaireIndex.build(
+                    parse_resource(body, resource_type="Questionnaire").resource, value_sets
+                )
+                if len(self._compiled) >= _MOST_COMPILED:
+                    self._compiled.clear()
+                    self._acceptors.clear()
+                self._compiled[key] = index
+                self._acceptors[entry.tenant, entry.canonical] = Acceptor(index)
         return index
 
 
@@ -133,11 +114,21 @@ def _unresolved(code: str, issue_code: str, message: str) -> ProblemError:
 
 
 def _version_chosen(entry: Published) -> Problem:
+    message = f"No version was named; the response was checked against {entry.canonical}. Send url|version."
+    return _told("questionnaire-version-chosen", message, "informational")
+
+
+def _not_active(entry: Published) -> Problem:
+    what = "retired: send answers to a newer version" if entry.status == "retired" else "a draft, which may change"
+    return _told("questionnaire-not-active", f"{entry.canonical} is {what}.", "business-rule")
+
+
+def _told(code: str, message: str, issue_code: str) -> Problem:
     return Problem(
         Category.UNPROCESSABLE,
-        "questionnaire-version-chosen",
-        f"No version was named; the response was checked against {entry.canonical}. Send url|version.",
+        code,
+        message,
         expression="QuestionnaireResponse.questionnaire",
         severity=Severity.WARNING,
-        issue_code="informational",
+        issue_code=issue_code,
     )

@@ -13,10 +13,11 @@ from uuid import UUID
 from services.intake.catalogue import Catalogue
 from services.intake.conformance import check_conformance
 from services.intake.keys import check_keys, check_subject
+from shared.fhir.answer_values import comparable_dates
 from shared.fhir.parse import parse_resource
 from shared.fhir.plain_json import read_plain_json
 from shared.fhir.questionnaire import QuestionnaireIndex
-from shared.problems import Problem, ProblemError, Severity
+from shared.problems import Category, Problem, ProblemError, Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,25 @@ def judge(body: bytes, *, catalogue: Catalogue, tenant: UUID) -> Judged:
         problems += check_conformance(index, response)
     if stops(problems):
         raise ProblemError(problems)
-    return Judged(body, response, index, [*warnings, *problems])
+    return Judged(body, response, index, [*warnings, *_check_period(index, response), *problems])
+
+
+def _check_period(index: QuestionnaireIndex, response: dict[str, Any]) -> list[Problem]:
+    """A warning when the form was filled in outside the time in which it is meant to be used."""
+    authored, (start, end) = str(response.get("authored", "")), index.effective
+    early, late = comparable_dates(authored, start), comparable_dates(authored, end)
+    if not (early and early[0] < early[1]) and not (late and late[0] > late[1]):
+        return []
+    return [
+        Problem(
+            Category.UNPROCESSABLE,
+            "questionnaire-not-effective",
+            f"The time of authored is outside the effective period of {index.canonical}. Check the clock and the form.",
+            expression="QuestionnaireResponse.authored",
+            severity=Severity.WARNING,
+            issue_code="business-rule",
+        )
+    ]
 
 
 def stops(problems: Sequence[Problem]) -> bool:

@@ -68,10 +68,10 @@ def _check_questionnaire(before: Mapping[str, Any], after: Mapping[str, Any]) ->
     old, new = str(before.get("questionnaire", "")), str(after.get("questionnaire", ""))
     if old.partition("|")[0] != new.partition("|")[0]:
         message = "Found answers to another Questionnaire than before. Send them as a new response."
-        return [_refused("questionnaire-changed", message, "questionnaire")]
+        return [_refused("questionnaire-replaced", message, "questionnaire")]
     if old != new and before.get("status") in FINISHED and after.get("status") != "entered-in-error":
         message = "Found another version of the Questionnaire than the one that was answered. Name the same version."
-        return [_refused("questionnaire-changed", message, "questionnaire")]
+        return [_refused("questionnaire-replaced", message, "questionnaire")]
     return []
 
 

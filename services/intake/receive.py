@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NoReturn
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from services.intake import store
 from services.intake.judge import Judged, stops
 from services.intake.keys import business_identifier, content_digest, same_content, subject_key
 from services.intake.lifecycle import check_change
-from services.intake.preconditions import Preconditions
+from services.intake.preconditions import Preconditions, identifier_query
 from services.intake.store import NewResponse, Outcome, StoreResult
 from shared.fhir import resources
 from shared.fhir.parse import parse_resource
@@ -90,10 +90,16 @@ def update(
     if not RESOURCE_ID.fullmatch(response_id) or judged.response.get("id") != response_id:
         _refuse(
             Category.INCORRECT,
-            "id-mismatch",
+            "id",
             "The id in the body is missing or differs from the one in the address. Send both, equal.",
             "id",
         )
+    return _replace(response_id, judged, connection=connection, tenant=tenant, asked=asked)
+
+
+def _replace(
+    response_id: str, judged: Judged, *, connection: DictConnection, tenant: UUID, asked: Preconditions
+) -> Received:
     before = resources.read(connection, tenant, TYPE, response_id)
     if before is not None and before.body == judged.body and not asked.create_only:
         return Received(before, Outcome.UNCHANGED, (_same_bytes(), *judged.warnings))
@@ -120,6 +126,36 @@ def update(
         case Outcome.UNCHANGED:
             changes.insert(0, _same_bytes())
     return Received(_stored(connection, tenant, result, new), result.outcome, (*changes, *judged.warnings))
+
+
+def update_identified(
+    query: str, judged: Judged, *, connection: DictConnection, tenant: UUID, asked: Preconditions
+) -> Received:
+    """Store the next version of the response that ``identifier=system|value`` names, or a new one if there is none.
+
+    In the caller's transaction; as `update` and `create` do. Raises ProblemError (400) when the query is another one,
+    or when the response carries another identifier, or an id that is not that of the response.
+    """
+    identifier = identifier_query(query, "The query of the address")
+    if business_identifier(judged.response) != identifier:
+        _refuse(
+            Category.INCORRECT,
+            "identifier-mismatch",
+            "The address names another identifier than the response carries. Send both, equal.",
+            "identifier",
+        )
+    found = store.identified(connection, tenant, identifier)
+    if found is None and "id" not in judged.response and asked.if_match is None:
+        return create(judged, connection=connection, tenant=tenant, asked=replace(asked, if_none_exist=identifier))
+    response_id = found or str(judged.response.get("id", uuid7()))
+    if judged.response.get("id", response_id) != response_id:
+        _refuse(
+            Category.INCORRECT,
+            "id",
+            "The id in the body is not that of the response with this identifier. Leave it out, or send that one.",
+            "id",
+        )
+    return _replace(response_id, judged, connection=connection, tenant=tenant, asked=asked)
 
 
 def _new(
@@ -201,7 +237,7 @@ def _refuse_stale(current: int | None) -> NoReturn:
     what = "Read it, and make the change again." if current else "Leave If-Match out to create it."
     _refuse(
         Category.CONFLICT,
-        "version-conflict",
+        "version",
         f"If-Match names another version: {found}. {what}",
         "meta.versionId",
         issue_code="conflict",
@@ -223,7 +259,7 @@ def _refuse_create_only() -> NoReturn:
 def _refuse_without_if_match() -> NoReturn:
     _refuse(
         Category.INCORRECT,
-        "if-match-missing",
+        "if-match",
         'There is a resource with this id. To replace it, name the version that you read: If-Match: W/"1".',
         "meta.versionId",
         issue_code="required",

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 from uuid import UUID
+
+import orjson
 
 from shared.audit.act import Act, Interaction, asker_or, parameters
 from shared.events import TRIAGE
@@ -22,12 +26,14 @@ QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """One published Questionnaire version."""
+    """A Questionnaire under its url and version. `version_id` is that of the resource, which a draft counts up."""
 
     url: str
     version: str
     id: str
     status: str
+    tenant: UUID
+    version_id: int = 1
 
     @property
     def canonical(self) -> str:
@@ -131,34 +137,49 @@ def read_response(connection: DictConnection, tenant: UUID, response_id: str, ve
     return stored
 
 
+def identified(connection: DictConnection, tenant: UUID, identifier: tuple[str, str]) -> str | None:
+    """The id of the response that the sender's identifier belongs to."""
+    system, value = identifier
+    row = connection.execute(QUERIES["identified"], {"tenant": tenant, "system": system, "value": value}).fetchone()
+    return str(row["id"]) if row else None
+
+
 def versions(connection: DictConnection, tenant: UUID, response_id: str) -> list[Stored]:
     """All versions of a response, the current one first."""
     rows = connection.execute(QUERIES["versions"], {"tenant": tenant, "id": response_id}).fetchall()
     return [read_response(connection, tenant, response_id, row["version_id"]) for row in rows]
 
 
-def publish(connection: DictConnection, tenant: UUID, *, body: bytes, published: Published) -> bool:
-    """Publish a Questionnaire version; False when that version was published before (it never changes)."""
-    values = {
-        "tenant": tenant,
+def lock_questionnaires(connection: DictConnection, tenant: UUID) -> None:
+    """One writer of a tenant's Questionnaires at a time, until the transaction ends."""
+    connection.execute(QUERIES["lock_questionnaires"], {"tenant": tenant})
+
+
+def publish(connection: DictConnection, *, body: bytes, published: Published, value_sets: Mapping[str, Any]) -> Stored:
+    """Store a version of a Questionnaire, in the caller's transaction, which holds the lock."""
+    entry = {
+        "tenant": published.tenant,
         "url": published.url,
         "version": published.version,
         "id": published.id,
         "status": published.status,
+        "version_id": published.version_id,
+        "value_sets": orjson.dumps(value_sets).decode(),
     }
-    with connection.transaction():
-        if connection.execute(QUERIES["publish"], values).rowcount == 0:
-            return False
-        new = NewVersion(
-            type="Questionnaire",
-            id=published.id,
-            version_id=1,
-            last_updated=database_now(connection),
-            body=body,
-            status=published.status,
-        )
-        resources.save(connection, tenant, [new])
-    return True
+    connection.execute(QUERIES["forget_entry"], entry)
+    connection.execute(QUERIES["publish"], entry)
+    now = database_now(connection)
+    new = NewVersion(
+        type="Questionnaire",
+        id=published.id,
+        version_id=published.version_id,
+        last_updated=now,
+        body=body,
+        status=published.status,
+    )
+    resources.save(connection, published.tenant, [new])
+    digest = hashlib.sha256(body).digest()
+    return Stored("Questionnaire", published.id, published.version_id, now, body, digest)
 
 
 def lock_publication(connection: DictConnection) -> None:
@@ -167,6 +188,18 @@ def lock_publication(connection: DictConnection) -> None:
 
 
 def published(connection: DictConnection, tenant: UUID) -> list[Published]:
-    """All Questionnaire versions that this tenant may use, those of one url oldest first."""
+    """All Questionnaires that this tenant may use, those of one url oldest first."""
     rows = connection.execute(QUERIES["published"], {"tenants": seen_by(tenant)}).fetchall()
-    return [Published(row["url"], row["version"], row["id"], row["status"]) for row in rows]
+    return [
+        Published(row["url"], row["version"], row["id"], row["status"], row["tenant_id"], row["version_id"])
+        for row in rows
+    ]
+
+
+def questionnaire_text(connection: DictConnection, entry: Published) -> tuple[bytes, dict[str, Any]]:
+    """The text of a Questionnaire and the value sets that were expanded when it was published."""
+    key = {"tenant": entry.tenant, "id": entry.id, "version_id": entry.version_id}
+    text = connection.execute(QUERIES["questionnaire_body"], key).fetchone()
+    codes = connection.execute(QUERIES["value_sets"], key).fetchone()
+    assert text is not None
+    return bytes(text["body"]), codes["value_sets"] if codes else {}

@@ -10,6 +10,9 @@ FROM store_response(
     %(tenant)s, %(id)s, %(expected)s, %(status)s, %(subject)s, %(body)s, %(sha256)s, %(system)s, %(value)s,
     %(rows)s, %(content)s, %(client)s, %(key)s, %(queue)s) AS s
 
+-- name: identified
+SELECT id FROM response_key WHERE tenant_id = %(tenant)s AND system = %(system)s AND value = %(value)s
+
 -- name: versions
 SELECT version_id FROM resource
 WHERE tenant_id = %(tenant)s AND type = 'QuestionnaireResponse' AND id = %(id)s ORDER BY version_id DESC
@@ -17,10 +20,23 @@ WHERE tenant_id = %(tenant)s AND type = 'QuestionnaireResponse' AND id = %(id)s 
 -- name: lock
 SELECT pg_advisory_xact_lock(hashtextextended(%(key)s, 0))
 
+-- name: lock_questionnaires
+SELECT pg_advisory_xact_lock(hashtextextended('questionnaire ' || %(tenant)s::text, 0))
+
+-- name: forget_entry
+DELETE FROM questionnaire WHERE tenant_id = %(tenant)s AND id = %(id)s
+
 -- name: publish
-INSERT INTO questionnaire (tenant_id, url, version, id, status)
-VALUES (%(tenant)s, %(url)s, %(version)s, %(id)s, %(status)s)
-ON CONFLICT DO NOTHING
+INSERT INTO questionnaire (tenant_id, url, version, id, status, version_id, value_sets)
+VALUES (%(tenant)s, %(url)s, %(version)s, %(id)s, %(status)s, %(version_id)s, %(value_sets)s)
 
 -- name: published
-SELECT url, version, id, status FROM questionnaire WHERE tenant_id = ANY (%(tenants)s) ORDER BY url, published_at, version
+SELECT tenant_id, url, version, id, status, version_id FROM questionnaire
+WHERE tenant_id = ANY (%(tenants)s) ORDER BY url, published_at, version
+
+-- name: value_sets
+SELECT value_sets FROM questionnaire WHERE tenant_id = %(tenant)s AND id = %(id)s
+
+-- name: questionnaire_body
+SELECT body FROM resource
+WHERE tenant_id = %(tenant)s AND type = 'Questionnaire' AND id = %(id)s AND version_id = %(version_id)s

@@ -38,6 +38,7 @@ class ResourceCapability:
     interactions: tuple[str, ...]
     search: frozenset[str] = frozenset()
     conditional_create: bool = False
+    conditional_update: bool = False
     update_create: bool = False
     versioning: str = "versioned"
 
@@ -50,6 +51,7 @@ class ResourceCapability:
             "readHistory": "vread" in self.interactions,
             "updateCreate": self.update_create,
             "conditionalCreate": self.conditional_create,
+            "conditionalUpdate": self.conditional_update,
         }
         if "search-type" in self.interactions:
             everywhere = {"_lastUpdated"} if self.type == "AuditEvent" else {"_id", "_lastUpdated", "identifier"}

@@ -37,6 +37,8 @@ class QuestionnaireIndex:
     items: Mapping[str, QuestionItem]
     roots: tuple[str, ...]
     required_roots: tuple[str, ...]
+    effective: tuple[str, str] = ("", "")
+    """Start and end of the period in which it is meant to be used, as FHIR dateTimes; '' is open."""
 
     @property
     def canonical(self) -> str:
@@ -44,12 +46,14 @@ class QuestionnaireIndex:
         return f"{self.url}|{self.version}"
 
     @classmethod
-    def build(cls, questionnaire: Mapping[str, Any]) -> QuestionnaireIndex:
-        """Compile a structurally valid R4 Questionnaire.
+    def build(
+        cls, questionnaire: Mapping[str, Any], value_sets: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+    ) -> QuestionnaireIndex:
+        """Compile a structurally valid R4 Questionnaire. `value_sets`: by canonical, beside those that it contains.
 
         Raises ProblemError with every reason why it must not be published, in document order per rule.
         """
-        reader = ItemReader(_contained_value_sets(questionnaire))
+        reader = ItemReader({**value_sets, **_contained_value_sets(questionnaire)})
         for name in ("url", "version"):
             if not questionnaire.get(name):
                 reader.refuse(
@@ -81,7 +85,13 @@ class QuestionnaireIndex:
             items=MappingProxyType(compiled),
             roots=roots,
             required_roots=tuple(link_id for link_id in roots if compiled[link_id].required),
+            effective=_effective(questionnaire),
         )
+
+
+def _effective(questionnaire: Mapping[str, Any]) -> tuple[str, str]:
+    period = questionnaire.get("effectivePeriod") or {}
+    return str(period.get("start", "")), str(period.get("end", ""))
 
 
 def _contained_value_sets(questionnaire: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

@@ -187,7 +187,7 @@ class ItemReader:
             self.refuse("display-with-items", f"{item.label}: a display cannot hold items (que-1).", *where)
         if item.type == "display" and (item.required or item.repeats):
             self.refuse("display-required", f"{item.label}: a display is never required or repeated.", *where)
-        if item.type in ("choice", "open-choice") and not item.options:
+        if item.type in ("choice", "open-choice") and not item.options and "answerValueSet" not in raw:
             self.refuse(
                 "choice-without-options",
                 f"{item.label}: found no options, expected answerOption or a contained, expanded ValueSet.",

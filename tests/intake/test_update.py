@@ -49,11 +49,11 @@ def test_other_bytes_need_the_version_that_they_replace(ehr: httpx.Client) -> No
     put(ehr, a_form())
     amended = a_form({"chest_pain": "Y"}, status="amended")
 
-    assert (put(ehr, amended).status_code, errors(put(ehr, amended))) == (400, ["if-match-missing"])
+    assert (put(ehr, amended).status_code, errors(put(ehr, amended))) == (400, ["if-match"])
     assert errors(put(ehr, amended, If_Match="*")) == ["if-match"]
     for wrong in (version(2), 'W/"x"', "1"):
         answer = put(ehr, amended, If_Match=wrong)
-        assert (answer.status_code, errors(answer)) == (412, ["version-conflict"]), wrong
+        assert (answer.status_code, errors(answer)) == (412, ["version"]), wrong
 
     right = put(ehr, amended, If_Match=version(1))
 
@@ -66,7 +66,7 @@ def test_other_bytes_need_the_version_that_they_replace(ehr: httpx.Client) -> No
 def test_if_match_without_a_resource_creates_nothing(ehr: httpx.Client) -> None:
     answer = put(ehr, a_form(), If_Match=version(1))
 
-    assert (answer.status_code, errors(answer)) == (412, ["version-conflict"])
+    assert (answer.status_code, errors(answer)) == (412, ["version"])
     assert stored(ehr) == 0
 
 
@@ -85,7 +85,7 @@ def test_the_id_in_the_body_is_that_of_the_address(ehr: httpx.Client, address: s
     del without["id"]
     for body in (a_form(), without):
         answer = send(ehr, "PUT", f"{POST}/{address}", body)
-        assert (answer.status_code, errors(answer)) == (400, ["id-mismatch"])
+        assert (answer.status_code, errors(answer)) == (400, ["id"])
     assert stored(ehr) == 0
 
 
@@ -221,3 +221,43 @@ def test_what_was_put_comes_back_byte_for_byte_with_version_and_time(ehr: httpx.
     read = ehr.get(f"{POST}/form-1").json()
     assert (read["meta"]["versionId"], read["meta"]["source"]) == ("2", "https://ehr.example.org")
     assert ehr.get(f"{POST}/form-1").text.endswith(sent.partition('"resourceType"')[2].partition(', "meta"')[0] + "}")
+
+
+def test_an_update_may_name_the_identifier_instead_of_the_id(ehr: httpx.Client) -> None:
+    address = f"{POST}?identifier={SENDER}|form-1"
+    sent = a_response(patient="p", identifier="form-1")
+    amended = {**a_response({"chest_pain": "Y"}, patient="p", identifier="form-1"), "status": "amended"}
+
+    created = send(ehr, "PUT", address, sent)
+    blind = send(ehr, "PUT", address, amended)
+    updated = send(ehr, "PUT", address, amended, If_Match=version(1))
+    other = send(ehr, "PUT", f"{POST}?identifier={SENDER}|form-2", amended)
+    by_status = send(ehr, "PUT", f"{POST}?status=completed", amended)
+
+    assert (created.status_code, updated.status_code, updated.headers["etag"]) == (201, 200, version(2))
+    assert id_of(created) == id_of(updated)
+    assert (blind.status_code, errors(blind)) == (400, ["if-match"])
+    assert (other.status_code, errors(other)) == (400, ["identifier-mismatch"])
+    assert (by_status.status_code, errors(by_status)) == (400, ["if-none-exist"])
+    assert stored(ehr) == 1
+
+
+@pytest.mark.parametrize(("method", "words"), [("DELETE", "entered-in-error"), ("PATCH", "PUT it with If-Match")])
+def test_what_is_not_offered_says_what_to_do_instead(ehr: httpx.Client, method: str, words: str) -> None:
+    put(ehr, a_form())
+
+    answer = ehr.request(method, f"{POST}/form-1")
+
+    assert (answer.status_code, errors(answer)) == (405, ["method"])
+    assert words in answer.text
+    assert "PUT" in answer.headers["allow"]
+
+
+def test_the_body_of_the_answer_is_what_prefer_asks_for(ehr: httpx.Client) -> None:
+    for wanted, found in (
+        ("return=minimal", None),
+        ("handling=strict; return=representation", "QuestionnaireResponse"),
+        ("return=OperationOutcome", "OperationOutcome"),
+    ):
+        answer = put(ehr, a_form(form=f"form-{found}"), Prefer=wanted)
+        assert (answer.json()["resourceType"] if answer.content else None) == found

@@ -1,0 +1,114 @@
+"""May this Questionnaire be published? Everything that stands in the way, and what is worth saying.
+
+A Questionnaire passes the strict gate of R4, a second reading by fhir.resources, and the compiler whose result
+responses are judged by: what could not be judged later is refused now. Value sets are expanded at this moment and kept
+with the version, so that it means the same for ever. https://hl7.org/fhir/R4/questionnaire.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from shared.fhir.parse import parse_resource
+from shared.fhir.questionnaire import QuestionnaireIndex
+from shared.fhir.r4 import validate_with_fhir_resources
+from shared.problems import Category, Problem, ProblemError, Severity
+
+FindValueSet = Callable[[str], Mapping[str, Any] | None]
+"""A ValueSet with its expansion by canonical, None where it is not known. Raises ProblemError 503 to try again."""
+
+SDC: Final = "http://hl7.org/fhir/uv/sdc/StructureDefinition/"
+NOT_EVALUATED: Final = {
+    f"{SDC}sdc-questionnaire-calculatedExpression": "is not computed here; the answer is taken as sent",
+    f"{SDC}sdc-questionnaire-initialExpression": "is not computed here; the answer is taken as sent",
+    f"{SDC}sdc-questionnaire-candidateExpression": "is not computed here; options are those of the Questionnaire",
+    f"{SDC}sdc-questionnaire-answerExpression": "is not computed here; options are those of the Questionnaire",
+    f"{SDC}sdc-questionnaire-contextExpression": "is not computed here",
+    f"{SDC}sdc-questionnaire-itemPopulationContext": "is not computed here; the answer is taken as sent",
+    "http://hl7.org/fhir/StructureDefinition/variable": "is not computed here",
+    "http://hl7.org/fhir/StructureDefinition/questionnaire-constraint": "is not checked here",
+    "http://hl7.org/fhir/StructureDefinition/cqf-expression": "is not computed here",
+    "http://hl7.org/fhir/StructureDefinition/cqf-calculatedValue": "is not computed here",
+}
+"""Expressions that a Questionnaire may hold and that nobody evaluates here, and what that means."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authored:
+    """A Questionnaire that may be published. `value_sets`: those that are not contained, by canonical, expanded."""
+
+    body: bytes
+    resource: dict[str, Any]
+    index: QuestionnaireIndex
+    value_sets: Mapping[str, Mapping[str, Any]]
+    warnings: tuple[Problem, ...]
+
+
+def examine(body: bytes, *, find_value_set: FindValueSet) -> Authored:
+    """Check a Questionnaire in full.
+
+    Raises ProblemError: 400 with all problems of structure, else 422 with every reason why it must not be published.
+    """
+    resource = parse_resource(body, resource_type="Questionnaire").resource
+    value_sets = {
+        canonical: found
+        for canonical in dict.fromkeys(_external_value_sets(resource))
+        if (found := find_value_set(canonical)) is not None
+    }
+    problems = [*_check_status(resource), *validate_with_fhir_resources(resource)]
+    try:
+        index = QuestionnaireIndex.build(resource, value_sets)
+    except ProblemError as refused:
+        raise ProblemError([*refused.problems, *problems]) from None
+    if problems:
+        raise ProblemError(problems)
+    return Authored(body, resource, index, value_sets, tuple(_expressions(resource, "Questionnaire", None)))
+
+
+def codes_of(value_set: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a ValueSet what options are read from."""
+    return {name: value_set[name] for name in ("expansion", "compose") if name in value_set}
+
+
+def _external_value_sets(element: Mapping[str, Any]) -> Iterator[str]:
+    for item in element.get("item") or ():
+        value_set = item.get("answerValueSet")
+        if isinstance(value_set, str) and not value_set.startswith("#"):
+            yield value_set
+        yield from _external_value_sets(item)
+
+
+def _check_status(resource: Mapping[str, Any]) -> list[Problem]:
+    if resource.get("status") != "unknown":
+        return []
+    message = "Found status unknown, expected draft, active or retired. Say which."
+    return [
+        Problem(
+            Category.UNPROCESSABLE,
+            "questionnaire-status",
+            message,
+            expression="Questionnaire.status",
+            issue_code="business-rule",
+        )
+    ]
+
+
+def _expressions(element: Mapping[str, Any], expression: str, link_id: str | None) -> Iterator[Problem]:
+    """One warning for each expression that is carried and not evaluated, in document order."""
+    for number, extension in enumerate(element.get("extension") or ()):
+        meaning = NOT_EVALUATED.get(str(extension.get("url")))
+        if meaning is not None:
+            name = str(extension["url"]).rpartition("/")[2].removeprefix("sdc-questionnaire-")
+            yield Problem(
+                Category.UNPROCESSABLE,
+                "expression-not-evaluated",
+                f"{link_id or 'The Questionnaire'}: {name} {meaning}.",
+                expression=f"{expression}.extension[{number}]",
+                link_id=link_id,
+                severity=Severity.WARNING,
+                issue_code="not-supported",
+            )
+    for number, item in enumerate(element.get("item") or ()):
+        yield from _expressions(item, f"{expression}.item[{number}]", item.get("linkId"))
