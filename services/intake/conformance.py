@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from services.intake.answer_rules import Fault, find_fault, words
@@ -29,6 +30,9 @@ from shared.problems import Category, Problem, Severity
 JUDGED: Final = frozenset({"completed", "amended", "in-progress"})
 """Status values whose answers are checked; in the others only the shape is."""
 
+MOST_ERRORS: Final = 500
+"""A response with more errors than this is not read to its end. Warnings do not count: an error may follow them."""
+
 _TOKEN = re.compile(r"[A-Za-z0-9_.\-/]{1,64}")
 
 
@@ -38,8 +42,13 @@ def check_conformance(index: QuestionnaireIndex, response: dict[str, Any]) -> li
     Errors and warnings are told apart by `severity`. Never raises for any such response.
     """
     checker = _Checker(index, response)
-    checker.check_place(checker.view.root, index.required_roots, hidden=False)
+    with suppress(_EnoughError):
+        checker.check_place(checker.view.root, index.required_roots, hidden=False)
     return checker.problems
+
+
+class _EnoughError(Exception):
+    """So many errors were found that looking for more helps nobody."""
 
 
 class _Checker:
@@ -49,6 +58,7 @@ class _Checker:
         self.index = index
         self.view: ResponseView = enablement(index, response)
         self.problems: list[Problem] = []
+        self.errors = 0
         self.unanswered = 0
         status = response.get("status")
         self.judged = status in JUDGED
@@ -65,6 +75,12 @@ class _Checker:
         severity: Severity = Severity.ERROR,
     ) -> None:
         self.problems.append(Problem(Category.UNPROCESSABLE, code, message, expression, link_id, severity, issue_code))
+        self._count(severity)
+
+    def _count(self, severity: Severity) -> None:
+        self.errors += severity is Severity.ERROR
+        if self.errors >= MOST_ERRORS:
+            raise _EnoughError
 
     # Places: what stands where, in which order, how often, and what is missing.
 
@@ -159,6 +175,7 @@ class _Checker:
             "required",
         )
         self.problems.insert(len(self.problems) if at is None else at, problem)
+        self._count(problem.severity)
 
     def _check_occurrences(self, node: Node, item: QuestionItem) -> None:
         """Count over all items with this linkId in one place, at the first of them."""

@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/references.html. Each function yields faults relative to
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -45,15 +46,23 @@ def local_references(resource: dict[str, Any]) -> set[str]:
     return ids
 
 
-def contained_faults(node: dict[str, Any], container: Any, referenced: set[str]) -> Iterator[Fault]:
-    """The rules for one contained resource: dom-2 to dom-5 and an id of its own."""
+def contained_ids(resource: dict[str, Any]) -> Counter[str]:
+    """How many contained resources have each id."""
+    return Counter(own_id for each in _contained(resource) if isinstance(own_id := each.get("id"), str))
+
+
+def contained_faults(node: dict[str, Any], ids: Mapping[str, int], referenced: set[str]) -> Iterator[Fault]:
+    """The rules for one contained resource: dom-2 to dom-5 and an id of its own.
+
+    `ids` as contained_ids counts them for the resource around it.
+    """
     own_id = node.get("id")
     if type(own_id) is not str:
         yield Fault("", "missing-element", "A contained resource needs an 'id'; add one.", "required")
     elif own_id not in referenced:
         message = "The contained resource is referenced from nowhere; refer to it as '#id', or leave it out."
         yield Fault("", "dom-3", message, "invariant")
-    if own_id is not None and sum(each.get("id") == own_id for each in _contained(container)) > 1:
+    if isinstance(own_id, str) and ids.get(own_id, 0) > 1:
         yield Fault(".id", "duplicate-id", "Contained resources need different ids; rename one.", "invariant")
     if "contained" in node:
         yield Fault(".contained", "dom-2", "A contained resource must not contain resources.", "invariant")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from itertools import islice
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 import orjson
 
@@ -20,6 +20,9 @@ from shared.problems import Category, Problem, ProblemError, Severity
 
 JSON_DEPTH = 100
 ITEMS = 2000
+ANSWERS = 4000
+VALUES = 50_000
+"""How many JSON values one body may hold: more than 2,000 items with all their answers have."""
 NUMBER_CHARACTERS = 64
 NUMBER_EXPONENT = 308
 STRING_CHARACTERS = 64 * 1024
@@ -41,16 +44,18 @@ def read_json(body: bytes) -> Any:
     characters, lone surrogates, and whatever exceeds the limits above. Numbers with a fraction or an
     exponent become Decimal.
     """
+    if body.count(b"{") + body.count(b"[") > VALUES:
+        raise ProblemError(_too_large(f"The body has more than {VALUES} brackets and braces; send less at once."))
     text = _decoded(body)
     content = _well_formed(body, text)
-    names, inexact = _measured(content)
-    repeated = names_in_text(body) != names
-    reader = _Reader()
-    if repeated or inexact:
-        content = reader.read(text, repeated=repeated)
+    measured = _measure(content)
     if body.count(b"{") > ITEMS:
         _refuse_many_items(content)
-    if reader.suspicious or len(body) > STRING_CHARACTERS or SUSPICIOUS_ESCAPE.search(body):
+    repeated = names_in_text(body) != measured.names
+    reader = _Reader()
+    if repeated or measured.inexact:
+        content = reader.read(text, repeated=repeated)
+    if reader.suspicious or measured.longest > STRING_CHARACTERS or SUSPICIOUS_ESCAPE.search(body):
         problems = list(islice(_faults(content), MOST_PROBLEMS))
         if problems:
             raise ProblemError(problems)
@@ -102,10 +107,19 @@ def _syntax(error: orjson.JSONDecodeError, text: str) -> Problem:
     return _unreadable("not-json", f"The body is not JSON: the reader stopped at {place}; correct the syntax there.")
 
 
-def _measured(content: Any) -> tuple[int, bool]:
-    """How many names there are, and whether any number was read inexactly; raises ProblemError on depth."""
-    depth = names = 0
-    types: set[type] = {type(content)}
+class _Measured(NamedTuple):
+    """How many names there are, whether any number was read inexactly, the length of the longest string or name."""
+
+    names: int
+    inexact: bool
+    longest: int
+
+
+def _measure(content: Any) -> _Measured:
+    """Raises ProblemError for too many levels or values."""
+    depth = names = values = 0
+    longest = len(content) if type(content) is str else 0
+    inexact = type(content) is float
     level = [content]
     while level := [value for value in level if type(value) is dict or type(value) is list]:
         depth += 1
@@ -118,9 +132,14 @@ def _measured(content: Any) -> tuple[int, bool]:
                 inner.extend(value.values())
             else:
                 inner.extend(value)
-        types.update(map(type, inner))
+        values += len(inner)
+        if values > VALUES:
+            message = f"The body has more than {VALUES} values, which is too many for one resource; send less at once."
+            raise ProblemError(_too_large(message))
+        inexact = inexact or float in set(map(type, inner))
+        longest = max(longest, max((len(value) for value in inner if type(value) is str), default=0))
         level = inner
-    return names, float in types
+    return _Measured(names, inexact, longest)
 
 
 class _Duplicated(dict[str, Any]):
@@ -184,20 +203,21 @@ class _Reader:
 
 
 def _refuse_many_items(content: Any) -> None:
-    items = 0
+    found = {"item": 0, "answer": 0}
     waiting = [content]
     while waiting:
         value = waiting.pop()
-        if isinstance(value, dict):
-            entries = value.get("item")
-            items += len(entries) if isinstance(entries, list) else 0
+        if type(value) is dict:
+            for name in found:
+                entries = value.get(name)
+                found[name] += len(entries) if type(entries) is list else 0
             waiting.extend(value.values())
-        elif isinstance(value, list):
+        elif type(value) is list:
             waiting.extend(value)
-    if items > ITEMS:
-        raise ProblemError(
-            _too_large(f"The resource has {items} items, at most {ITEMS} are accepted; send a smaller one.")
-        )
+    for name, most in (("item", ITEMS), ("answer", ANSWERS)):
+        if found[name] > most:
+            message = f"The resource has {found[name]} {name}s, at most {most} are accepted; send a smaller one."
+            raise ProblemError(_too_large(message))
 
 
 def _faults(content: Any) -> Iterator[Problem]:

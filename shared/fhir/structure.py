@@ -8,10 +8,11 @@ repeated, except a wrong code of a closed list that looks like a code.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from shared.fhir.elements import Choice, Element, Kind, kinds, resource_types
-from shared.fhir.links import contained_faults, contained_types, local_references, reference_faults
+from shared.fhir.links import contained_faults, contained_ids, contained_types, local_references, reference_faults
 from shared.fhir.primitives import found
 from shared.problems import Category, Problem
 
@@ -70,6 +71,7 @@ class _Walk:
         self.kinds = kinds()
         self.resource_types = resource_types()
         self.contained: dict[str, str] = {}
+        self.contained_ids: Mapping[str, int] = {}
         self.referenced: set[str] = set()
         self.container = ""
         self.inside = False
@@ -78,18 +80,18 @@ class _Walk:
         """Check a resource that stands on its own: the root, an entry of a Bundle, a parameter."""
         if not self._is_resource(node, frame, expected):
             return
-        outer = self.contained, self.referenced, self.container, self.inside
-        self.contained, self.referenced = contained_types(node), local_references(node)
+        outer = self.contained, self.contained_ids, self.referenced, self.container, self.inside
+        self.contained, self.contained_ids = contained_types(node), contained_ids(node)
+        self.referenced = local_references(node)
         self.container, self.inside = node["resourceType"], False
         self._content(node, frame)
-        self.contained, self.referenced, self.container, self.inside = outer
+        self.contained, self.contained_ids, self.referenced, self.container, self.inside = outer
 
     def _contained_resource(self, node: Any, frame: Frame) -> None:
         if not self._is_resource(node, frame, None):
             return
         self.inside = True
-        container = frame[0][3] if frame[0] else None
-        for fault in contained_faults(node, container, self.referenced):
+        for fault in contained_faults(node, self.contained_ids, self.referenced):
             self._report(frame, *fault)
         self._content(node, frame)
         self.inside = False
@@ -157,6 +159,8 @@ class _Walk:
             if not each.holds(node):
                 self.problems.insert(start, _problem(frame, "", each.key, each.message, "invariant"))
                 start += 1
+        if len(self.problems) >= MOST_PROBLEMS:
+            raise _EnoughError
 
     def _visit(self, element: Element, node: dict[str, Any], value: Any, frame: Frame) -> None:
         """Check an array of primitives, a resource, or an element that has a rule of its own."""
