@@ -1,7 +1,7 @@
 """`sural bench`: what each stage of one response costs, in processor time and as a multiple of reading its JSON.
 
 Processor time of one thread, for each shipped example the fastest of many runs: what is slower is the machine's doing
-(other programmes, changing clock rates), not ours. No server is started. The multiple compares machines: it is how
+(other programmes, changing clock rates), not ours. The multiple compares machines: it is how
 often the same file could have been read by `orjson.loads` in that time.
 
 A sound response takes the row "gate and validation"; "parse" and "conformance" are what explains all others.

@@ -180,13 +180,18 @@ def evaluate(
 
 @app.command()
 def bench(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object")] = False) -> None:
-    """Measure what each stage of one response costs in processor time. Starts no server."""
+    """Measure what each stage of one response costs in processor time, and what hostile bodies cost a real intake."""
     import orjson
 
     from deploy.local import bench as benchmark
+    from deploy.local.bench_malformed import measure_hostile
 
     costs = benchmark.measure()
-    print(orjson.dumps(benchmark.as_json(costs)).decode() if as_json else "\n".join(benchmark.as_table(costs)))
+    if not as_json:
+        print("\n".join(benchmark.as_table(costs)))
+    hostile = measure_hostile()
+    whole = {**benchmark.as_json(costs), "malformed": hostile.as_json()}
+    print(orjson.dumps(whole).decode() if as_json else hostile.as_line())
 
 
 @app.command(

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from services.intake import quarantine_store
 from services.intake.quarantine_store import Kept, submission_id
 from shared.fhir.outcome import MOST_ISSUES
-from shared.fhir.salvage import holds_answers, read_leniently
+from shared.fhir.salvage import holds_answers, may_hold_answers, read_leniently
 from shared.postgres import DatabaseError, Pool, tenant_transaction
 from shared.principal import Principal
 from shared.problems import Category, Problem, ProblemError, Severity
@@ -76,7 +76,7 @@ class SafetyNet:
 
 def _may_be_urgent(refused: ProblemError, body: bytes) -> bool:
     status = refused.http_status
-    if not 400 <= status < 500 or status in NOT_ABOUT_THE_TEXT:
+    if not 400 <= status < 500 or status in NOT_ABOUT_THE_TEXT or not may_hold_answers(body):
         return False
     content = read_leniently(body)
     return content is not None and holds_answers(content)

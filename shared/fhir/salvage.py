@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 MOST_ANSWERS = 20_000
+MOST_OBJECTS = 15_000
+"""More than a form of 4,000 answered items holds, which is twice what is accepted."""
 DEEPEST = 300
 
 
@@ -45,6 +47,16 @@ class FoundAnswer:
     link_id: str
     kind: str
     value: Any
+
+
+def may_hold_answers(body: bytes) -> bool:
+    """False where reading is not worth its time: the text certainly names no linkId, or holds more than `MOST_OBJECTS`.
+
+    Other letters than ASCII, and escapes, may spell a linkId too.
+    """
+    if body.count(b"{") > MOST_OBJECTS:
+        return False
+    return not body.isascii() or b"\\u" in body or b"linkid" in body.lower()
 
 
 def read_leniently(body: bytes) -> Members | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from itertools import islice
@@ -20,7 +20,8 @@ from shared.problems import Category, Problem, ProblemError, Severity
 
 JSON_DEPTH = 100
 ITEMS = 2000
-ANSWERS = 4000
+LISTED = {"item": ITEMS, "answer": 4000}
+"""How many entries all arrays of a name may hold together."""
 VALUES = 50_000
 """How many JSON values one body may hold: more than 2,000 items with all their answers have."""
 NUMBER_CHARACTERS = 64
@@ -49,8 +50,10 @@ def read_json(body: bytes) -> Any:
     text = _decoded(body)
     content = _well_formed(body, text)
     measured = _measure(content)
-    if body.count(b"{") > ITEMS:
-        _refuse_many_items(content)
+    for name, most in LISTED.items():
+        if (number := measured.listed[name]) > most:
+            message = f"The resource has {number} {name}s, at most {most} are accepted; send a smaller one."
+            raise ProblemError(_too_large(message))
     repeated = names_in_text(body) != measured.names
     reader = _Reader()
     if repeated or measured.inexact:
@@ -108,11 +111,13 @@ def _syntax(error: orjson.JSONDecodeError, text: str) -> Problem:
 
 
 class _Measured(NamedTuple):
-    """How many names there are, whether any number was read inexactly, the length of the longest string or name."""
+    """How many names there are, whether any number was read inexactly, the length of the longest string, and how many
+    entries the arrays of the names in LISTED have."""
 
     names: int
     inexact: bool
     longest: int
+    listed: Mapping[str, int]
 
 
 def _measure(content: Any) -> _Measured:
@@ -120,6 +125,7 @@ def _measure(content: Any) -> _Measured:
     depth = names = values = 0
     longest = len(content) if type(content) is str else 0
     inexact = type(content) is float
+    listed = dict.fromkeys(LISTED, 0)
     level = [content]
     while level := [value for value in level if type(value) is dict or type(value) is list]:
         depth += 1
@@ -130,6 +136,9 @@ def _measure(content: Any) -> _Measured:
             if type(value) is dict:
                 names += len(value)
                 inner.extend(value.values())
+                for name in LISTED:
+                    if name in value and type(value[name]) is list:
+                        listed[name] += len(value[name])
             else:
                 inner.extend(value)
         values += len(inner)
@@ -139,7 +148,7 @@ def _measure(content: Any) -> _Measured:
         inexact = inexact or float in set(map(type, inner))
         longest = max(longest, max((len(value) for value in inner if type(value) is str), default=0))
         level = inner
-    return _Measured(names, inexact, longest)
+    return _Measured(names, inexact, longest, listed)
 
 
 class _Duplicated(dict[str, Any]):
@@ -200,24 +209,6 @@ class _Reader:
             f"The number has more than {NUMBER_CHARACTERS} characters or an exponent beyond "
             f"{NUMBER_EXPONENT}; send fewer digits."
         )
-
-
-def _refuse_many_items(content: Any) -> None:
-    found = {"item": 0, "answer": 0}
-    waiting = [content]
-    while waiting:
-        value = waiting.pop()
-        if type(value) is dict:
-            for name in found:
-                entries = value.get(name)
-                found[name] += len(entries) if type(entries) is list else 0
-            waiting.extend(value.values())
-        elif type(value) is list:
-            waiting.extend(value)
-    for name, most in (("item", ITEMS), ("answer", ANSWERS)):
-        if found[name] > most:
-            message = f"The resource has {found[name]} {name}s, at most {most} are accepted; send a smaller one."
-            raise ProblemError(_too_large(message))
 
 
 def _faults(content: Any) -> Iterator[Problem]:

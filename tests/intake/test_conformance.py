@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.intake.conformance import check_conformance
+from services.intake.conformance import MOST_ERRORS, check_conformance
 from shared.fhir.answer_values import DATA_ABSENT_REASON
 from shared.fhir.codes import CS_ANSWER, YES_NO_SYSTEM
 from shared.fhir.questionnaire import QuestionnaireIndex
@@ -460,3 +460,18 @@ def test_what_is_refused_in_progress_is_refused_when_completed(tree: list[Json])
         (each.code, each.expression, each.link_id) for each in late
     ]
     assert all(each.severity is Severity.ERROR or each.code == "repeating-question-split" for each in late)
+
+
+def test_a_response_with_hundreds_of_errors_is_not_read_to_its_end() -> None:
+    form = index(yes_no("pain"))
+    problems = check_conformance(form, response(*[answered("pain", "Y") for _ in range(2000)]))
+
+    assert len(problems) == MOST_ERRORS
+
+
+def test_an_error_is_found_after_any_number_of_warnings() -> None:
+    form = index(group("attack", yes_no("pain", required=True), yes_no("worse"), repeats=True), yes_no("end"))
+    attacks = [inside("attack", answered("worse", "Y")) for _ in range(2 * MOST_ERRORS)]
+    problems = check_conformance(form, response(*attacks, answered("end", "banana"), status="in-progress"))
+
+    assert [problem.code for problem in problems if problem.severity is Severity.ERROR] == ["answer-option"]

@@ -315,3 +315,23 @@ def test_what_is_read_is_what_the_standard_library_reads(value: Any, indent: int
         return
 
     assert read == json.loads(text, parse_float=Decimal)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b'"item": [' + b",".join([b'{"linkId": "q", "answer": [{"valueInteger": 1}]}'] * 2001) + b"]", "2001 items"),
+        (b'"item": [{"answer": [' + b",".join([b'{"valueInteger": 1}'] * 4001) + b"]}]", "4001 answers"),
+        (b'"a": [' + b",".join([b"1"] * 50_001) + b"]", "50000 values"),
+        (b'"a": [' + b",".join([b"[]"] * 50_001) + b"]", "50000 brackets"),
+    ],
+)
+def test_more_than_any_form_holds_is_refused_before_it_is_read_closely(content: bytes, told: str) -> None:
+    with pytest.raises(ProblemError) as refused:
+        parse_resource(
+            b'{"resourceType": "QuestionnaireResponse", ' + content + b"}", resource_type="QuestionnaireResponse"
+        )
+
+    [problem] = refused.value.problems
+    assert (problem.code, problem.http_status) == ("too-large", 413)
+    assert told in problem.message

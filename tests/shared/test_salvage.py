@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.fhir.salvage import FoundAnswer, found_answers, holds_answers, read_leniently, response_in
+from shared.fhir.salvage import (
+    FoundAnswer,
+    found_answers,
+    holds_answers,
+    may_hold_answers,
+    read_leniently,
+    response_in,
+)
 from tests.builders import a_response
 
 YES = {"system": "http://terminology.hl7.org/CodeSystem/v2-0532", "code": "Y"}
@@ -99,3 +106,22 @@ def test_no_json_whatever_makes_it_fail(document: object) -> None:
     assert content is not None
     for answer in found_answers(content):
         assert isinstance(answer.link_id, str)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"linkId": "chest_pain"}',
+        b'{"LINKID": "chest_pain"}',
+        b'{"lin\\u006bId": "chest_pain"}',
+        '{"lin\u212aId": "chest_pain"}'.encode(),
+        b"\xff" + b'{"linkId": "chest_pain"}',
+    ],
+)
+def test_a_text_that_may_name_a_link_id_is_read(body: bytes) -> None:
+    assert may_hold_answers(body)
+
+
+def test_a_text_without_any_link_id_or_with_more_than_a_form_can_hold_is_not_read() -> None:
+    assert not may_hold_answers(b'{"resourceType": "Patient"}')
+    assert not may_hold_answers(b'{"linkId": [' + b"{}," * 60_000 + b"]}")
