@@ -25,7 +25,8 @@ from services.triage.engine.results import Scope
 from services.triage.explanation import Explanation, explain
 from services.triage.findings import FactReader
 from services.triage.forms import Forms
-from services.triage.knowledge.loader import load_not_assessable_texts, load_packs
+from services.triage.knowledge.loader import load_not_assessable_texts, load_packs, load_refused_texts
+from services.triage.refused import Examiner
 from services.triage.risk_assessment import build_resources, not_assessable
 from services.triage.settings import TriageSettings
 from services.triage.wording import wording_floor
@@ -377,3 +378,8 @@ def open_assessor(settings: TriageSettings, pool: Pool) -> Assessor:
     """An assessor on this pool, with every shipped pack. Raises PackError for a faulty pack."""
     client = FhirClient(settings.intake_url, token=signer(settings.service_token, "triage"))
     return Assessor(pool, client, Forms(client), load_packs(), load_not_assessable_texts())
+
+
+def open_examiner(assessor: Assessor) -> Examiner:
+    """An examiner of refused submissions beside this assessor: the same connections, forms and packs."""
+    return Examiner(assessor.pool, assessor.client, assessor.forms, assessor.packs, load_refused_texts())

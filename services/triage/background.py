@@ -6,8 +6,9 @@ import threading
 from collections.abc import Callable
 
 from services.triage import store
-from services.triage.assess_response import open_assessor
+from services.triage.assess_response import open_assessor, open_examiner
 from services.triage.catch_up import KIND, catch_up
+from services.triage.refused import EXAMINE, look_for_refused
 from services.triage.settings import TriageSettings
 from shared import jobs
 from shared.access.service_token import signer
@@ -35,11 +36,22 @@ def loops(settings: TriageSettings) -> list[Loop]:
     pool = open_pool(url, schema=SCHEMA, size=4, name="background")
     client = FhirClient(settings.intake_url, token=signer(settings.service_token, "triage"))
     assessor = open_assessor(settings, pool)
+    examiner = open_examiner(assessor)
 
     def look_at_intake() -> None:
         if new := catch_up(pool, client):
             with pool.connection() as connection:
                 store.count_repair(connection, "response_without_message", new)
+
+    def look_at_refused() -> None:
+        if new := look_for_refused(pool, client):
+            with pool.connection() as connection:
+                store.count_repair(connection, "refused_without_message", new)
+
+    def sweep_refused() -> None:
+        if taken := jobs.drain(pool, EXAMINE, examiner.work, min_age_s=WORKER_GRACE_S):
+            with pool.connection() as connection:
+                store.count_repair(connection, "refused_without_worker", taken)
 
     def sweep() -> None:
         if taken := jobs.drain(pool, KIND, assessor.work, min_age_s=WORKER_GRACE_S):
@@ -54,6 +66,8 @@ def loops(settings: TriageSettings) -> list[Loop]:
         ("triage-relay", lambda stop: run_relay(url, SCHEMA, Publisher(app), stop)),
         ("triage-canary", lambda stop: send_canaries(Publisher(app), [TRIAGE], stop)),
         ("triage-catch-up", lambda stop: run_every("triage-catch-up", CATCH_UP_S, look_at_intake, stop)),
+        ("triage-look-at-refused", lambda stop: run_every("triage-look-at-refused", CATCH_UP_S, look_at_refused, stop)),
+        ("triage-sweep-refused", lambda stop: run_every("triage-sweep-refused", SWEEP_S, sweep_refused, stop)),
         ("triage-sweep", lambda stop: run_every("triage-sweep", SWEEP_S, sweep, stop)),
         ("triage-audit", lambda stop: run_sealing(url, SCHEMA, stop)),
         ("triage-heartbeat", lambda stop: run_heartbeat(url, SCHEMA, stop)),

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, Final, TypeAlias
 from uuid import UUID, uuid5
 
-from shared.fhir.codes import PROFILES
+from shared.fhir.codes import PROFILES, submission_key
 from shared.fhir.identity import instant
 
 Resource: TypeAlias = dict[str, Any]
@@ -39,7 +39,10 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """The version of a QuestionnaireResponse that was assessed. `sha256`: of its bytes as received (hex), or empty."""
+    """The version of a QuestionnaireResponse that was assessed. `sha256`: of its bytes as received (hex), or empty.
+
+    `submission` stands for the sender's identifier of the form.
+    """
 
     response_id: str
     response_version: int
@@ -48,6 +51,7 @@ class Basis:
     encounter: Mapping[str, Any] | None = None
     based_on: Mapping[str, Any] | None = None
     authored: str | None = None
+    submission: str | None = None
 
     @classmethod
     def of(cls, response: Mapping[str, Any], *, version: int, sha256: str) -> Basis:
@@ -66,6 +70,7 @@ class Basis:
             encounter=_reference(response.get("encounter")),
             based_on=_reference(orders[0]) if isinstance(orders, list) and orders else None,
             authored=authored if isinstance(authored, str) else None,
+            submission=submission_key(response.get("identifier")),
         )
 
     @property

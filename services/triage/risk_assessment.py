@@ -40,6 +40,7 @@ from shared.fhir.codes import (
     REVIEW_TAG,
     SID_FLAG,
     SID_RESPONSE,
+    SID_SUBMISSION,
     SID_TRIAGE_RUN,
 )
 
@@ -155,6 +156,8 @@ def _frame(basis: Basis, run: Run, *, knowledge: str, urgency: Urgency | None) -
         "performer": performer(),
         "basis": [{"reference": basis.reference}],
     }
+    if basis.submission is not None:
+        resource["identifier"].append({"system": SID_SUBMISSION, "value": basis.submission})
     if basis.based_on is not None:
         resource["basedOn"] = dict(basis.based_on)
     if basis.encounter is not None:

@@ -26,6 +26,7 @@ from shared.ids import seen_by
 from shared.postgres import DictConnection, load_queries
 
 QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
+SCHEMA = "triage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ class Outcome:
     assessed_at: datetime
     resources: Sequence[Mapping[str, Any]]
     remembered: Remembered = field(default_factory=Remembered)
+    known_by: str = SID_RESPONSE
+    """System of the identifier by which what was assessed is found; its value is `response.id`."""
 
     @property
     def tag(self) -> str | None:
@@ -188,7 +191,7 @@ def _new_version(resource: Mapping[str, Any], outcome: Outcome) -> NewVersion:
         status=resource.get("status"),
         subject=subject_key(outcome.resources[0].get("subject", {})),
         tag=outcome.tag if resource["resourceType"] == "RiskAssessment" else None,
-        identifiers=sorted({*own, (SID_RESPONSE, outcome.response.id)}),
+        identifiers=sorted({*own, (outcome.known_by, outcome.response.id)}),
     )
 
 

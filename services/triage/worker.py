@@ -8,13 +8,14 @@ from typing import Any
 from celery import Celery
 from celery.signals import worker_process_init
 
-from services.triage.assess_response import Assessor, open_assessor
+from services.triage.assess_response import Assessor, open_assessor, open_examiner
 from services.triage.catch_up import KIND
+from services.triage.refused import EXAMINE, Examiner
 from services.triage.settings import TriageSettings
 from shared import jobs
 from shared.broker import TASKS, make_celery
 from shared.canary import install_canary
-from shared.events import TRIAGE, decode
+from shared.events import TRIAGE, TRIAGE_REFUSED, decode
 from shared.postgres import Pool, open_pool
 
 
@@ -30,6 +31,10 @@ def make_worker(settings: TriageSettings) -> Celery:
     def assessor() -> Assessor:
         return open_assessor(settings, pool())
 
+    @cache
+    def examiner() -> Examiner:
+        return open_examiner(assessor())
+
     def warm_up(**_: object) -> None:
         """Connect and load the packs before the first message comes."""
         assessor().warm_up()
@@ -42,6 +47,13 @@ def make_worker(settings: TriageSettings) -> Celery:
         with pool().connection() as connection:
             jobs.add(connection, KIND, decode(message))
         jobs.drain(pool(), KIND, assessor().work)
+
+    @app.task(name=TASKS[TRIAGE_REFUSED])
+    def examine_refused(message: Any) -> None:
+        """Note which refused submissions the message names, then look at all that wait."""
+        with pool().connection() as connection:
+            jobs.add(connection, EXAMINE, decode(message))
+        jobs.drain(pool(), EXAMINE, examiner().work)
 
     install_canary(app, pool, TRIAGE)
     return app

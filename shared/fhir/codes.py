@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+
+from shared.ids import named
 
 CANONICAL = "https://sural.example/fhir"
 """Base of every canonical of ours. A reserved name: it identifies, it is never fetched."""
@@ -12,6 +15,10 @@ SID_TRIAGE_RUN = f"{CANONICAL}/sid/triage-run"
 SID_ASSESSMENT = f"{CANONICAL}/sid/risk-assessment"
 SID_FLAG = f"{CANONICAL}/sid/flag"
 SID_CLIENT = f"{CANONICAL}/sid/client"
+SID_REFUSED = f"{CANONICAL}/sid/refused-submission"
+SID_SUBMISSION = f"{CANONICAL}/sid/submission"
+"""Stands for the sender's identifier of a filled form (`submission_key`), the same for a refused one and its
+correction."""
 SID_ALERT = f"{CANONICAL}/sid/alert"
 
 CS_AUDIT_ACT = f"{CANONICAL}/CodeSystem/audit-act"
@@ -28,6 +35,7 @@ EXT_RED_FLAG = f"{CANONICAL}/StructureDefinition/red-flag-result"
 EXT_SCORE = f"{CANONICAL}/StructureDefinition/triage-score"
 EXT_NOT_FIRED = f"{CANONICAL}/StructureDefinition/red-flags-not-fired"
 EXT_DATA_QUALITY = f"{CANONICAL}/StructureDefinition/data-quality"
+EXT_REFUSED = f"{CANONICAL}/StructureDefinition/refused-submission"
 EXT_CONTENT_SHA256 = f"{CANONICAL}/StructureDefinition/content-sha256"
 
 PROFILES = {
@@ -77,3 +85,13 @@ PRIORITY = {
     Urgency.SELF_CARE: "routine",
 }
 """Urgency (our triage result) to FHIR request-priority (what a Task carries)."""
+
+
+def submission_key(identifier: object) -> str | None:
+    """What stands for a sender's identifier of a filled form, or None: one without a system is anybody's."""
+    if not isinstance(identifier, Mapping):
+        return None
+    system, value = identifier.get("system"), identifier.get("value")
+    if not (isinstance(system, str) and isinstance(value, str) and system and value):
+        return None
+    return str(named("submission", system, value))

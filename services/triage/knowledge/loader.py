@@ -168,3 +168,9 @@ def load_not_assessable_texts() -> Mapping[str, str]:
     """The sentences for a response that no pack could assess."""
     texts = read_table(Path(__file__).parent / "not_assessable.en.toml", TextsFile).text
     return MappingProxyType(texts)
+
+
+def load_refused_texts() -> Mapping[str, str]:
+    """The sentences for a refused submission that looks urgent."""
+    texts = read_table(Path(__file__).parent / "refused.en.toml", TextsFile).text
+    return MappingProxyType(texts)
