@@ -2,6 +2,7 @@
 
 States are those of the FHIR Task that stands for the alert (R4 task.html, state machine): `requested` → `received`
 (told to somebody) → `accepted` (acknowledged by a person) → `in-progress` → `completed`, `cancelled` or `rejected`.
+docs/alert-states.md draws it.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ BY_PERSON: dict[State, frozenset[State]] = {
     State.CANCELLED: frozenset(),
     State.REJECTED: frozenset(),
 }
-"""What a person may do next. An alert can only be closed by somebody who acknowledged it: no way around knowing."""
+"""What a person may do next. An alert can only be closed by somebody who acknowledged it: no way around knowing.
+
+Beside a person only a withdrawal closes one: when nothing stands behind it any more (`after_withdrawal`)."""
 
 
 def after_delivery(state: State) -> State:
@@ -53,16 +56,23 @@ def after_delivery(state: State) -> State:
     return State.RECEIVED if state is State.REQUESTED else state
 
 
+def after_withdrawal(state: State, *, others_stand: bool) -> State:
+    """The state once an assessment was entered in error: cancelled, unless others still stand or a person closed it."""
+    return state if others_stand or state.is_closed else State.CANCELLED
+
+
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """A version of an assessment that notify has just heard of.
 
-    `rank` is that of its urgency, 0 the most urgent. `alerts`: it asks for an alert by itself.
+    `rank` is that of its urgency, 0 the most urgent. `alerts`: it asks for an alert by itself. `withdrawn`: it says
+    that the assessment was entered in error.
     """
 
     version: int
     rank: int
     alerts: bool
+    withdrawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,23 +99,31 @@ class Effect(StrEnum):
     OPEN = "open"  # a new alert
     JOIN = "join"  # counted and noted on the open alert, nobody is told again
     RAISE = "raise"  # the open alert becomes more urgent and starts over
-    EASE = "ease"  # no longer urgent: noted; only a person closes an alert
+    CHANGE = "change"  # less urgent than it was: noted, and told to whoever was told; only a person closes an alert
+    WITHDRAW = "withdraw"  # entered in error: whoever was told hears of it; closes what nothing else stands behind
 
 
-def effect_of(arrival: Arrival, *, seen: Sequence[Seen], open_alert: OpenAlert | None) -> Effect:
+def effect_of(
+    arrival: Arrival, *, seen: Sequence[Seen], open_alert: OpenAlert | None, withdrawn_version: int = 0
+) -> Effect:
     """What this version does, whatever the order and however often versions arrive.
 
-    Acknowledged and closed alerts are not given here: they never absorb. Nothing lowers the urgency of an alert. An
-    older version that comes late does nothing when a newer one, at least as urgent, was seen; else it counts like any.
+    Acknowledged and closed alerts are not given as `open_alert`: they never absorb. Nothing lowers the urgency of an
+    alert. An older version that comes late does nothing when a newer one, at least as urgent, was seen, or when the
+    assessment was withdrawn in a newer one (`withdrawn_version`); else it counts like any.
     """
-    if any(earlier.version == arrival.version for earlier in seen):
+    if arrival.version <= withdrawn_version or any(earlier.version == arrival.version for earlier in seen):
         return Effect.NOTHING
-    newest = max((earlier.version for earlier in seen), default=0)
+    newest = max(seen, key=lambda earlier: earlier.version, default=None)
     if not arrival.alerts:
-        joined = open_alert is not None and any(earlier.alert_id == open_alert.id for earlier in seen)
-        return Effect.EASE if joined and arrival.version > newest else Effect.NOTHING
+        if newest is None or arrival.version < newest.version:
+            return Effect.NOTHING
+        return Effect.WITHDRAW if arrival.withdrawn else Effect.CHANGE
     if any(earlier.version > arrival.version and earlier.rank <= arrival.rank for earlier in seen):
         return Effect.NOTHING
     if open_alert is None:
         return Effect.OPEN
-    return Effect.RAISE if arrival.rank < open_alert.rank else Effect.JOIN
+    if arrival.rank < open_alert.rank:
+        return Effect.RAISE
+    eased = newest is not None and newest.version < arrival.version and newest.rank < arrival.rank
+    return Effect.CHANGE if eased and newest is not None and newest.alert_id == open_alert.id else Effect.JOIN

@@ -4,18 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from shared.events import Ref
-from shared.fhir.codes import CS_METHOD, CS_URGENCY, EXT_DISPOSITION, REVIEW_TAG, SID_RESPONSE, Urgency
+from shared.fhir.codes import (
+    CS_METHOD,
+    CS_URGENCY,
+    EXT_DISPOSITION,
+    EXT_REFUSED,
+    REVIEW_TAG,
+    SID_REFUSED,
+    SID_RESPONSE,
+    SID_SUBMISSION,
+    Urgency,
+)
 
 NO_PATHWAY = "none"
 WITHDRAWN = ("entered-in-error", "cancelled")
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """What a refused submission is told of: its id, the client that sent it, and when it came."""
+
+    id: str
+    client: str
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Assessment:
-    """One version of a RiskAssessment, as far as alerting goes. `subject` is None when it could not be read."""
+    """One version of a RiskAssessment, as far as alerting goes. `subject` is None when it could not be read.
+
+    `refused`: it is of a refused submission. `submission` stands for the sender's identifier of the form;
+    `known_patient`: `subject_key` is that of a patient.
+    """
 
     ref: Ref
     status: str
@@ -24,6 +48,14 @@ class Assessment:
     subject: Mapping[str, Any] | None
     pathway: str
     response_id: str | None
+    refused: Refused | None = None
+    submission: str | None = None
+    known_patient: bool = False
+
+    @property
+    def withdrawn(self) -> bool:
+        """True when this version says that the assessment was entered in error."""
+        return self.status in WITHDRAWN
 
     @property
     def alerts(self) -> bool:
@@ -32,7 +64,7 @@ class Assessment:
         That holds for a preliminary one too (page 1 alone): whether the rest will ever be answered is not known, and
         the assessment of the finished form joins the alert.
         """
-        return self.status not in WITHDRAWN and self.urgency.alerts
+        return not self.withdrawn and self.urgency.alerts
 
     @property
     def reference(self) -> str:
@@ -56,6 +88,9 @@ def read_assessment(resource: Mapping[str, Any], ref: Ref, *, otherwise: Urgency
         subject=subject,
         pathway=_pathway(resource),
         response_id=_response_id(resource),
+        refused=_refused(resource),
+        submission=_identifier(resource, SID_SUBMISSION),
+        known_patient=patient_key(subject) is not None,
     )
 
 
@@ -115,10 +150,24 @@ def _pathway(resource: Mapping[str, Any]) -> str:
     return NO_PATHWAY
 
 
+def _identifier(resource: Mapping[str, Any], system: str) -> str | None:
+    found = (one for one in resource.get("identifier", []) if one.get("system") == system)
+    return next((str(one["value"]) for one in found), None)
+
+
+def _refused(resource: Mapping[str, Any]) -> Refused | None:
+    for extension in resource.get("extension", []):
+        if extension.get("url") == EXT_REFUSED:
+            given = {part["url"]: part for part in extension["extension"]}
+            received_at = datetime.fromisoformat(given["received"]["valueInstant"])
+            identifier = _identifier(resource, SID_REFUSED) or ""
+            return Refused(identifier, str(given["client"]["valueString"]), received_at)
+    return None
+
+
 def _response_id(resource: Mapping[str, Any]) -> str | None:
-    for identifier in resource.get("identifier", []):
-        if identifier.get("system") == SID_RESPONSE:
-            return str(identifier["value"])
+    if (named := _identifier(resource, SID_RESPONSE)) is not None:
+        return named
     for basis in resource.get("basis", []):
         kind, _, rest = str(basis.get("reference", "")).partition("/")
         if kind == "QuestionnaireResponse" and rest:

@@ -20,9 +20,9 @@ CS_DELIVERY = f"{CANONICAL}/CodeSystem/delivery-outcome"
 PARTICIPATION_MODE = "http://terminology.hl7.org/CodeSystem/v3-ParticipationMode"
 NOT_DONE_REASON = "http://terminology.hl7.org/CodeSystem/communication-not-done-reason"
 URI_SYSTEM = "urn:ietf:rfc:3986"
-ALERT_CATEGORY = {
-    "coding": [{"system": "http://terminology.hl7.org/CodeSystem/communication-category", "code": "alert"}]
-}
+COMMUNICATION_CATEGORY = "http://terminology.hl7.org/CodeSystem/communication-category"
+ALERT_CATEGORY = {"coding": [{"system": COMMUNICATION_CATEGORY, "code": "alert"}]}
+NOTICE_CATEGORY = {"coding": [{"system": COMMUNICATION_CATEGORY, "code": "notification"}]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class Outcome:
 REASONS = {
     "acknowledged": "Acknowledged before this message was sent.",
     "raised": "The alert became more urgent before this message was sent; a new one took its place.",
+    "entered-in-error": "The assessment was withdrawn before this message was sent.",
 }
 
 
@@ -49,8 +50,12 @@ def request(
     text: str,
     replaces: UUID | None,
     now: datetime,
+    notice: str | None = None,
 ) -> dict[str, Any]:
-    """The order to tell these recipients. `replaces`: the order of a less urgent step that it takes the place of."""
+    """The order to tell these recipients. `replaces`: the order of a less urgent step that it takes the place of.
+
+    `notice`: it asks for nothing; it says that an assessment was withdrawn, or changed.
+    """
     told = list(recipients)
     resource: dict[str, Any] = {
         "resourceType": "CommunicationRequest",
@@ -59,7 +64,7 @@ def request(
         "identifier": [{"system": SID_ALERT, "value": task["id"]}],
         "groupIdentifier": {"system": SID_ALERT, "value": task["id"]},
         "status": "active",
-        "category": [ALERT_CATEGORY, {"text": f"step {step}"}],
+        "category": [NOTICE_CATEGORY if notice else ALERT_CATEGORY, {"text": notice or f"step {step}"}],
         "priority": task["priority"],
         "medium": [_medium(channel) for channel in dict.fromkeys(recipient.channel for recipient in told)],
         "about": [{"reference": f"Task/{task['id']}"}, dict(task["focus"])],
@@ -101,7 +106,7 @@ def communication(
         "basedOn": [{"reference": f"CommunicationRequest/{order['id']}"}],
         "partOf": [order["about"][0]],
         "status": outcome.status,
-        "category": [ALERT_CATEGORY],
+        "category": order["category"][:1],
         "medium": [_medium(recipient.channel)],
         "recipient": [_recipient(recipient)],
     }

@@ -42,6 +42,10 @@ class Notify:
             recipient=delivery.recipient,
             public_url=self.public_url,
             sandbox=self.sandbox,
+            notice=delivery.notice,
+            still_open=alert.state.is_open,
+            refused_client=alert.refused_client,
+            refused_at=alert.refused_at,
         )
 
     def close(self) -> None:

@@ -23,6 +23,7 @@ from services.notify.communication import Outcome
 from services.notify.context import Notify
 from services.notify.escalate import request_id
 from services.notify.escalation import gives_up, retry_delay
+from services.notify.notice import follow_up
 from services.notify.store import Alert, Delivery
 from shared import jobs
 from shared.jobs import Claim
@@ -97,14 +98,20 @@ def _ready(notify: Notify, claim: Claim) -> tuple[Alert, Delivery] | None:
         if delivery is None or alert is None or delivery.state != PENDING:
             jobs.finish(connection, claim)
             return None
-        if alert.state.is_open and delivery.step >= alert.first_step:
+        if delivery.notice or (alert.state.is_open and delivery.step >= alert.first_step):
             return alert, delivery
         if jobs.finish(connection, claim):
-            reason = "raised" if alert.state.is_open else "acknowledged"
+            reason = _why_not(alert)
             withdrawn = replace(delivery, state=WITHDRAWN, answer=reason)
             _store_outcome(connection, alert, withdrawn, Outcome("not-done", reason), database_now(connection))
             store.add_event(connection, alert, "withdrawn", delivery=withdrawn, detail=reason)
         return None
+
+
+def _why_not(alert: Alert) -> str:
+    if alert.state.is_open:
+        return "raised"
+    return "acknowledged" if alert.acknowledged_at else "entered-in-error"
 
 
 def _record(connection: DictConnection, claim: Claim, delivery: Delivery, result: DeliveryResult) -> None:
@@ -122,7 +129,9 @@ def _record(connection: DictConnection, claim: Claim, delivery: Delivery, result
         return
     if delivery.state == SENT:
         delivery = replace(delivery, sent_at=now)
-        alert = _received(connection, alert, now)
+        alert = alert if delivery.notice else _received(connection, alert, now)
+        if not delivery.notice:
+            follow_up(connection, alert, delivery, now)
     _store_outcome(connection, alert, delivery, _outcome(delivery), now)
     detail = delivery.channel if delivery.state == SENT else result.detail
     store.add_event(connection, alert, EVENTS[delivery.state], delivery=delivery, detail=detail)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from services.notify import communication, store, task
 from services.notify.channels import subject_line
-from services.notify.escalation import Plan, job_kind
+from services.notify.escalation import Plan, Recipient, job_kind
 from services.notify.store import Alert
 from services.notify.task import Task
 from shared import jobs
@@ -93,26 +94,45 @@ def begin_step(connection: DictConnection, plan: Plan, alert: Alert, content: Ta
     content = task.stamped(content, version=alert.task_version, now=now)
     store.save_task(connection, alert, content, now)
     told = list(plan.to_tell(store.pending_recipients(connection, alert)))
+    text = subject_line(alert.urgency, alert.id, refused=alert.refused_client is not None)
+    order_messages(connection, alert, content, told, text=text, now=now, replaces=_replaced(connection, alert))
+
+
+def order_messages(
+    connection: DictConnection,
+    alert: Alert,
+    content: Task,
+    told: Sequence[Recipient],
+    *,
+    text: str,
+    now: datetime,
+    replaces: UUID | None = None,
+    notice: str | None = None,
+) -> None:
+    """Order that these are told, with the alert's present step, in the caller's transaction."""
     if not told:
         return
-    deliveries = [
-        (named(alert.tenant_id, "delivery", alert.id, alert.step, recipient.channel, recipient.address), recipient)
-        for recipient in told
-    ]
+    deliveries = [(delivery_id(alert, alert.step, recipient), recipient) for recipient in told]
     store.add_deliveries(connection, alert, deliveries, now)
     order = communication.request(
         request_id(alert, alert.step),
         content,
         step=alert.step,
         recipients=told,
-        text=subject_line(alert.urgency, alert.id),
-        replaces=_replaced(connection, alert),
+        text=text,
+        replaces=replaces,
         now=now,
+        notice=notice,
     )
     store.save_resource(connection, alert.tenant_id, order, now)
-    for kind in dict.fromkeys(job_kind(recipient.channel, alert.urgency) for recipient in told):
+    add_jobs(connection, alert, alert.step, deliveries)
+
+
+def add_jobs(connection: DictConnection, alert: Alert, step: int, deliveries: Sequence[tuple[UUID, Recipient]]) -> None:
+    """Let these deliveries be made, each by the sender of its channel and urgency."""
+    for kind in dict.fromkeys(job_kind(recipient.channel, alert.urgency) for _, recipient in deliveries):
         refs = [
-            Ref(str(identifier), alert.step, alert.tenant_id)
+            Ref(str(identifier), step, alert.tenant_id)
             for identifier, recipient in deliveries
             if job_kind(recipient.channel, alert.urgency) == kind
         ]
@@ -127,6 +147,11 @@ def _replaced(connection: DictConnection, alert: Alert) -> UUID | None:
     ):
         return None
     return before
+
+
+def delivery_id(alert: Alert, step: int, recipient: Recipient) -> UUID:
+    """Id of the one delivery of a step to a recipient."""
+    return named(alert.tenant_id, "delivery", alert.id, step, recipient.channel, recipient.address)
 
 
 def request_id(alert: Alert, step: int) -> UUID:

@@ -16,6 +16,7 @@ from services.notify.context import Notify
 from services.notify.escalate import begin_step
 from services.notify.escalation import Plan
 from services.notify.store import Alert
+from services.notify.take_back import note_change, take_back
 from services.notify.task import Task
 from shared import jobs
 from shared.events import NOTIFY_ROUTINE, NOTIFY_URGENT, Ref
@@ -90,22 +91,31 @@ def _unknown_to_triage(pool: Pool, claim: Claim) -> None:
 
 def take_in(connection: DictConnection, plan: Plan, assessment: Assessment, now: datetime) -> Effect:
     """Let an assessment have its effect in the caller's transaction, whoever else does the same at this moment."""
-    tenant = assessment.ref.tenant
-    arrival = Arrival(assessment.ref.version, assessment.urgency.rank, assessment.alerts)
+    tenant, ref = assessment.ref.tenant, assessment.ref
+    store.lock_assessment(connection, ref)
+    arrival = Arrival(ref.version, assessment.urgency.rank, assessment.alerts, assessment.withdrawn)
+    withdrawn_version = store.withdrawn_version(connection, ref)
+    if assessment.withdrawn:
+        store.note_withdrawn(connection, ref)
     for _ in range(TRIES_TO_OPEN):
-        alert = store.lock_open_alert(connection, tenant, assessment.subject_key, assessment.pathway)
-        effect = effect_of(
-            arrival,
-            seen=store.seen_versions(connection, tenant, assessment.ref.id),
-            open_alert=OpenAlert(alert.id, alert.urgency.rank) if alert else None,
-        )
-        if effect is Effect.OPEN:
-            if _open(connection, plan, assessment, now):
-                return effect
-        else:
-            if alert is not None and effect is not Effect.NOTHING:
-                _change(connection, plan, alert, assessment, effect, now)
-            return effect
+        alert = store.lock_open_alert(connection, assessment)
+        seen = store.seen_versions(connection, tenant, ref.id)
+        open_alert = OpenAlert(alert.id, alert.urgency.rank) if alert else None
+        effect = effect_of(arrival, seen=seen, open_alert=open_alert, withdrawn_version=withdrawn_version)
+        match effect:
+            case Effect.OPEN:
+                if not _open(connection, plan, assessment, now):
+                    continue
+            case Effect.JOIN | Effect.RAISE:
+                assert alert is not None
+                _join(connection, plan, alert, assessment, effect, now)
+            case Effect.CHANGE if arrival.alerts:
+                assert alert is not None
+                store.add_assessment(connection, alert, assessment, now)
+                note_change(connection, alert, assessment, now)
+            case Effect.CHANGE | Effect.WITHDRAW:
+                take_back(connection, assessment, effect, seen, now)
+        return effect
     raise RuntimeError("alerts for one patient were opened and acknowledged faster than this one could join")
 
 
@@ -124,39 +134,39 @@ def _open(connection: DictConnection, plan: Plan, assessment: Assessment, now: d
         task_version=1,
         opened_at=now,
         due_at=plan.next_due(assessment.urgency, now),
+        refused_client=assessment.refused.client if assessment.refused else None,
+        refused_at=assessment.refused.received_at if assessment.refused else None,
     )
     if not store.insert_alert(connection, alert):
         return False
-    store.add_assessment(connection, alert, assessment.ref, assessment.urgency, now)
+    store.add_assessment(connection, alert, assessment, now)
     begin_step(connection, plan, alert, task.new_task(alert.id, assessment, now), now)
     store.add_event(connection, alert, "opened", assessment=assessment.ref, detail=assessment.urgency)
     return True
 
 
-def _change(
+def _join(
     connection: DictConnection, plan: Plan, alert: Alert, assessment: Assessment, effect: Effect, now: datetime
 ) -> None:
-    """The open alert joins, becomes more urgent, or notes that the newest version would not alert."""
+    """The open alert stands for this assessment too, and becomes more urgent where it is (RAISE)."""
+    content = task.with_assessment(store.read_task(connection, alert), assessment)
+    if alert.refused_client is not None and assessment.refused is None:
+        content = task.with_patient(content, assessment)
+        alert = replace(alert, subject_key=assessment.subject_key, subject=assessment.subject)
+        alert = replace(alert, refused_client=None, refused_at=None)
     alert = replace(alert, task_version=alert.task_version + 1)
-    content = store.read_task(connection, alert)
-    store.add_assessment(connection, alert, assessment.ref, assessment.urgency, now)
-    match effect:
-        case Effect.RAISE:
-            step = alert.step + 1
-            due_at = plan.next_due(assessment.urgency, now)
-            alert = replace(alert, urgency=assessment.urgency, step=step, first_step=step, due_at=due_at)
-            store.update_alert(connection, alert)
-            content = task.with_focus(task.with_assessment(content, assessment), assessment)
-            content = task.with_note(content, task.raised_note(assessment), now)
-            begin_step(connection, plan, alert, content, now)
-            store.add_event(connection, alert, "raised", assessment=assessment.ref, detail=assessment.urgency)
-        case Effect.JOIN:
-            content = task.with_assessment(content, assessment)
-            _note(connection, alert, task.with_note(content, task.joined_note(assessment), now), now)
-            store.add_event(connection, alert, "joined", assessment=assessment.ref, detail=assessment.urgency)
-        case _:
-            _note(connection, alert, task.with_note(content, task.eased_note(assessment), now), now)
-            store.add_event(connection, alert, "eased", assessment=assessment.ref, detail=assessment.urgency)
+    store.add_assessment(connection, alert, assessment, now)
+    if effect is Effect.RAISE:
+        step = alert.step + 1
+        due_at = plan.next_due(assessment.urgency, now)
+        alert = replace(alert, urgency=assessment.urgency, step=step, first_step=step, due_at=due_at)
+        store.update_alert(connection, alert)
+        content = task.with_note(task.with_focus(content, assessment), task.raised_note(assessment), now)
+        begin_step(connection, plan, alert, content, now)
+        store.add_event(connection, alert, "raised", assessment=assessment.ref, detail=assessment.urgency)
+    else:
+        _note(connection, alert, task.with_note(content, task.joined_note(assessment), now), now)
+        store.add_event(connection, alert, "joined", assessment=assessment.ref, detail=assessment.urgency)
 
 
 def _note(connection: DictConnection, alert: Alert, content: Task, now: datetime) -> None:

@@ -13,7 +13,7 @@ import orjson
 from psycopg.types.json import Jsonb
 
 from services.notify.alert import Seen, State
-from services.notify.assessment import subject_key
+from services.notify.assessment import Assessment, subject_key
 from services.notify.escalation import Recipient
 from services.notify.task import Task, identifiers
 from shared.audit.act import Act, Interaction, asker_or, patient_of, record
@@ -46,6 +46,9 @@ class Alert:
     acknowledged_at: datetime | None = None
     acknowledged_by: str | None = None
     closed_at: datetime | None = None
+    withdrawn_at: datetime | None = None
+    refused_client: str | None = None
+    refused_at: datetime | None = None
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Self:
@@ -70,6 +73,8 @@ class Delivery:
     answer: str | None
     created_at: datetime
     sent_at: datetime | None
+    notice: str | None = None
+    """`withdrawn` or `changed`: it says that, and asks for nothing."""
 
     @property
     def to(self) -> Recipient:
@@ -77,9 +82,17 @@ class Delivery:
         return Recipient(self.channel, self.recipient)
 
 
-def lock_open_alert(connection: DictConnection, tenant: UUID, key: str, pathway: str) -> Alert | None:
-    """The open alert of this patient and pathway, locked, or None."""
-    parameters = {"tenant_id": tenant, "subject_key": key, "pathway": pathway}
+def lock_open_alert(connection: DictConnection, assessment: Assessment) -> Alert | None:
+    """The open alert of this patient and pathway, locked, or None.
+
+    Else that of the same submission, refused before, of which the patient was not known.
+    """
+    parameters = {
+        "tenant_id": assessment.ref.tenant,
+        "subject_key": assessment.subject_key,
+        "pathway": assessment.pathway,
+        "submission": assessment.submission,
+    }
     row = connection.execute(QUERIES["open_alert"], parameters).fetchone()
     return Alert.of(row) if row else None
 
@@ -128,19 +141,87 @@ def seen_versions(connection: DictConnection, tenant: UUID, assessment_id: str) 
     return [Seen(row["assessment_version"], Urgency(row["urgency"]).rank, row["alert_id"]) for row in rows]
 
 
-def add_assessment(connection: DictConnection, alert: Alert, ref: Ref, urgency: Urgency, now: datetime) -> None:
-    """This version belongs to this alert. Raises psycopg.errors.UniqueViolation when it belongs to one already."""
+def add_assessment(
+    connection: DictConnection, alert: Alert, assessment: Assessment, now: datetime, *, stands: bool = True
+) -> None:
+    """This version belongs to this alert. Raises psycopg.errors.UniqueViolation when it belongs to one already.
+
+    `stands`: False for a version that asks for no alert.
+    """
     connection.execute(
         QUERIES["add_assessment"],
         {
             "tenant_id": alert.tenant_id,
-            "assessment_id": ref.id,
-            "assessment_version": ref.version,
+            "assessment_id": assessment.ref.id,
+            "assessment_version": assessment.ref.version,
             "alert_id": alert.id,
-            "urgency": urgency,
+            "urgency": assessment.urgency,
             "joined_at": now,
+            "stands": stands,
+            "submission": assessment.submission,
         },
     )
+
+
+def lock_assessment(connection: DictConnection, ref: Ref) -> None:
+    """Wait until nobody else lets a version of this assessment have its effect; held until this transaction ends."""
+    connection.execute(QUERIES["lock_assessment"], {"key": f"{ref.tenant}/{ref.id}"})
+
+
+def withdrawn_version(connection: DictConnection, ref: Ref) -> int:
+    """The newest version in which this assessment was withdrawn; 0 when it was not."""
+    row = connection.execute(QUERIES["withdrawn_version"], {"tenant_id": ref.tenant, "id": ref.id}).fetchone()
+    return int(row["assessment_version"]) if row else 0
+
+
+def note_withdrawn(connection: DictConnection, ref: Ref) -> None:
+    """This version says that the assessment is withdrawn."""
+    parameters = {"tenant_id": ref.tenant, "id": ref.id, "version": ref.version}
+    connection.execute(QUERIES["note_withdrawn"], parameters)
+
+
+def standing_assessment(connection: DictConnection, alert: Alert, *, but: str) -> str | None:
+    """The most urgent other assessment of this alert whose newest version still asks for it, or None."""
+    parameters = {"tenant_id": alert.tenant_id, "alert_id": alert.id, "but": but}
+    row = connection.execute(QUERIES["standing"], parameters).fetchone()
+    return str(row["assessment_id"]) if row else None
+
+
+def add_notice(connection: DictConnection, alert: Alert, kind: str, assessment: Ref, now: datetime) -> None:
+    """The alert's present step is a notice. Raises psycopg.errors.UniqueViolation when it was given before."""
+    connection.execute(
+        QUERIES["add_notice"],
+        {
+            "tenant_id": alert.tenant_id,
+            "alert_id": alert.id,
+            "step": alert.step,
+            "kind": kind,
+            "assessment_id": assessment.id,
+            "assessment_version": assessment.version,
+            "still_open": alert.state.is_open,
+            "given_at": now,
+        },
+    )
+
+
+def told_recipients(connection: DictConnection, alert: Alert) -> list[Recipient]:
+    """Everybody to whom a message of this alert went out."""
+    parameters = {"tenant_id": alert.tenant_id, "alert_id": alert.id}
+    rows = connection.execute(QUERIES["told_recipients"], parameters).fetchall()
+    return [Recipient(row["channel"], row["recipient"]) for row in rows]
+
+
+def missed_notices(connection: DictConnection, alert: Alert, sent: Delivery) -> list[tuple[int, str]]:
+    """Notices given after this message was ordered that do not go to its recipient yet: step and kind."""
+    parameters = {
+        "tenant_id": alert.tenant_id,
+        "alert_id": alert.id,
+        "step": sent.step,
+        "channel": sent.channel,
+        "recipient": sent.recipient,
+    }
+    rows = connection.execute(QUERIES["missed_notices"], parameters).fetchall()
+    return [(row["step"], row["kind"]) for row in rows]
 
 
 def count_assessments(connection: DictConnection, alert: Alert) -> int:

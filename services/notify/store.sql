@@ -1,18 +1,22 @@
 -- Named queries of services/notify/store.py.
 
 -- name: open_alert
--- The alert that a further assessment of this patient and pathway meets, locked.
+-- The alert that a further assessment of this patient and pathway meets, locked; else that of the same submission, which
+-- was refused before and whose patient nobody knows. An identifier alone never joins the alert of a known patient.
 SELECT id, tenant_id, subject_key, pathway, subject, state, urgency, first_step, step, task_version, opened_at, due_at,
-       acknowledged_at, acknowledged_by, closed_at
+       acknowledged_at, acknowledged_by, closed_at, withdrawn_at, refused_client, refused_at
 FROM alert
-WHERE tenant_id = %(tenant_id)s AND subject_key = %(subject_key)s AND pathway = %(pathway)s
-  AND state IN ('requested', 'received')
+WHERE tenant_id = %(tenant_id)s AND pathway = %(pathway)s AND state IN ('requested', 'received')
+  AND (subject_key = %(subject_key)s
+       OR (refused_at IS NOT NULL AND subject_key LIKE 'RiskAssessment/%%' AND id IN (
+           SELECT alert_id FROM alert_assessment WHERE tenant_id = %(tenant_id)s AND submission = %(submission)s)))
+ORDER BY subject_key = %(subject_key)s DESC, opened_at LIMIT 1
 FOR UPDATE
 
 -- name: lock_alert
 -- One alert, locked: acknowledging, firing a step and recording a delivery wait for each other here.
 SELECT id, tenant_id, subject_key, pathway, subject, state, urgency, first_step, step, task_version, opened_at, due_at,
-       acknowledged_at, acknowledged_by, closed_at
+       acknowledged_at, acknowledged_by, closed_at, withdrawn_at, refused_client, refused_at
 FROM alert WHERE tenant_id = %(tenant_id)s AND id = %(id)s FOR UPDATE
 
 -- name: due_alerts
@@ -24,21 +28,23 @@ SELECT tenants_waiting() AS tenant
 -- name: lock_due_alert
 -- An alert that must be told again, locked. One that is locked already is being acknowledged or fired elsewhere.
 SELECT id, tenant_id, subject_key, pathway, subject, state, urgency, first_step, step, task_version, opened_at, due_at,
-       acknowledged_at, acknowledged_by, closed_at
+       acknowledged_at, acknowledged_by, closed_at, withdrawn_at, refused_client, refused_at
 FROM alert WHERE tenant_id = %(tenant_id)s AND id = %(id)s AND due_at <= now() FOR UPDATE SKIP LOCKED
 
 -- name: insert_alert
 -- A new alert; no row when another one was opened for the same patient and pathway at the same time.
 INSERT INTO alert (id, tenant_id, subject_key, pathway, subject, state, urgency, first_step, step, task_version,
-                   opened_at, due_at)
+                   opened_at, due_at, refused_client, refused_at)
 VALUES (%(id)s, %(tenant_id)s, %(subject_key)s, %(pathway)s, %(subject)s, %(state)s, %(urgency)s, %(first_step)s,
-        %(step)s, %(task_version)s, %(opened_at)s, %(due_at)s)
+        %(step)s, %(task_version)s, %(opened_at)s, %(due_at)s, %(refused_client)s, %(refused_at)s)
 ON CONFLICT (tenant_id, subject_key, pathway) WHERE state IN ('requested', 'received') DO NOTHING
 
 -- name: update_alert
 UPDATE alert SET state = %(state)s, urgency = %(urgency)s, first_step = %(first_step)s, step = %(step)s,
                  task_version = %(task_version)s, due_at = %(due_at)s, acknowledged_at = %(acknowledged_at)s,
-                 acknowledged_by = %(acknowledged_by)s, closed_at = %(closed_at)s
+                 acknowledged_by = %(acknowledged_by)s, closed_at = %(closed_at)s, withdrawn_at = %(withdrawn_at)s,
+                 subject_key = %(subject_key)s, subject = %(subject)s, refused_client = %(refused_client)s,
+                 refused_at = %(refused_at)s
 WHERE tenant_id = %(tenant_id)s AND id = %(id)s
 
 -- name: seen
@@ -47,8 +53,53 @@ SELECT assessment_version, urgency, alert_id FROM alert_assessment
 WHERE tenant_id = %(tenant_id)s AND assessment_id = %(assessment_id)s
 
 -- name: add_assessment
-INSERT INTO alert_assessment (tenant_id, assessment_id, assessment_version, alert_id, urgency, joined_at)
-VALUES (%(tenant_id)s, %(assessment_id)s, %(assessment_version)s, %(alert_id)s, %(urgency)s, %(joined_at)s)
+INSERT INTO alert_assessment (tenant_id, assessment_id, assessment_version, alert_id, urgency, joined_at, stands,
+                              submission)
+VALUES (%(tenant_id)s, %(assessment_id)s, %(assessment_version)s, %(alert_id)s, %(urgency)s, %(joined_at)s, %(stands)s,
+        %(submission)s)
+
+-- name: lock_assessment
+SELECT pg_advisory_xact_lock(hashtextextended(%(key)s, 0))
+
+-- name: withdrawn_version
+SELECT assessment_version FROM withdrawn_assessment WHERE tenant_id = %(tenant_id)s AND assessment_id = %(id)s
+
+-- name: note_withdrawn
+INSERT INTO withdrawn_assessment AS known (tenant_id, assessment_id, assessment_version)
+VALUES (%(tenant_id)s, %(id)s, %(version)s)
+ON CONFLICT (tenant_id, assessment_id) DO UPDATE
+SET assessment_version = greatest(known.assessment_version, excluded.assessment_version)
+
+-- name: standing
+-- Another assessment of this alert whose newest version still asks for an alert, the most urgent first.
+SELECT newest.assessment_id FROM (
+    SELECT DISTINCT ON (held.assessment_id) held.assessment_id, held.urgency, held.stands, held.joined_at
+    FROM alert_assessment AS held
+    WHERE held.tenant_id = %(tenant_id)s AND held.assessment_id <> %(but)s AND held.assessment_id IN (
+        SELECT mine.assessment_id FROM alert_assessment AS mine
+        WHERE mine.tenant_id = %(tenant_id)s AND mine.alert_id = %(alert_id)s)
+    ORDER BY held.assessment_id, held.assessment_version DESC) AS newest
+WHERE newest.stands ORDER BY newest.urgency = 'emergency' DESC, newest.joined_at DESC LIMIT 1
+
+-- name: add_notice
+INSERT INTO notice (tenant_id, alert_id, step, kind, assessment_id, assessment_version, still_open, given_at)
+VALUES (%(tenant_id)s, %(alert_id)s, %(step)s, %(kind)s, %(assessment_id)s, %(assessment_version)s, %(still_open)s,
+        %(given_at)s)
+
+-- name: told_recipients
+-- Everybody to whom a message of this alert went out, notices apart.
+SELECT DISTINCT channel, recipient FROM delivery
+WHERE tenant_id = %(tenant_id)s AND alert_id = %(alert_id)s AND state = 'sent'
+  AND NOT EXISTS (SELECT FROM notice WHERE notice.alert_id = delivery.alert_id AND notice.step = delivery.step)
+ORDER BY channel, recipient
+
+-- name: missed_notices
+-- Notices given after a message was ordered that its recipient does not get yet.
+SELECT step, kind FROM notice
+WHERE tenant_id = %(tenant_id)s AND alert_id = %(alert_id)s AND step > %(step)s AND NOT EXISTS (
+    SELECT FROM delivery WHERE delivery.alert_id = notice.alert_id AND delivery.step = notice.step
+    AND delivery.channel = %(channel)s AND delivery.recipient = %(recipient)s)
+ORDER BY step
 
 -- name: alerted
 -- Which of these assessments any alert stands for.
@@ -68,9 +119,11 @@ FROM unnest(%(ids)s::uuid[], %(channels)s::text[], %(recipients)s::text[]) AS to
 -- Who a message of the present urgency is still being tried for.
 SELECT channel, recipient FROM delivery
 WHERE alert_id = %(alert_id)s AND step >= %(first_step)s AND state = 'pending'
+  AND NOT EXISTS (SELECT FROM notice WHERE notice.alert_id = delivery.alert_id AND notice.step = delivery.step)
 
 -- name: delivery
-SELECT id, tenant_id, alert_id, step, channel, recipient, urgency, state, attempts, answer, created_at, sent_at
+SELECT id, tenant_id, alert_id, step, channel, recipient, urgency, state, attempts, answer, created_at, sent_at,
+       (SELECT kind FROM notice WHERE notice.alert_id = delivery.alert_id AND notice.step = delivery.step) AS notice
 FROM delivery WHERE tenant_id = %(tenant_id)s AND id = %(id)s
 
 -- name: update_delivery
@@ -90,19 +143,23 @@ VALUES (%(tenant_id)s, %(alert_id)s, %(kind)s, %(person)s, %(step)s, %(delivery_
 -- name: worklist
 -- What clinicians look at: open alerts, most urgent and oldest first, then those acknowledged lately.
 SELECT id, tenant_id, subject_key, pathway, subject, state, urgency, first_step, step, task_version, opened_at, due_at,
-       acknowledged_at, acknowledged_by, closed_at,
+       acknowledged_at, acknowledged_by, closed_at, withdrawn_at, refused_client, refused_at,
        now() AS now,
        (SELECT count(*) FROM alert_assessment WHERE alert_assessment.alert_id = alert.id) AS assessments,
        (SELECT jsonb_agg(jsonb_build_object('channel', channel, 'state', state, 'number', number) ORDER BY channel, state)
         FROM (SELECT channel, state, count(*) AS number FROM delivery
-              WHERE delivery.alert_id = alert.id AND delivery.step >= alert.first_step GROUP BY channel, state) AS summed
+              WHERE delivery.alert_id = alert.id AND delivery.step >= alert.first_step AND NOT EXISTS (
+                  SELECT FROM notice WHERE notice.alert_id = alert.id AND notice.step = delivery.step)
+              GROUP BY channel, state) AS summed
        ) AS deliveries,
        (SELECT assessment_id FROM alert_assessment WHERE alert_assessment.alert_id = alert.id
-        AND alert_assessment.urgency = alert.urgency ORDER BY joined_at DESC LIMIT 1) AS assessment_id
+        ORDER BY stands DESC, alert_assessment.urgency = alert.urgency DESC, joined_at DESC LIMIT 1) AS assessment_id
 FROM alert
 WHERE tenant_id = %(tenant_id)s
-  AND (state IN ('requested', 'received') OR acknowledged_at > now() - interval '24 hours')
-ORDER BY state IN ('requested', 'received') DESC, acknowledged_at DESC, urgency = 'emergency' DESC, opened_at
+  AND (state IN ('requested', 'received') OR acknowledged_at > now() - interval '24 hours'
+       OR withdrawn_at > now() - interval '24 hours')
+ORDER BY state IN ('requested', 'received') DESC, coalesce(acknowledged_at, withdrawn_at) DESC,
+         urgency = 'emergency' DESC, opened_at
 LIMIT %(limit)s
 
 -- name: without_due

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from services.notify.alert import State
-from services.notify.assessment import Assessment
+from services.notify.assessment import Assessment, Refused
 from shared.fhir.codes import (
     CANONICAL,
     CS_URGENCY,
@@ -16,6 +16,7 @@ from shared.fhir.codes import (
     PROFILES,
     SID_ALERT,
     SID_ASSESSMENT,
+    SID_REFUSED,
     SID_RESPONSE,
     Urgency,
 )
@@ -41,12 +42,17 @@ def new_task(alert_id: UUID, assessment: Assessment, now: datetime) -> Task:
     }
     if assessment.subject is not None:
         task["for"] = dict(assessment.subject)
+    if assessment.refused is not None:
+        task["description"] = refused_words(assessment.refused)
+        task = with_note(task, refused_words(assessment.refused), now)
     return with_focus(with_assessment(task, assessment), assessment)
 
 
 def with_assessment(task: Task, assessment: Assessment) -> Task:
     """Findable by this assessment and by the response it came from."""
     wanted = [{"system": SID_ASSESSMENT, "value": assessment.ref.id}]
+    if assessment.refused is not None:
+        wanted.append({"system": SID_REFUSED, "value": assessment.refused.id})
     if assessment.response_id:
         wanted.append({"system": SID_RESPONSE, "value": assessment.response_id})
     held = task["identifier"]
@@ -58,6 +64,19 @@ def with_focus(task: Task, assessment: Assessment) -> Task:
     meta = {"profile": [PROFILES["Task"]], "tag": [{"system": CS_URGENCY, "code": assessment.urgency.value}]}
     priority = PRIORITY[assessment.urgency]
     return {**task, "meta": meta, "priority": priority, "focus": {"reference": assessment.reference}}
+
+
+def with_patient(task: Task, assessment: Assessment) -> Task:
+    """The refused submission was corrected: now it is known whose it is, and it is no riddle any more."""
+    named = {**task, "for": dict(assessment.subject or {})}
+    named.pop("description", None)
+    return named
+
+
+def withdrawn(task: Task) -> Task:
+    """Closed by the system, as nothing stands behind it any more."""
+    reason = {"coding": [{"system": CS_ALERT, "code": "withdrawn"}], "text": "Entered in error"}
+    return {**task, "status": State.CANCELLED.value, "statusReason": reason}
 
 
 def with_step(task: Task, *, step: int, due_at: datetime) -> Task:
@@ -100,10 +119,29 @@ def raised_note(assessment: Assessment) -> str:
     return f"{_version(assessment)} is more urgent: the alert is now {_word(assessment.urgency)} and starts over."
 
 
-def eased_note(assessment: Assessment) -> str:
-    """Says that the newest version would not alert. It closes nothing."""
-    now = "was withdrawn" if assessment.status in ("entered-in-error", "cancelled") else "is no longer urgent"
-    return f"{_version(assessment)} {now}. The alert stays open until a person closes it."
+def changed_note(assessment: Assessment) -> str:
+    """Says that the newest version is less urgent. It closes nothing."""
+    if assessment.urgency.alerts:
+        return f"{_version(assessment)} is less urgent now ({_word(assessment.urgency)}). The alert stays as it is."
+    return f"{_version(assessment)} is no longer urgent. The alert stays open until a person closes it."
+
+
+def withdrawn_note(assessment: Assessment, *, others_stand: bool, was_closed: bool) -> str:
+    """Says that the response behind an assessment was entered in error, and what follows."""
+    follows = "The alert was closed before."
+    if not was_closed:
+        follows = (
+            "Other assessments stand: the alert stays." if others_stand else "Nothing else stands: it is cancelled."
+        )
+    return f"{_version(assessment)} was withdrawn: entered in error. {follows}"
+
+
+def refused_words(refused: Refused) -> str:
+    """What a refused submission is, in one sentence without health data."""
+    return (
+        f"A submission that was refused looks urgent. It was sent by {refused.client} and received on "
+        f"{refused.received_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC. Reach the patient, or else the sender, now."
+    )
 
 
 def _version(assessment: Assessment) -> str:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from services.notify import task
 from services.notify.alert import State
+from services.notify.assessment import Refused
 from services.notify.channels import short_id
 from services.notify.store import Alert
 from shared.fhir.codes import Urgency
@@ -53,6 +55,7 @@ class Shown:
     state_word: str
     person: str
     acknowledged: str
+    refused: str
 
 
 def shown(row: Mapping[str, Any]) -> Shown:
@@ -76,9 +79,12 @@ def shown(row: Mapping[str, Any]) -> Shown:
         deliveries=delivery_words(deliveries),
         told=any(delivery["state"] == "sent" for delivery in deliveries),
         again=clock(alert.due_at) if alert.due_at else "",
-        state_word=STATE_WORDS.get(alert.state, ""),
+        state_word="Withdrawn, entered in error" if alert.withdrawn_at else STATE_WORDS.get(alert.state, ""),
         person=alert.acknowledged_by or "",
-        acknowledged=clock(alert.acknowledged_at) if alert.acknowledged_at else "",
+        acknowledged=clock(known_at) if (known_at := alert.withdrawn_at or alert.acknowledged_at) else "",
+        refused=task.refused_words(Refused("", alert.refused_client, alert.refused_at))
+        if alert.refused_client is not None and alert.refused_at is not None
+        else "",
     )
 
 

@@ -248,8 +248,10 @@ class Assessor:
 
         def describe(run: Run) -> Evaluated:
             resources = not_assessable(self.texts, basis=basis, run=run, reason=reason)
-            remembered = Remembered(patient_key(basis.subject), model.Urgency.SAME_DAY)
-            return Evaluated(NO_PACK, "0", "", Urgency.SAME_DAY, resources, remembered)
+            withdrawn = run.status is Status.ENTERED_IN_ERROR
+            kept = None if withdrawn else model.Urgency.SAME_DAY
+            remembered = Remembered(patient_key(basis.subject), kept, withdrawn)
+            return Evaluated(NO_PACK, "0", "", None if withdrawn else Urgency.SAME_DAY, resources, remembered)
 
         return describe
 

@@ -145,7 +145,7 @@ def commit(connection: DictConnection, outcome: Outcome) -> bool:
     _cancel_stale_issues(connection, outcome)
     resources.save(connection, tenant, [_new_version(resource, outcome) for resource in outcome.resources])
     record(connection, tenant, _act(outcome), Asker("service/triage"))
-    if outcome.tag in (Urgency.EMERGENCY, Urgency.SAME_DAY, REVIEW_TAG):
+    if outcome.version_id > 1 or outcome.tag in (Urgency.EMERGENCY, Urgency.SAME_DAY, REVIEW_TAG):
         queue = NOTIFY_URGENT if outcome.tag == Urgency.EMERGENCY else NOTIFY_ROUTINE
         outbox.add(connection, queue, [Ref(outcome.assessment_id, outcome.version_id, tenant)])
     return True
@@ -165,15 +165,20 @@ def _act(outcome: Outcome) -> Act:
 
 
 def _cancel_stale_issues(connection: DictConnection, outcome: Outcome) -> None:
-    """A flag that the newer version of the response no longer fires has its DetectedIssue cancelled, not forgotten."""
+    """A flag that the newer version of the response no longer fires has its DetectedIssue cancelled, not forgotten.
+
+    When the response was entered in error, so was every issue of it.
+    """
     tenant, response = outcome.response.tenant, outcome.response.id
     if outcome.version_id == 1:
         return
     search = Search("DetectedIssue", identifiers=(Token(SID_RESPONSE, (response,)),), count=MAX_COUNT)
     fired = {resource["id"] for resource in outcome.resources}
     found = [orjson.loads(issue.body) for issue in resources.find(connection, tenant, search)[0]]
-    stale = [issue for issue in found if issue["id"] not in fired and issue["status"] != Status.CANCELLED]
-    run = Run(outcome.assessment_id, outcome.version_id, outcome.assessed_at, Status.CANCELLED)
+    in_error = outcome.resources[0]["status"] == Status.ENTERED_IN_ERROR
+    status = Status.ENTERED_IN_ERROR if in_error else Status.CANCELLED
+    stale = [issue for issue in found if issue["id"] not in fired and issue["status"] != status]
+    run = Run(outcome.assessment_id, outcome.version_id, outcome.assessed_at, status)
     cancelled = [withdrawn(issue, run=run) for issue in stale]
     resources.save(connection, tenant, [_new_version(resource, outcome) for resource in cancelled])
 

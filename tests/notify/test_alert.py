@@ -8,7 +8,17 @@ from uuid import UUID
 
 import pytest
 
-from services.notify.alert import BY_PERSON, Arrival, Effect, OpenAlert, Seen, State, after_delivery, effect_of
+from services.notify.alert import (
+    BY_PERSON,
+    Arrival,
+    Effect,
+    OpenAlert,
+    Seen,
+    State,
+    after_delivery,
+    after_withdrawal,
+    effect_of,
+)
 from services.notify.escalation import JOB_KINDS, Plan, Recipient, gives_up, job_kind, retry_delay
 
 THIS, OTHER = UUID(int=41), UUID(int=97)
@@ -18,6 +28,10 @@ NOW = datetime(2026, 11, 22, 3, 17, tzinfo=UTC)
 
 def heard(version: int, rank: int) -> Arrival:
     return Arrival(version, rank, alerts=rank <= SAME_DAY)
+
+
+def withdrawn(version: int) -> Arrival:
+    return Arrival(version, EMERGENCY, alerts=False, withdrawn=True)
 
 
 @pytest.mark.parametrize(
@@ -53,15 +67,41 @@ def heard(version: int, rank: int) -> Arrival:
             heard(2, ROUTINE),
             [Seen(1, EMERGENCY, THIS)],
             OpenAlert(THIS, EMERGENCY),
-            Effect.EASE,
-            id="a new version that is no longer urgent is noted",
+            Effect.CHANGE,
+            id="a new version that is no longer urgent is noted and told",
         ),
         pytest.param(
             heard(2, ROUTINE),
             [Seen(1, EMERGENCY, THIS)],
+            None,
+            Effect.CHANGE,
+            id="that holds once it was acknowledged too",
+        ),
+        pytest.param(
+            heard(2, SAME_DAY),
+            [Seen(1, EMERGENCY, THIS)],
+            OpenAlert(THIS, EMERGENCY),
+            Effect.CHANGE,
+            id="a new version that is urgent but less so is noted and told",
+        ),
+        pytest.param(
+            heard(2, SAME_DAY),
+            [Seen(1, EMERGENCY, THIS)],
             OpenAlert(OTHER, EMERGENCY),
-            Effect.NOTHING,
-            id="it is not noted on an alert that never stood for it",
+            Effect.JOIN,
+            id="where another alert is open by now, it joins that one",
+        ),
+        pytest.param(
+            withdrawn(2),
+            [Seen(1, EMERGENCY, THIS)],
+            OpenAlert(THIS, EMERGENCY),
+            Effect.WITHDRAW,
+            id="entered in error: withdrawn",
+        ),
+        pytest.param(withdrawn(2), [Seen(1, EMERGENCY, THIS)], None, Effect.WITHDRAW, id="acknowledged or not"),
+        pytest.param(withdrawn(2), [], None, Effect.NOTHING, id="what was never alerted is not withdrawn"),
+        pytest.param(
+            withdrawn(1), [Seen(2, EMERGENCY, THIS)], None, Effect.NOTHING, id="an old withdrawal changes nothing"
         ),
         pytest.param(
             heard(1, EMERGENCY),
@@ -112,6 +152,19 @@ def test_a_closed_alert_stays_closed() -> None:
     closed = {state for state in State if state.is_closed}
 
     assert closed == {State.COMPLETED, State.CANCELLED, State.REJECTED}
+
+
+@pytest.mark.requirement("REQ-32")
+def test_a_withdrawal_cancels_what_nothing_else_stands_behind_and_reopens_nothing() -> None:
+    for state in State:
+        assert after_withdrawal(state, others_stand=True) is state
+        assert after_withdrawal(state, others_stand=False) is (state if state.is_closed else State.CANCELLED)
+
+
+@pytest.mark.requirement("REQ-32")
+def test_a_version_older_than_the_withdrawal_alerts_nobody_however_late_it_comes() -> None:
+    assert effect_of(heard(1, EMERGENCY), seen=[], open_alert=None, withdrawn_version=2) is Effect.NOTHING
+    assert effect_of(heard(3, EMERGENCY), seen=[], open_alert=None, withdrawn_version=2) is Effect.OPEN
 
 
 def test_only_the_first_delivery_changes_the_state() -> None:

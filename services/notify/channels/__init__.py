@@ -30,7 +30,11 @@ class DeliveryResult:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What a recipient is told. `delivery_id` is the same for every attempt, so that receivers can drop doubles."""
+    """What a recipient is told. `delivery_id` is the same for every attempt, so that receivers can drop doubles.
+
+    `notice`: `withdrawn` or `changed`, what became of an assessment that was told of before; None asks for
+    acknowledgement. `refused_client`, `refused_at`: the alert stands for a submission that was refused.
+    """
 
     delivery_id: UUID
     alert_id: UUID
@@ -40,6 +44,17 @@ class Message:
     recipient: str
     public_url: str
     sandbox: bool
+    notice: str | None = None
+    still_open: bool = True
+    refused_client: str | None = None
+    refused_at: datetime | None = None
+
+    @property
+    def subject_line(self) -> str:
+        """The one line that says what it is."""
+        if self.notice is not None:
+            return notice_line(self.notice, self.alert_id)
+        return subject_line(self.urgency, self.alert_id, refused=self.refused_client is not None)
 
     @property
     def link(self) -> str:
@@ -68,20 +83,32 @@ def short_id(alert_id: UUID) -> str:
     return alert_id.hex[-8:]
 
 
-def subject_line(urgency: Urgency, alert_id: UUID) -> str:
+def subject_line(urgency: Urgency, alert_id: UUID, *, refused: bool = False) -> str:
     """What the alert is, in one line without health data."""
-    return f"Sural: {WORDS[urgency]} alert, one patient ({short_id(alert_id)})"
+    what = "a refused submission looks urgent" if refused else "one patient"
+    return f"Sural: {WORDS[urgency]} alert, {what} ({short_id(alert_id)})"
+
+
+NOTICES = {"withdrawn": "an assessment was withdrawn", "changed": "an assessment is less urgent now"}
+
+
+def notice_line(notice: str, alert_id: UUID) -> str:
+    """What became of an alert that was told of before, in one line without health data."""
+    return f"Sural: {NOTICES[notice]} ({short_id(alert_id)})"
 
 
 def plain_text(message: Message) -> str:
     """The whole message for people, without health data."""
     lines = ["SANDBOX: test data only, no real patient.", ""] if message.sandbox else []
     opened = message.opened_at.astimezone(UTC)
+    about = [f"Alert:  {short_id(message.alert_id)}", f"Since:  {opened:%Y-%m-%d %H:%M} UTC"]
+    if message.notice is not None:
+        lines += [*_notice(message), "", *about, "", "Look at it here:", message.link, ""]
+        return "\n".join([*lines, "Decision support for clinicians. Not a diagnosis."]) + "\n"
     lines += [
-        f"A questionnaire was assessed as: {WORDS[message.urgency]}. One patient needs a clinician.",
+        *_occasion(message),
         "",
-        f"Alert:  {short_id(message.alert_id)}",
-        f"Since:  {opened:%Y-%m-%d %H:%M} UTC",
+        *about,
         f"Sent:   {'for the first time' if message.step == 1 else f'step {message.step}'}",
         "",
         "Look at it and acknowledge it here:",
@@ -93,18 +120,44 @@ def plain_text(message: Message) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _occasion(message: Message) -> list[str]:
+    if message.refused_client is None or message.refused_at is None:
+        return [f"A questionnaire was assessed as: {WORDS[message.urgency]}. One patient needs a clinician."]
+    received = message.refused_at.astimezone(UTC)
+    return [
+        "A questionnaire could not be processed and was refused. As far as it can be read it looks urgent.",
+        f"It was sent by {message.refused_client} and received on {received:%Y-%m-%d %H:%M} UTC.",
+        "Reach the patient now. If the patient is not known, reach the sender now.",
+    ]
+
+
+def _notice(message: Message) -> list[str]:
+    if message.notice == "withdrawn":
+        said = "An assessment that you were told of was entered in error and is withdrawn."
+    else:
+        said = "The newest answers behind an assessment that you were told of are less urgent."
+    if message.still_open:
+        return [said, "The alert is still open and waits for somebody."]
+    return [said, "Nobody is asked for anything more by this alert."]
+
+
 def as_json(message: Message) -> dict[str, object]:
     """The body of a webhook, in the shape that Standard Webhooks suggests: type, timestamp, data."""
+    data: dict[str, object] = {
+        "alert": str(message.alert_id),
+        "delivery": str(message.delivery_id),
+        "urgency": message.urgency.value,
+        "step": message.step,
+        "task": message.task_url,
+        "link": message.link,
+        "sandbox": message.sandbox,
+    }
+    if message.notice is not None:
+        data["open"] = message.still_open
+    if message.refused_client is not None:
+        data["refused"] = True
     return {
-        "type": "alert.due",
+        "type": f"alert.{message.notice or 'due'}",
         "timestamp": instant(message.opened_at),
-        "data": {
-            "alert": str(message.alert_id),
-            "delivery": str(message.delivery_id),
-            "urgency": message.urgency.value,
-            "step": message.step,
-            "task": message.task_url,
-            "link": message.link,
-            "sandbox": message.sandbox,
-        },
+        "data": data,
     }

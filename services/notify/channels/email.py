@@ -11,7 +11,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from urllib.parse import unquote, urlsplit
 
-from services.notify.channels import Answer, DeliveryResult, Message, plain_text, subject_line
+from services.notify.channels import Answer, DeliveryResult, Message, plain_text
 
 PORTS = {"smtp": 25, "smtps": 465, "smtp+starttls": 587}
 
@@ -50,11 +50,11 @@ class EmailChannel:
         mail = EmailMessage()
         mail["From"] = self.sender
         mail["To"] = message.recipient
-        mail["Subject"] = subject_line(message.urgency, message.alert_id)
+        mail["Subject"] = message.subject_line
         mail["Date"] = format_datetime(datetime.now(UTC))
         mail["Message-ID"] = f"<{message.delivery_id}@{self.sender.rpartition('@')[2]}>"
         mail["Auto-Submitted"] = "auto-generated"
-        if message.urgency.rank == 0:
+        if message.urgency.rank == 0 and message.notice is None:
             mail["Importance"] = "high"
         mail.set_content(plain_text(message), charset="utf-8")
         return mail

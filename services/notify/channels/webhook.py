@@ -3,7 +3,7 @@
 POST, `Content-Type: application/json`, headers `webhook-id` (the delivery's id, the same at every attempt),
 `webhook-timestamp` and `webhook-signature`. Body, without health data::
 
-    {"type": "alert.due", "timestamp": "<when the alert was opened>",
+    {"type": "alert.due" | "alert.withdrawn" | "alert.changed", "timestamp": "<when the alert was opened>",
      "data": {"alert": "<id>", "delivery": "<id>", "urgency": "emergency" | "same_day", "step": 1,
               "task": "<FHIR Task>", "link": "<worklist>", "sandbox": true | false}}
 
