@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 
 from services.intake.app import SCHEMA
+from services.intake.neighbours import neighbours
+from services.intake.retention import look_after_refused
 from services.intake.settings import IntakeSettings
 from shared.audit.chain import run_sealing
 from shared.broker import Publisher, make_celery
 from shared.canary import run_heartbeat
+from shared.loops import run_every
+from shared.postgres import open_pool
 from shared.relay import run_relay
+
+RETENTION_S = 60.0
 
 Loop = tuple[str, Callable[[threading.Event], None]]
 
@@ -19,8 +26,15 @@ def loops(settings: IntakeSettings) -> list[Loop]:
     """Named loops; each runs until its event is set."""
     publisher = Publisher(make_celery(settings.redis_url.get_secret_value()))
     url = settings.intake_database_url.get_secret_value()
+    pool = open_pool(url, schema=SCHEMA, size=2, name="background")
+    notify, keep = neighbours(settings).notify, timedelta(days=settings.quarantine_days)
+
+    def retain() -> None:
+        look_after_refused(pool, notify, keep)
+
     return [
         ("intake-relay", lambda stop: run_relay(url, SCHEMA, publisher, stop)),
         ("intake-audit", lambda stop: run_sealing(url, SCHEMA, stop)),
+        ("intake-retention", lambda stop: run_every("intake-retention", RETENTION_S, retain, stop)),
         ("intake-heartbeat", lambda stop: run_heartbeat(url, SCHEMA, stop)),
     ]

@@ -1,7 +1,8 @@
 """The way by which triage looks at refused submissions: an operation for services, nothing that a client may call.
 
 ``GET /fhir/QuestionnaireResponse/$quarantine`` lists what waits, as a searchset of Parameters with id and meta;
-``?_id=`` gives one with its text. ``POST`` with ``submission`` and ``state`` notes what triage found.
+``?_id=`` gives one with its text; ``/$changed-tenants`` says which tenants have any. ``POST`` with ``submission`` and
+``state`` notes what triage found.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import base64
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from services.intake import quarantine_store
 from services.intake.quarantine_store import State, Submission
@@ -39,6 +40,12 @@ def routes(pool: Pool, *, most: int) -> APIRouter:
                 return FhirResponse(_searchset([_waiting(*row) for row in rows]))
             found = quarantine_store.read(connection, tenant, wanted)
         return FhirResponse(_searchset([_in_full(found)] if found else []))
+
+    @router.get(f"{PATH}/$changed-tenants")
+    def tenants(request: Request) -> Response:
+        _service(request)
+        with pool.connection() as connection:
+            return JSONResponse({"tenants": [str(one) for one in quarantine_store.tenants_with(connection)]})
 
     @router.post(PATH)
     def note(request: Request, body: bytes = Depends(read_body)) -> Response:

@@ -120,3 +120,13 @@ def keep_until(connection: DictConnection, tenant: UUID, submission: str, *, aft
 def erase(connection: DictConnection, tenant: UUID) -> int:
     """Erase the texts whose time has come; returns how many."""
     return connection.execute(QUERIES["erase"], {"tenant": tenant}).rowcount
+
+
+def tenants_with(connection: DictConnection) -> list[UUID]:
+    """Tenants with submissions that triage has not looked at."""
+    return [row["tenant"] for row in connection.execute(QUERIES["tenants_with"]).fetchall()]
+
+
+def tenants_keeping(connection: DictConnection) -> list[UUID]:
+    """Tenants with urgent submissions whose text is still there."""
+    return [row["tenant"] for row in connection.execute(QUERIES["tenants_keeping"]).fetchall()]

@@ -38,3 +38,9 @@ SELECT state, number, oldest_s FROM quarantine_of_a_day()
 
 -- name: turned_away
 SELECT turned_away() AS number
+
+-- name: tenants_with
+SELECT tenants_with_refused() AS tenant
+
+-- name: tenants_keeping
+SELECT tenants_keeping_refused() AS tenant

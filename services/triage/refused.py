@@ -41,7 +41,6 @@ from shared.fhir.client import FhirClient, NeighbourFault, NeighbourUnavailable
 from shared.fhir.codes import SID_REFUSED, Urgency, submission_key
 from shared.fhir.questionnaire import QuestionnaireIndex
 from shared.fhir.salvage import Members, read_leniently, response_in
-from shared.ids import DEFAULT_TENANT
 from shared.jobs import MAX_ATTEMPTS, Claim
 from shared.outbox import announce
 from shared.postgres import DatabaseError, Pool, database_now, tenant_transaction, unavailable
@@ -52,6 +51,7 @@ EXAMINE = "examine"
 PATH = "QuestionnaireResponse/$quarantine"
 PAUSE_S = 2.0
 BATCH_S = 8.0
+START = datetime(2000, 1, 1, tzinfo=UTC)
 URGENT, NOT_URGENT, WAITING = "urgent", "not_urgent", "waiting"
 
 log = logging.getLogger(__name__)
@@ -200,11 +200,14 @@ class Examiner:
                     jobs.retry(connection, claimed, error=error, delay_s=delay_s, counts=counts)
 
 
-def look_for_refused(pool: Pool, client: FhirClient, tenant: UUID = DEFAULT_TENANT) -> int:
+def look_for_refused(pool: Pool, client: FhirClient) -> int:
     """Note every refused submission that waits at intake and is not known yet; returns how many were new.
 
     So no lost message loses one. Raises NeighbourUnavailable.
     """
-    waiting = [Ref(resource["id"], 1, tenant) for resource in client.find(PATH, {}, tenant=tenant)]
-    with tenant_transaction(pool, tenant) as connection:
-        return jobs.add(connection, EXAMINE, waiting)
+    new = 0
+    for tenant in client.tenants_changed_since(PATH, START):
+        waiting = [Ref(resource["id"], 1, tenant) for resource in client.find(PATH, {}, tenant=tenant)]
+        with tenant_transaction(pool, tenant) as connection:
+            new += jobs.add(connection, EXAMINE, waiting)
+    return new

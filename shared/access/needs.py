@@ -68,7 +68,7 @@ RULES = (
     _rule("POST", f"Questionnaire(/{_ID})?/\\$process-response", (RESPONSE, CREATE)),
     _rule("GET", f"{RESPONSE}/{_ID}/\\$status", (RESPONSE, READ)),
     # Refused submissions: the operation itself lets in our own services alone.
-    _rule("GET POST", f"{RESPONSE}/\\$quarantine", (EVERY_TYPE, READ)),
+    _rule("GET POST", f"{RESPONSE}/\\$quarantine(/\\$changed-tenants)?", (EVERY_TYPE, READ)),
     _rule("GET POST", f"{RESPONSE}/{_ID}/\\$everything", *((kind, READ) for kind in (RESPONSE, *FOLLOWED))),
     _rule("GET", r"CodeSystem/\$(lookup|validate-code)", ("CodeSystem", READ)),
     _rule("GET", rf"ValueSet/(\$validate-code|\$expand|{_ID}/\$expand)", ("ValueSet", READ)),

@@ -6,20 +6,27 @@ import base64
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import psycopg
 import pytest
+from fastapi import FastAPI
+from starlette.requests import Request
 
 from services.intake.app import create_app
+from services.intake.retention import look_after_refused
 from services.intake.settings import IntakeSettings
 from shared.events import TRIAGE_REFUSED
+from shared.fhir.client import FhirClient
+from shared.ids import DEFAULT_TENANT
+from shared.postgres import open_pool
 from tests.builders import a_response, answer_of
 from tests.conftest import Database
 from tests.intake.ehr import all_codes as codes
 from tests.intake.ehr import post
-from tests.serving import client_of
+from tests.serving import client_of, served
 
 QUARANTINE = "/fhir/QuestionnaireResponse/$quarantine"
 Change = Callable[[dict[str, Any]], Any]
@@ -185,3 +192,39 @@ def note(client: httpx.Client, submission: str, state: str) -> None:
     }
     headers = {"Content-Type": "application/fhir+json"}
     assert client.post(QUARANTINE, content=json.dumps(parameters), headers=headers).status_code == 204
+
+
+@pytest.mark.requirement("REQ-31")
+def test_an_urgent_one_is_erased_some_time_after_its_alert_was_acknowledged_and_not_before(
+    ehr: httpx.Client, database: Database
+) -> None:
+    post(ehr, a_response({"chest_pain": "Y"}) | {"status": "banana"})
+    [entry] = ehr.get(QUARANTINE).json()["entry"]
+    note(ehr, entry["resource"]["id"], "urgent")
+    tasks: list[dict[str, Any]] = []
+    notify = FastAPI()
+
+    @notify.get("/fhir/Task")
+    def search(request: Request) -> dict[str, Any]:
+        assert request.query_params["identifier"].endswith(f"|{entry['resource']['id']}")
+        return {"entry": [{"resource": task} for task in tasks]}
+
+    def erased(keep: timedelta) -> bool:
+        look_after_refused(pool, client, keep)
+        return kept(database)[0][4] is None
+
+    with (
+        served(notify) as url,
+        FhirClient(url) as client,
+        open_pool(database.intake_url, schema="intake") as pool,
+    ):
+        assert not erased(timedelta(0)), "nobody was alerted yet"
+        tasks.append({"status": "received"})
+        assert not erased(timedelta(0)), "nobody has acknowledged"
+        tasks[0]["status"] = "accepted"
+        assert not erased(timedelta(days=30))
+        with psycopg.connect(database.owner_url, autocommit=True) as owner:
+            owner.execute("SELECT set_config('sural.tenant', %s, false)", (str(DEFAULT_TENANT),))
+            owner.execute("UPDATE intake.quarantine SET erase_at = now()")
+        assert erased(timedelta(days=30))
+    assert kept(database)[0][0] == "urgent"

@@ -13,6 +13,7 @@ from shared.events import Ref
 from shared.fhir import resources
 from shared.fhir.codes import Urgency
 from shared.fhir.search import Search
+from shared.ids import DEFAULT_TENANT
 from shared.postgres import DictConnection, connect
 from tests.conftest import Database
 
@@ -22,6 +23,7 @@ WHEN = datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC)
 @pytest.fixture
 def connection(database: Database) -> Iterator[DictConnection]:
     with connect(database.triage_url, schema="triage") as connection:
+        connection.execute("SELECT set_config('sural.tenant', %s, false)", (str(DEFAULT_TENANT),))
         yield connection
 
 
