@@ -55,7 +55,7 @@ def refused_resources(texts: Mapping[str, str], refused: Refused, head: PackHead
     assessment: Resource = {
         "resourceType": "RiskAssessment",
         "id": run.assessment_id,
-        "meta": {**run.meta, "tag": [{"system": CS_URGENCY, "code": urgency.value}]},
+        "meta": {**run.meta("RiskAssessment"), "tag": [{"system": CS_URGENCY, "code": urgency.value}]},
         "text": text_element(paragraph(part) for part in (heading, mitigation, *sentences)),
         "extension": [
             disposition(urgency),
@@ -95,7 +95,7 @@ def _provenance(refused: Refused, run: Run) -> Resource:
     return {
         "resourceType": "Provenance",
         "id": provenance_id(run),
-        "meta": {**run.meta, "versionId": "1"},
+        "meta": {**run.meta("Provenance"), "versionId": "1"},
         "target": [{"reference": run.reference}],
         "recorded": run.instant,
         "activity": {"coding": [operation]},
