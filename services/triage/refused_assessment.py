@@ -55,7 +55,7 @@ def refused_resources(texts: Mapping[str, str], refused: Refused, head: PackHead
     assessment: Resource = {
         "resourceType": "RiskAssessment",
         "id": run.assessment_id,
-        "meta": {**run.meta("RiskAssessment"), "tag": [{"system": CS_URGENCY, "code": urgency.value}]},
+        "meta": {**_meta(run), "tag": [{"system": CS_URGENCY, "code": urgency.value}]},
         "text": text_element(paragraph(part) for part in (heading, mitigation, *sentences)),
         "extension": [
             disposition(urgency),
@@ -84,6 +84,11 @@ def subject_of(content: Mapping[str, object]) -> Mapping[str, object]:
     return {name: value for name, value in subject.items() if name != "type"} if named else {}
 
 
+def _meta(run: Run) -> Resource:
+    """Without our profiles: those are of assessments of a response, which this is not."""
+    return {"versionId": str(run.version), "lastUpdated": run.instant}
+
+
 def _submission(refused: Refused) -> Resource:
     identifier = {"system": SID_REFUSED, "value": refused.id}
     return {"type": "QuestionnaireResponse", "identifier": identifier, "display": "Refused submission"}
@@ -95,7 +100,7 @@ def _provenance(refused: Refused, run: Run) -> Resource:
     return {
         "resourceType": "Provenance",
         "id": provenance_id(run),
-        "meta": {**run.meta("Provenance"), "versionId": "1"},
+        "meta": _meta(run),
         "target": [{"reference": run.reference}],
         "recorded": run.instant,
         "activity": {"coding": [operation]},

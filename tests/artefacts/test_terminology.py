@@ -93,7 +93,7 @@ def test_every_issue_code_says_in_words_what_it_means() -> None:
         ("evidence-status", get_args(EvidenceTable.model_fields["status"].annotation)),
         ("delivery-outcome", REASONS),
         ("evidence-polarity", ["for", "against", "unknown"]),
-        ("alert", ["acknowledge"]),
+        ("alert", ["acknowledge", "withdrawn"]),
         ("assessment", ["triage"]),
         ("audit-act", Word),
     ],
