@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from fastapi import FastAPI
 
-from services.intake import api, quarantine_api, quarantine_store, questionnaire_api, signing_in
+from services.intake import api, operations_api, quarantine_api, quarantine_store, questionnaire_api, signing_in
 from services.intake.catalogue import Catalogue
 from services.intake.context import IntakeContext
 from services.intake.definitions import api as definitions_api
@@ -57,7 +57,7 @@ def create_app(settings: IntakeSettings, *, metrics: Metrics | None = None) -> F
     token = signer(settings.service_token, "intake")
     terminology = FhirClient(settings.triage_url, token=token) if settings.triage_url else None
     context = IntakeContext(resources, Catalogue(pool), net, waker.wake, terminology)
-    for module in (api, questionnaire_api):
+    for module in (operations_api, api, questionnaire_api):
         app.include_router(module.routes(context))
     app.include_router(definitions_api.routes(ResourceApi(pool, settings.public_url, identity.as_stored)))
     return app
