@@ -72,6 +72,33 @@ def test_the_services_listen_on_loopback_or_not_at_all(data: Path) -> None:
     assert "this sandbox without sign-in listens on 127.0.0.1 only" in answer.stderr
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "SURAL_ALERT_RECIPIENTS and SURAL_SMTP_URL is not set"),
+        ({"SURAL_ALERT_RECIPIENTS": "on-call@sural.example"}, "no alert reaches anybody"),
+        ({"SURAL_SERVICE_TOKEN_FILE": "/dev/null", "SURAL_PUBLIC_URL": "http://sural.clinic.example"}, "https://"),
+        ({"SURAL_HOST": "0.0.0.0"}, "https://"),
+    ],
+    ids=["nobody to alert", "invented recipient", "tokens in the open", "reachable without https"],
+)
+def test_production_does_not_start_without_what_it_needs(data: Path, given: dict[str, str], said: str) -> None:
+    people = {"SURAL_ALERT_RECIPIENTS": "doctor@clinic.example", "SURAL_SMTP_URL": "smtps://mail.clinic.example"}
+    answer = sural(
+        "up", "--mode", "production", "--port", "8398", "--data", data, given=(people if given else {}) | given
+    )
+
+    assert answer.returncode == 1
+    assert said in answer.stderr
+    assert not (data / "postgres" / "postmaster.pid").exists()
+
+
+def test_there_is_no_third_mode(data: Path) -> None:
+    answer = sural("up", "--mode", "test", "--data", data)
+
+    assert (answer.returncode, answer.stderr.startswith("sural: There is no mode test.")) == (1, True)
+
+
 def test_config_shows_every_setting_and_no_secret(data: Path) -> None:
     answer = sural("config", "--data", data)
 
