@@ -17,10 +17,12 @@ from shared.access.service_token import is_service, signer
 from shared.audit.api import audit_routes
 from shared.audit.neighbours import AuditNeighbours
 from shared.description import install_description
-from shared.fhir.capability import ResourceCapability, capability_statement, parts_of
-from shared.fhir.http import FhirResponse, ResourceApi, fault, guard, install_error_handlers
+from shared.fhir.capability import ResourceCapability, SystemCapability, capability_statement, parts_of
+from shared.fhir.http import FhirResponse, fault, guard, install_error_handlers
 from shared.fhir.resources import tenants_changed
+from shared.fhir.rest import ResourceApi
 from shared.fhir.security import security
+from shared.head_and_gzip import CompressFhir, HeadAsGet
 from shared.operations import Gauge, Guard, Measure, Metrics, check_database, install_operations
 from shared.origin import HostCheck, host_check
 from shared.principal import principal_of
@@ -29,6 +31,8 @@ from shared.version import VERSION
 NOBODY: Mapping[str, str] = MappingProxyType({})
 Neighbours = Callable[[], Sequence[dict[str, Any]]]
 """The `rest.resource` entries that other services of the same base offer."""
+NOTHING_FOR_ALL = SystemCapability()
+"""No interaction or operation on the base as a whole."""
 
 
 def guarded_app(title: str, lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]) -> FastAPI:
@@ -43,6 +47,8 @@ def guarded_app(title: str, lifespan: Callable[[FastAPI], AbstractAsyncContextMa
         redirect_slashes=False,
     )
     install_error_handlers(app)
+    app.add_middleware(CompressFhir)
+    app.add_middleware(HeadAsGet)
     return app
 
 
@@ -67,6 +73,7 @@ def service_app(
     metrics: Metrics | None,
     neighbours: Neighbours = tuple,
     audit_neighbours: Mapping[str, str] = NOBODY,
+    system: SystemCapability = NOTHING_FOR_ALL,
     close: Callable[[], None] = lambda: None,
     allowed_hosts: str = "",
     gate: Gate,
@@ -82,6 +89,7 @@ def service_app(
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
         close()
+        resources.neighbours.close()
         resources.pool.close()
 
     app = guarded_app(f"Sural {service}", lifespan)
@@ -98,7 +106,7 @@ def service_app(
 
     def statement() -> dict[str, Any]:
         parts = [*parts_of(capabilities), *neighbours()]
-        told = capability_statement(parts, url=resources.base, version=VERSION, published=started)
+        told = capability_statement(parts, url=resources.base, version=VERSION, published=started, system=system)
         told["rest"][0]["security"] = security(resources.public_url, tokens=gate.tokens is not None)
         return told
 

@@ -28,6 +28,7 @@ DOORS = {
         "shared.jobs",
         "shared.canary",
         "shared.fhir.resources",
+        "shared.fhir.search_sql",
         *(f"services.{name}.store" for name in SERVICES),
     },
     "psycopg_pool": {"shared.postgres", "shared.jobs"},
@@ -36,6 +37,7 @@ DOORS = {
     "fastapi": {
         "shared.description",
         "shared.fhir.http",
+        "shared.fhir.rest",
         "shared.operations",
         "shared.service_app",
         "shared.audit.api",

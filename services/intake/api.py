@@ -14,16 +14,16 @@ from services.intake.preconditions import read_preconditions
 from services.intake.receive import Received, create, update, update_identified
 from services.intake.written import received_problems, written_response
 from shared.audit import query
-from shared.fhir.capability import ResourceCapability
+from shared.fhir.capability import READ_ONLY, ResourceCapability
 from shared.fhir.http import outcome_response, read_body
+from shared.fhir.rest import add_routes
 from shared.postgres import tenant_transaction
 from shared.principal import principal_of
 from shared.problems import Category, Problem
 
 RESPONSE = ResourceCapability(
     "QuestionnaireResponse",
-    ("create", "read", "vread", "update", "search-type"),
-    search=frozenset({"subject", "patient", "status"}),
+    ("create", "update", *READ_ONLY),
     conditional_create=True,
     conditional_update=True,
     update_create=True,
@@ -31,12 +31,11 @@ RESPONSE = ResourceCapability(
 )
 QUESTIONNAIRE = ResourceCapability(
     "Questionnaire",
-    ("create", "read", "vread", "update", "search-type"),
-    search=frozenset({"url", "version", "status"}),
+    ("create", "update", *READ_ONLY),
     update_create=True,
     versioning="versioned-update",
 )
-AUDIT = ResourceCapability("AuditEvent", ("read", "search-type"), search=query.PARAMETERS)
+AUDIT = ResourceCapability("AuditEvent", ("read", "search-type"), search=query.PARAMETERS | {"_lastUpdated"})
 CAPABILITIES = (RESPONSE, QUESTIONNAIRE, AUDIT, *definitions_api.CAPABILITIES)
 
 NEVER_DELETED = (
@@ -85,18 +84,7 @@ def routes(intake: IntakeContext) -> APIRouter:
     def patch_response(resource_id: str) -> Response:
         return not_offered(NOT_PATCHED)
 
-    @router.get("/QuestionnaireResponse")
-    def search_responses(request: Request) -> Response:
-        return api.search(request, RESPONSE.type, RESPONSE.search)
-
-    @router.get("/QuestionnaireResponse/{resource_id}")
-    def read_response(request: Request, resource_id: str) -> Response:
-        return api.read(request, RESPONSE.type, resource_id)
-
-    @router.get("/QuestionnaireResponse/{resource_id}/_history/{version_id}")
-    def vread_response(request: Request, resource_id: str, version_id: str) -> Response:
-        return api.vread(request, RESPONSE.type, resource_id, version_id)
-
+    add_routes(router, api, RESPONSE)
     return router
 
 

@@ -19,7 +19,8 @@ from shared.access.service_token import signer
 from shared.fhir import identity
 from shared.fhir.capability import parts_of
 from shared.fhir.client import FhirClient
-from shared.fhir.http import ResourceApi
+from shared.fhir.neighbours import Neighbours
+from shared.fhir.rest import ResourceApi
 from shared.operations import Gauge, Metrics, measure_work
 from shared.outbox import Waker
 from shared.postgres import Pool, connect, open_pool
@@ -33,8 +34,14 @@ def create_app(settings: IntakeSettings, *, metrics: Metrics | None = None) -> F
     url = settings.intake_database_url.get_secret_value()
     pool = open_pool(url, schema=SCHEMA, size=settings.pool_size, name="web")
     waker = Waker(lambda: connect(url, schema=SCHEMA), SCHEMA)
-    resources = ResourceApi(pool, settings.public_url, identity.as_received)
     addresses = {"triage": settings.triage_url, "notify": settings.notify_url}
+    resources = ResourceApi(
+        pool,
+        settings.public_url,
+        identity.as_received,
+        frozenset(capability.type for capability in api.CAPABILITIES),
+        Neighbours(addresses),
+    )
     neighbours = NeighbourParts(
         {name: f"{base.rstrip('/')}/capability/{name}" for name, base in addresses.items() if base}
     )

@@ -10,7 +10,7 @@ from services.intake.catalogue import Catalogue
 from services.intake.publication import FindValueSet
 from services.intake.safety_net import SafetyNet
 from shared.fhir.client import FhirClient, NeighbourUnavailable
-from shared.fhir.http import ResourceApi
+from shared.fhir.rest import ResourceApi
 from shared.problems import Category, Problem, ProblemError
 
 

@@ -14,9 +14,9 @@ from services.intake.publication import examine
 from services.intake.publish import create, update
 from services.intake.store import Outcome
 from services.intake.written import published_problems, written_response
-from shared.fhir.canonicals import Canonical
 from shared.fhir.http import read_body
 from shared.fhir.resources import Stored
+from shared.fhir.rest import add_routes
 from shared.postgres import tenant_transaction
 from shared.principal import principal_of
 
@@ -59,18 +59,5 @@ def routes(intake: IntakeContext) -> APIRouter:
     def patch_questionnaire(resource_id: str) -> Response:
         return not_offered(NOT_PATCHED)
 
-    @router.get("/Questionnaire")
-    def search_questionnaires(request: Request) -> Response:
-        entries = intake.catalogue.entries(principal_of(request).tenant)
-        published = [Canonical(entry.id, entry.url, entry.version) for entry in entries]
-        return api.search(request, QUESTIONNAIRE.type, QUESTIONNAIRE.search, published)
-
-    @router.get("/Questionnaire/{resource_id}")
-    def read_questionnaire(request: Request, resource_id: str) -> Response:
-        return api.read(request, QUESTIONNAIRE.type, resource_id)
-
-    @router.get("/Questionnaire/{resource_id}/_history/{version_id}")
-    def vread_questionnaire(request: Request, resource_id: str, version_id: str) -> Response:
-        return api.vread(request, QUESTIONNAIRE.type, resource_id, version_id)
-
+    add_routes(router, api, QUESTIONNAIRE)
     return router

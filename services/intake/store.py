@@ -175,7 +175,6 @@ def publish(connection: DictConnection, *, body: bytes, published: Published, va
         version_id=published.version_id,
         last_updated=now,
         body=body,
-        status=published.status,
     )
     resources.save(connection, published.tenant, [new])
     digest = hashlib.sha256(body).digest()

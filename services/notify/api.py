@@ -9,22 +9,20 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from services.notify.acknowledge import update_task
-from shared.fhir.capability import ResourceCapability
-from shared.fhir.http import ResourceApi, quoted_version, read_body, refuse
+from shared.fhir.capability import READ_ONLY, ResourceCapability
+from shared.fhir.http import quoted_version, read_body, refuse
 from shared.fhir.parse import parse_resource
+from shared.fhir.rest import ResourceApi, add_routes
 from shared.origin import from_elsewhere
 from shared.postgres import Pool
 from shared.principal import principal_of
 from shared.problems import Category
 
-_READ = ("read", "vread", "search-type")
-_SEARCH = frozenset({"subject", "patient", "status", "_tag"})
-
-TASK = ResourceCapability("Task", (*_READ, "update"), search=_SEARCH, versioning="versioned-update")
+TASK = ResourceCapability("Task", ("update", *READ_ONLY), versioning="versioned-update")
 CAPABILITIES = (
     TASK,
-    ResourceCapability("CommunicationRequest", _READ, search=_SEARCH),
-    ResourceCapability("Communication", _READ, search=_SEARCH),
+    ResourceCapability("CommunicationRequest", READ_ONLY),
+    ResourceCapability("Communication", READ_ONLY),
 )
 
 
@@ -32,7 +30,7 @@ def routes(api: ResourceApi) -> APIRouter:
     """Search, read and vread of each type that notify owns, and the update of a Task."""
     router = APIRouter(prefix="/fhir")
     for capability in CAPABILITIES:
-        _add(router, api, capability)
+        add_routes(router, api, capability)
 
     @router.put("/Task/{resource_id}")
     def update(request: Request, resource_id: str, body: bytes = Depends(read_body)) -> Response:
@@ -69,19 +67,3 @@ def without_condition(request: Request) -> Request:
     """The same request for a plain read of what was just written."""
     headers = [(name, value) for name, value in request.scope["headers"] if name != b"if-none-match"]
     return Request({**request.scope, "headers": headers})
-
-
-def _add(router: APIRouter, api: ResourceApi, capability: ResourceCapability) -> None:
-    def search(request: Request) -> Response:
-        return api.search(request, capability.type, capability.search)
-
-    def read(request: Request, resource_id: str) -> Response:
-        return api.read(request, capability.type, resource_id)
-
-    router.add_api_route(f"/{capability.type}", search, methods=["GET"])
-    router.add_api_route(f"/{capability.type}/{{resource_id}}", read, methods=["GET"])
-
-    def vread(request: Request, resource_id: str, version_id: str) -> Response:
-        return api.vread(request, capability.type, resource_id, version_id)
-
-    router.add_api_route(f"/{capability.type}/{{resource_id}}/_history/{{version_id}}", vread, methods=["GET"])

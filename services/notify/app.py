@@ -10,7 +10,8 @@ from services.notify import api, pages, store
 from services.notify.settings import NotifySettings
 from shared.access.opening import gate_of
 from shared.fhir import identity
-from shared.fhir.http import ResourceApi
+from shared.fhir.neighbours import Neighbours
+from shared.fhir.rest import ResourceApi
 from shared.ids import DEFAULT_TENANT
 from shared.operations import Gauge, Metrics, measure_work
 from shared.postgres import Pool, open_pool
@@ -21,7 +22,13 @@ def create_app(settings: NotifySettings, *, metrics: Metrics | None = None) -> F
     """The ASGI application of notify. Opens its pool at once and closes it at shutdown."""
     url = settings.notify_database_url.get_secret_value()
     pool = open_pool(url, schema=store.SCHEMA, size=settings.pool_size, name="web")
-    resources = ResourceApi(pool, settings.public_url, identity.as_stored)
+    resources = ResourceApi(
+        pool,
+        settings.public_url,
+        identity.as_stored,
+        frozenset(capability.type for capability in api.CAPABILITIES),
+        Neighbours({"triage": settings.triage_url}),
+    )
     app = service_app(
         "notify",
         resources,

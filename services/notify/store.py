@@ -13,9 +13,9 @@ import orjson
 from psycopg.types.json import Jsonb
 
 from services.notify.alert import Seen, State
-from services.notify.assessment import Assessment, subject_key
+from services.notify.assessment import Assessment
 from services.notify.escalation import Recipient
-from services.notify.task import Task, identifiers
+from services.notify.task import Task
 from shared.audit.act import Act, Interaction, asker_or, patient_of, record
 from shared.events import Ref
 from shared.fhir import resources
@@ -253,7 +253,6 @@ def read_task(connection: DictConnection, alert: Alert) -> Task:
 
 def save_resource(connection: DictConnection, tenant: UUID, resource: Mapping[str, Any], now: datetime) -> None:
     """Store a resource of ours as the next version that its meta names."""
-    subject = resource.get("for") or resource.get("subject")
     tags = resource["meta"]["tag"]
     version = NewVersion(
         type=resource["resourceType"],
@@ -261,10 +260,7 @@ def save_resource(connection: DictConnection, tenant: UUID, resource: Mapping[st
         version_id=int(resource["meta"]["versionId"]),
         last_updated=now,
         body=orjson.dumps(resource),
-        status=resource["status"],
-        subject=subject_key(subject) if subject else None,
         tag=tags[0]["code"],
-        identifiers=identifiers(resource),
     )
     resources.save(connection, tenant, [version])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -102,11 +102,6 @@ def stamped(task: Task, *, version: int, now: datetime) -> Task:
     """The next version, ready to be stored."""
     meta = {**task["meta"], "versionId": str(version), "lastUpdated": instant(now)}
     return {**task, "meta": meta, "lastModified": instant(now)}
-
-
-def identifiers(resource: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
-    """(system, value) of each identifier."""
-    return [(identifier["system"], identifier["value"]) for identifier in resource.get("identifier", [])]
 
 
 def joined_note(assessment: Assessment) -> str:

@@ -10,7 +10,8 @@ from services.triage import api, store, terminology_api
 from services.triage.settings import TriageSettings
 from shared.access.opening import gate_of
 from shared.fhir import identity
-from shared.fhir.http import ResourceApi
+from shared.fhir.neighbours import Neighbours
+from shared.fhir.rest import ResourceApi
 from shared.operations import Gauge, Metrics, measure_work
 from shared.postgres import Pool, open_pool
 from shared.service_app import service_app
@@ -20,7 +21,13 @@ def create_app(settings: TriageSettings, *, metrics: Metrics | None = None) -> F
     """The ASGI application of triage. Opens its pool at once and closes it at shutdown."""
     url = settings.triage_database_url.get_secret_value()
     pool = open_pool(url, schema="triage", size=settings.pool_size, name="web")
-    resources = ResourceApi(pool, settings.public_url, identity.as_stored)
+    resources = ResourceApi(
+        pool,
+        settings.public_url,
+        identity.as_stored,
+        frozenset(capability.type for capability in api.CAPABILITIES),
+        Neighbours({"intake": settings.intake_url, "notify": settings.notify_url}),
+    )
     app = service_app(
         "triage",
         resources,

@@ -37,16 +37,7 @@ def publish_device(connection: DictConnection, tenant: UUID) -> list[str]:
             return []
         version = held.version_id + 1 if held else 1
         resource = device(version=VERSION, run=Run("", version, now))
-        identifiers = [(identifier["system"], identifier["value"]) for identifier in resource["identifier"]]
-        new = NewVersion(
-            "Device",
-            resource["id"],
-            version,
-            now,
-            orjson.dumps(resource),
-            status=resource["status"],
-            identifiers=identifiers,
-        )
+        new = NewVersion("Device", resource["id"], version, now, orjson.dumps(resource))
         resources.save(connection, tenant, [new])
         return [f"Device/{new.id} version {version}"]
 

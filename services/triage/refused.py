@@ -38,7 +38,7 @@ from services.triage.tolerant import understood
 from shared import jobs
 from shared.events import Ref
 from shared.fhir.client import FhirClient, NeighbourFault, NeighbourUnavailable
-from shared.fhir.codes import SID_REFUSED, Urgency, submission_key
+from shared.fhir.codes import Urgency, submission_key
 from shared.fhir.questionnaire import QuestionnaireIndex
 from shared.fhir.salvage import Members, read_leniently, response_in
 from shared.jobs import MAX_ATTEMPTS, Claim
@@ -173,7 +173,6 @@ class Examiner:
                 needs_review=False,
                 assessed_at=run.at,
                 resources=refused_resources(self.texts, refused, head, run=run),
-                known_by=SID_REFUSED,
             )
             store.commit(connection, outcome)
 

@@ -211,7 +211,10 @@ def _detected_issue(pack: Pack, assessment: Assessment, result: FlagResult, basi
         "resourceType": "DetectedIssue",
         "id": issue_id(run.assessment_id, flag.id),
         "meta": run.meta("DetectedIssue"),
-        "identifier": [{"system": SID_FLAG, "value": f"{run.assessment_id}/{flag.id}"}],
+        "identifier": [
+            {"system": SID_FLAG, "value": f"{run.assessment_id}/{flag.id}"},
+            {"system": SID_RESPONSE, "value": basis.response_id},
+        ],
         "status": run.status.value,
         "code": {
             "coding": [{"system": CS_RED_FLAG, "version": pack.head.version, "code": flag.id}],

@@ -14,3 +14,5 @@ class TriageSettings(ServiceSettings):
     """Login of the role `sural_triage`; its schema is `triage`."""
     intake_url: str = "http://127.0.0.1:8000"
     """Where responses and Questionnaires are read."""
+    notify_url: str = ""
+    """Where Tasks are asked for that a search includes (`_revinclude=Task:focus`). Empty: none are."""

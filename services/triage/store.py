@@ -19,9 +19,9 @@ from shared.audit.act import Act, Asker, Interaction, Word, patient_of, record
 from shared.events import NOTIFY_ROUTINE, NOTIFY_URGENT, Ref
 from shared.fhir import resources
 from shared.fhir.canonicals import Canonical
-from shared.fhir.codes import REVIEW_TAG, SID_RESPONSE, Urgency
+from shared.fhir.codes import REVIEW_TAG, Urgency
 from shared.fhir.resources import NewVersion
-from shared.fhir.search import MAX_COUNT, Search, Token
+from shared.fhir.search import MAX_COUNT, searched
 from shared.ids import seen_by
 from shared.postgres import DictConnection, load_queries
 
@@ -53,8 +53,6 @@ class Outcome:
     assessed_at: datetime
     resources: Sequence[Mapping[str, Any]]
     remembered: Remembered = field(default_factory=Remembered)
-    known_by: str = SID_RESPONSE
-    """System of the identifier by which what was assessed is found; its value is `response.id`."""
 
     @property
     def tag(self) -> str | None:
@@ -169,12 +167,13 @@ def _cancel_stale_issues(connection: DictConnection, outcome: Outcome) -> None:
 
     When the response was entered in error, so was every issue of it.
     """
-    tenant, response = outcome.response.tenant, outcome.response.id
+    tenant = outcome.response.tenant
     if outcome.version_id == 1:
         return
-    search = Search("DetectedIssue", identifiers=(Token(SID_RESPONSE, (response,)),), count=MAX_COUNT)
+    implicated = ("implicated", f"RiskAssessment/{outcome.assessment_id}")
+    search = searched("DetectedIssue", [implicated, ("_count", str(MAX_COUNT))])
     fired = {resource["id"] for resource in outcome.resources}
-    found = [orjson.loads(issue.body) for issue in resources.find(connection, tenant, search)[0]]
+    found = [orjson.loads(issue.body) for issue in resources.find(connection, tenant, search).found]
     in_error = outcome.resources[0]["status"] == Status.ENTERED_IN_ERROR
     status = Status.ENTERED_IN_ERROR if in_error else Status.CANCELLED
     stale = [issue for issue in found if issue["id"] not in fired and issue["status"] != status]
@@ -184,19 +183,14 @@ def _cancel_stale_issues(connection: DictConnection, outcome: Outcome) -> None:
 
 
 def _new_version(resource: Mapping[str, Any], outcome: Outcome) -> NewVersion:
-    """How a resource of this evaluation is stored. All of them are found by the response's id and by the patient."""
-    given = resource.get("identifier", [])
-    own = [(i.get("system", ""), i["value"]) for i in (given if isinstance(given, list) else [given]) if "value" in i]
+    """How a resource of this evaluation is stored."""
     return NewVersion(
         type=resource["resourceType"],
         id=resource["id"],
         version_id=int(resource["meta"]["versionId"]),
         last_updated=outcome.assessed_at,
         body=orjson.dumps(resource),
-        status=resource.get("status"),
-        subject=subject_key(outcome.resources[0].get("subject", {})),
         tag=outcome.tag if resource["resourceType"] == "RiskAssessment" else None,
-        identifiers=sorted({*own, (outcome.known_by, outcome.response.id)}),
     )
 
 

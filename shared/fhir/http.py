@@ -6,34 +6,30 @@ import logging
 import re
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from email.utils import format_datetime
 from typing import Any, NoReturn
-from urllib.parse import urlencode
-from uuid import UUID
 
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from shared.access.gate import Gate, Refusal, closed_page
-from shared.audit.act import Act, Asker, Interaction, asked_by, patient_of, record
-from shared.fhir import identity, resources
-from shared.fhir.canonicals import Canonical, answering, apart
+from shared.audit.act import Asker, asked_by
 from shared.fhir.outcome import operation_outcome
-from shared.fhir.resources import PUBLISHED_TYPES, Stored
-from shared.fhir.search import RESOURCE_ID, Search, next_page, parse_search
+from shared.fhir.resources import Stored
 from shared.origin import HostCheck
-from shared.postgres import DictConnection, Pool, as_problem, tenant_transaction, unavailable
-from shared.principal import principal_of
+from shared.postgres import as_problem, unavailable
 from shared.problems import Category, Problem, ProblemError, Severity
 
 FHIR_VERSION = "4.0"
 FHIR_JSON = "application/fhir+json; charset=utf-8"
 MAX_BODY = 1024 * 1024
+FORM = "application/x-www-form-urlencoded"
 JSON_TYPES = ("application/fhir+json", "application/json", "text/json")
 _NEVER = re.compile(r"0(\.0{0,3})?")
 _VERSION = re.compile(r"[1-9][0-9]{0,8}")
@@ -64,6 +60,22 @@ async def read_body(request: Request) -> bytes:
         )
     if parameters.get("fhirversion", FHIR_VERSION) != FHIR_VERSION:
         refuse(Category.UNSUPPORTED, "fhir-version", f"Another fhirVersion found. Send {FHIR_VERSION} (R4).")
+    return await _limited_body(request)
+
+
+async def form_body(request: Request) -> bytes:
+    """The body of a search by POST. Raises ProblemError: not a form (415), compressed (415), or over 1 MiB (413)."""
+    media_type, _ = media_range(request.headers.get("content-type", ""))
+    if media_type not in (FORM, ""):
+        refuse(
+            Category.UNSUPPORTED,
+            "content-type",
+            f"Content-Type {media_type[:60]} found. Send the parameters as {FORM}.",
+        )
+    return await _limited_body(request)
+
+
+async def _limited_body(request: Request) -> bytes:
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         refuse(
             Category.UNSUPPORTED,
@@ -182,14 +194,15 @@ def install_error_handlers(app: FastAPI) -> None:
         assert isinstance(error, ProblemError)
         return outcome_response(error.problems, error.http_status)
 
-    def http_error(_request: Request, error: Exception) -> Response:
+    def http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         category, code, issue_code, message = HTTP_PROBLEMS.get(
             error.status_code,
             (Category.INCORRECT, "http", "invalid", "The request cannot be understood as HTTP."),
         )
         problem = Problem(category, code, message, issue_code=issue_code)
-        return outcome_response([problem], error.status_code, dict(error.headers or {}))
+        headers = {"Allow": ", ".join(methods_of(request))} if error.status_code == 405 else dict(error.headers or {})
+        return outcome_response([problem], error.status_code, headers)
 
     def invalid_request(_request: Request, _error: Exception) -> Response:
         problem = Problem(Category.INCORRECT, "request", "A part of the address or a header cannot be read.")
@@ -199,6 +212,17 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, http_error)
     app.add_exception_handler(RequestValidationError, invalid_request)
     app.add_exception_handler(Exception, fault)
+
+
+def methods_of(request: Request) -> list[str]:
+    """The methods that are offered at a request's path, over all of its routes; where GET is, so is HEAD."""
+    offered: set[str] = set()
+    for route in request.app.routes:
+        for method in getattr(route, "methods", None) or ():
+            match, _ = route.matches({**request.scope, "method": method})
+            if match is Match.FULL:
+                offered |= {method, "HEAD"} if method == "GET" else {method}
+    return sorted(offered)
 
 
 def fault(request: Request, error: Exception) -> Response:
@@ -257,113 +281,3 @@ def quoted_version(header: str | None) -> int | None:
     """The version in an If-Match or If-None-Match header, or None when it holds none of ours."""
     text = (header or "").strip().removeprefix("W/").strip('"')
     return int(text) if _VERSION.fullmatch(text) else None
-
-
-def record_reading(connection: DictConnection, tenant: UUID, interaction: Interaction, stored: Stored | None) -> None:
-    """Record, before it is given out, that a version was read. What is not there says nothing of anybody."""
-    if stored is not None:
-        patient = None if stored.type in PUBLISHED_TYPES else patient_of(orjson.loads(stored.body))
-        act = Act(interaction, stored.type, id=stored.id, version=stored.version_id, patient=patient)
-        record(connection, tenant, act)
-
-
-def record_search(
-    connection: DictConnection, tenant: UUID, resource_type: str, used: Sequence[tuple[str, str]]
-) -> None:
-    """Record, before the answer goes out, what was searched for."""
-    patients = [value for name, value in used if name in ("patient", "subject")]
-    patient = patients[0] if len(patients) == 1 and "," not in patients[0] else None
-    if patient is not None and "/" not in patient and "|" not in patient:
-        patient = f"Patient/{patient}"
-    record(connection, tenant, Act(Interaction.SEARCH, resource_type, patient=patient, query=urlencode(used)))
-
-
-@dataclass(frozen=True, slots=True)
-class ResourceApi:
-    """Read, vread and search of the resource types that a service owns."""
-
-    pool: Pool
-    public_url: str
-    present: Present
-
-    @property
-    def base(self) -> str:
-        """The FHIR base as clients see it."""
-        return f"{self.public_url.rstrip('/')}/fhir"
-
-    def read(self, request: Request, resource_type: str, resource_id: str) -> Response:
-        """The current version, 304 when the client has it already, 404 when there is none."""
-        stored = None
-        if RESOURCE_ID.fullmatch(resource_id):
-            tenant = principal_of(request).tenant
-            with tenant_transaction(self.pool, tenant) as connection:
-                stored = resources.read(connection, tenant, resource_type, resource_id)
-                record_reading(connection, tenant, Interaction.READ, stored)
-        if stored is None:
-            _not_found(resource_type, resource_id)
-        if quoted_version(request.headers.get("if-none-match")) == stored.version_id:
-            return Response(status_code=304, headers=version_headers(stored))
-        return FhirResponse(self.present(stored), headers=version_headers(stored))
-
-    def vread(self, request: Request, resource_type: str, resource_id: str, version_id: str) -> Response:
-        """One version."""
-        stored = None
-        if RESOURCE_ID.fullmatch(resource_id) and _VERSION.fullmatch(version_id):
-            tenant = principal_of(request).tenant
-            with tenant_transaction(self.pool, tenant) as connection:
-                stored = resources.vread(connection, tenant, resource_type, resource_id, int(version_id))
-                record_reading(connection, tenant, Interaction.VREAD, stored)
-        if stored is None:
-            _not_found(resource_type, f"{resource_id}/_history/{version_id}")
-        return FhirResponse(self.present(stored), headers=version_headers(stored))
-
-    def search(
-        self, request: Request, resource_type: str, allowed: frozenset[str], published: Sequence[Canonical] = ()
-    ) -> Response:
-        """A searchset Bundle with self and next links. `published`: all canonical resources of the type."""
-        strict = "handling=strict" in request.headers.get("prefer", "").replace(" ", "")
-        naming, others = apart(request.query_params.multi_items(), allowed)
-        search = parse_search(resource_type, others, allowed=allowed, strict=strict)
-        if naming:
-            search = search.narrowed(answering(published, naming), used=naming)
-        tenant = principal_of(request).tenant
-        with tenant_transaction(self.pool, tenant) as connection:
-            found, more = resources.find(connection, tenant, search)
-            record_search(connection, tenant, resource_type, search.used)
-        return FhirResponse(self.bundle(search, found, more))
-
-    def bundle(self, search: Search, found: Sequence[Stored], more: bool) -> bytes:
-        """The Bundle's text, with each resource's own bytes inside."""
-        address = f"{self.base}/{search.resource_type}"
-        links = [{"relation": "self", "url": _link(address, search.used)}]
-        if more and found:
-            mark = next_page(found[-1].last_updated, found[-1].id)
-            links.append({"relation": "next", "url": _link(address, (*search.used, ("_page", mark)))})
-        entries = [self._entry(search, stored) for stored in found]
-        if search.ignored:
-            outcome = orjson.dumps(operation_outcome(search.ignored))
-            entries.append(b'{"resource":' + outcome + b',"search":{"mode":"outcome"}}')
-        head = orjson.dumps({"resourceType": "Bundle", "type": "searchset", "link": links})
-        return head[:-1] + (b',"entry":[' + b",".join(entries) + b"]" if entries else b"") + b"}"
-
-    def _entry(self, search: Search, stored: Stored) -> bytes:
-        if search.elements is None:
-            body = self.present(stored)
-        else:
-            full = b"" if resources.WITHOUT_BODY.issuperset(search.elements) else self.present(stored)
-            body = identity.subset(stored, search.elements, full)
-        url = orjson.dumps(f"{self.base}/{stored.type}/{stored.id}")
-        return b'{"fullUrl":' + url + b',"resource":' + body + b',"search":{"mode":"match"}}'
-
-
-def _link(address: str, pairs: Sequence[tuple[str, str]]) -> str:
-    return f"{address}?{urlencode(pairs)}" if pairs else address
-
-
-def _not_found(resource_type: str, resource_id: str) -> NoReturn:
-    refuse(
-        Category.NOT_FOUND,
-        "not-found",
-        f"{resource_type}/{resource_id[:80]} is not known here.",
-        issue_code="not-found",
-    )

@@ -91,6 +91,20 @@ def top_level_members(body: bytes) -> dict[str, tuple[tuple[int, int], bytes]]:
     return members
 
 
+def array_items(body: bytes) -> list[bytes]:
+    """The text of each element of a well-formed JSON array."""
+    text = body.decode("latin-1")
+    items: list[bytes] = []
+    at = _after_space(text, text.index("[") + 1)
+    while text[at] != "]":
+        end = _READER.raw_decode(text, at)[1]
+        items.append(body[at:end])
+        at = _after_space(text, end)
+        if text[at] == ",":
+            at = _after_space(text, at + 1)
+    return items
+
+
 def _after_space(text: str, at: int) -> int:
     while text[at] in _SPACE:
         at += 1

@@ -46,8 +46,6 @@ def publish_definition(
         version_id=int(resource["meta"]["versionId"]),
         last_updated=now,
         body=orjson.dumps(resource),
-        status=resource["status"],
-        identifiers=[(identifier["system"], identifier["value"]) for identifier in resource.get("identifier", ())],
     )
     resources.save(connection, tenant, [new])
     return [f"{new.type}/{new.id} version {new.version_id}"]

@@ -7,7 +7,8 @@ resources that others sent get them when they are read (see `shared.fhir.identit
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,15 +16,20 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from psycopg import sql
 
 from shared.audit.act import Act, Asker, Interaction, Word, record
+from shared.fhir.history import History
 from shared.fhir.search import Search
 from shared.fhir.search_index import rows
+from shared.fhir.search_place import Place
+from shared.fhir.search_sql import count_of, page_of, plan_of
 from shared.ids import PUBLISHED_TENANT, seen_by
 from shared.postgres import DictConnection, load_queries
 
 QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
+VERSION = re.compile(r"[1-9][0-9]{0,8}")
+"""What a version id of ours can be."""
+MOST_COUNTED = 10_000
 WITHOUT_BODY = frozenset({"resourceType", "id", "meta"})
 """Elements that every resource can be given without its body."""
 PUBLISHED_TYPES = frozenset(
@@ -61,17 +67,14 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class NewVersion:
-    """What is to be stored: `identifiers` are (system, value) pairs, with '' for no system."""
+    """What is to be stored; it is found by what its body says. `tag`: what can be given without its body."""
 
     type: str
     id: str
     version_id: int
     last_updated: datetime
     body: bytes
-    status: str | None = None
-    subject: str | None = None
     tag: str | None = None
-    identifiers: Sequence[tuple[str, str]] = ()
 
 
 def save(connection: DictConnection, tenant: UUID, versions: Sequence[NewVersion]) -> None:
@@ -83,34 +86,22 @@ def save(connection: DictConnection, tenant: UUID, versions: Sequence[NewVersion
         key = {"tenant_id": tenant, "type": new.type, "id": new.id}
         if new.version_id > 1:
             connection.execute(QUERIES["retire"], key)
-            connection.execute(QUERIES["forget_identifiers"], key)
         connection.execute(
             QUERIES["insert"],
             key
             | {
                 "version_id": new.version_id,
                 "last_updated": new.last_updated,
-                "status": new.status,
-                "subject": new.subject,
                 "tag": new.tag,
                 "body": new.body,
                 "sha256": hashlib.sha256(new.body).digest(),
             },
         )
-        if new.identifiers:
-            connection.execute(
-                QUERIES["add_identifiers"],
-                key
-                | {
-                    "systems": [system for system, _ in new.identifiers],
-                    "values": [value for _, value in new.identifiers],
-                },
-            )
         if tenant == PUBLISHED_TENANT:
             interaction = Interaction.CREATE if new.version_id == 1 else Interaction.UPDATE
             act = Act(interaction, new.type, id=new.id, version=new.version_id, word=Word.PUBLISHED)
             record(connection, tenant, act, Asker("migration"))
-        index = rows(orjson.loads(new.body), also=[("identifier", identifier) for identifier in new.identifiers])
+        index = rows(orjson.loads(new.body))
         connection.execute(QUERIES["index"], key | {"rows": index.as_json(), "anew": new.version_id > 1})
 
 
@@ -145,66 +136,122 @@ def vread(
     return _stored(row) if row else None
 
 
-def find(connection: DictConnection, tenant: UUID, search: Search) -> tuple[list[Stored], bool]:
-    """One page of current versions in the order of (last updated, id), and whether more follow.
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a search: current versions in their order, where the next page begins, and how many there are."""
 
-    Pages stay valid while data arrives: the next page starts after the last row of this one. Bodies are left empty
-    when the search asks for nothing of them.
+    found: Sequence[Stored]
+    following: Place | None
+    total: int | None
+
+
+def find(connection: DictConnection, tenant: UUID, search: Search) -> Page:
+    """One page of a search. Bodies are left empty when the search asks for nothing of them.
+
+    The total is given when it was asked for, or when it costs nothing: the first page holds all.
     """
-    where: list[sql.Composable] = [sql.SQL("tenant_id = ANY (%(tenants)s) AND type = %(type)s AND is_current")]
-    tenants = _tenants(tenant, search.resource_type)
-    values: dict[str, Any] = {"tenants": tenants, "type": search.resource_type, "limit": search.count + 1}
-    if search.ids is not None:
-        where.append(sql.SQL("id = ANY (%(ids)s)"))
-        values["ids"] = list(search.ids)
-    if search.subjects is not None:
-        where.append(sql.SQL("subject = ANY (%(subjects)s)"))
-        values["subjects"] = list(search.subjects)
-    if search.tags is not None:
-        where.append(sql.SQL("tag = ANY (%(tags)s)"))
-        values["tags"] = list(search.tags)
-    if search.statuses is not None:
-        where.append(sql.SQL("status = ANY (%(statuses)s)"))
-        values["statuses"] = list(search.statuses)
-    for number, token in enumerate(search.identifiers):
-        where.append(
-            sql.SQL(
-                "id IN (SELECT owner.id FROM resource_identifier AS owner WHERE owner.tenant_id = ANY (%(tenants)s) "
-                "AND owner.type = %(type)s AND owner.value = ANY ({values}) "
-                "AND ({any_system} OR owner.system = {system}))"
-            ).format(
-                values=sql.Placeholder(f"value_{number}"),
-                any_system=sql.Placeholder(f"any_system_{number}"),
-                system=sql.Placeholder(f"system_{number}"),
-            )
+    if search.summary == "count":
+        return Page((), None, count(connection, tenant, search, accurate=True))
+    found: list[tuple[Stored, Place]] = []
+    for with_first in (True, False) if search.sort[0].parameter.paths else (True,):
+        if search.after is not None and search.after.keys[0] is None and with_first:
+            continue
+        left = search.count + 1 - len(found)
+        if left > 0:
+            found += _some(connection, tenant, search, left, with_first)
+    page, more = found[: search.count], len(found) > search.count
+    total = None if more or search.after is not None else len(page)
+    if search.total != "none" and total is None:
+        total = count(connection, tenant, search, accurate=search.total == "accurate")
+    return Page([stored for stored, _ in page], page[-1][1] if more else None, total)
+
+
+def _some(
+    connection: DictConnection, tenant: UUID, search: Search, limit: int, with_first: bool
+) -> Iterator[tuple[Stored, Place]]:
+    body = search.elements is None or not WITHOUT_BODY.issuperset(search.elements)
+    query, values = page_of(search, _tenants_of(tenant), limit=limit, body=body, with_first=with_first)
+    for row in connection.execute(query, values).fetchall():
+        keys = tuple(row.get(f"key_{at}") for at in range(len(search.sort)))
+        yield _stored(row), Place(keys, row["id"])
+
+
+def count(connection: DictConnection, tenant: UUID, search: Search, *, accurate: bool) -> int:
+    """How many resources a search finds. Not accurate: counted up to some thousand, beyond that estimated."""
+    query, values = count_of(search, _tenants_of(tenant), most=None if accurate else MOST_COUNTED)
+    row = connection.execute(query, values).fetchone()
+    assert row is not None
+    number = int(row["number"])
+    if accurate or number < MOST_COUNTED:
+        return number
+    query, values = plan_of(search, _tenants_of(tenant))
+    row = connection.execute(query, values).fetchone()
+    assert row is not None
+    return max(number, int(row["QUERY PLAN"][0]["Plan"]["Plan Rows"]))
+
+
+def history(
+    connection: DictConnection, tenant: UUID, resource_type: str, resource_id: str | None, asked: History
+) -> list[Stored]:
+    """Versions of one resource, or of all of a type, the newest first: one more than `asked.count`, if there are."""
+    before = asked.before
+    parameters = {"type": resource_type, "since": asked.since, "limit": asked.count + 1}
+    if resource_id is not None:
+        parameters |= {"id": resource_id, "before": before.version_id if before else None}
+        query = QUERIES["history"]
+    else:
+        parameters |= (
+            {"time": before.time, "id": before.id, "version_id": before.version_id}
+            if before
+            else {"time": None, "id": None, "version_id": None}
         )
-        values[f"value_{number}"] = list(token.values)
-        values[f"any_system_{number}"] = token.system is None
-        values[f"system_{number}"] = token.system or ""
-    for number, bound in enumerate(search.last_updated):
-        where.append(
-            sql.SQL("last_updated {operator} {value}").format(
-                operator=sql.SQL(bound.operator), value=sql.Placeholder(f"updated_{number}")
-            )
-        )
-        values[f"updated_{number}"] = bound.instant
-    if search.after is not None:
-        where.append(sql.SQL("(last_updated, id) > (%(after_time)s, %(after_id)s)"))
-        values["after_time"], values["after_id"] = search.after
-    without_body = search.elements is not None and WITHOUT_BODY.issuperset(search.elements)
-    body = "''::bytea" if without_body else "body"
-    query = sql.SQL(
-        "SELECT type, id, version_id, last_updated, {body} AS body, sha256, tag FROM resource WHERE {where} "
-        "ORDER BY last_updated, id LIMIT %(limit)s"
-    ).format(body=sql.SQL(body), where=sql.SQL(" AND ").join(where))
-    rows = connection.execute(query, values).fetchall()
-    return [_stored(row) for row in rows[: search.count]], len(rows) > search.count
+        query = QUERIES["type_history"]
+    found = [
+        _stored(row)
+        for each in _tenants(tenant, resource_type)
+        for row in connection.execute(query, parameters | {"tenant_id": each}).fetchall()
+    ]
+    found.sort(key=lambda stored: (stored.last_updated, stored.id, stored.version_id), reverse=True)
+    return found[: asked.count + 1]
+
+
+def read_current(connection: DictConnection, tenant: UUID, resource_type: str, ids: Sequence[str]) -> list[Stored]:
+    """The current versions of those of these resources that there are."""
+    found = connection.execute(
+        QUERIES["read_current"],
+        {"tenants": _tenants(tenant, resource_type), "type": resource_type, "ids": list(ids)},
+    ).fetchall()
+    return [_stored(row) for row in found]
+
+
+def references(
+    connection: DictConnection, tenant: UUID, resource_type: str, row: str, ids: Sequence[str]
+) -> list[tuple[str, str]]:
+    """(target, version or '') of what these resources refer to by one search parameter, in a fixed order."""
+    found = connection.execute(
+        QUERIES["references"],
+        {"tenants": _tenants(tenant, resource_type), "type": resource_type, "param": row, "ids": list(ids)},
+    ).fetchall()
+    return [(row["value"], row["system"]) for row in found]
+
+
+def referring(
+    connection: DictConnection, tenant: UUID, resource_type: str, row: str, references: Sequence[str], *, limit: int
+) -> list[str]:
+    """Ids of the resources of a type that refer, by one search parameter, to any of these."""
+    parameters = {"tenants": _tenants(tenant, resource_type), "type": resource_type, "param": row}
+    asked = parameters | {"values": list(references), "limit": limit}
+    return [str(found["id"]) for found in connection.execute(QUERIES["referring"], asked).fetchall()]
 
 
 def tenants_changed(connection: DictConnection, resource_type: str, since: datetime) -> list[UUID]:
     """The tenants that have a current resource of this type which changed at or after this time. Needs no tenant."""
     rows = connection.execute(QUERIES["tenants_changed"], {"type": resource_type, "since": since}).fetchall()
     return [row["tenant"] for row in rows]
+
+
+def _tenants_of(tenant: UUID) -> Callable[[str], Sequence[UUID]]:
+    return lambda resource_type: _tenants(tenant, resource_type)
 
 
 def _tenants(tenant: UUID, resource_type: str) -> list[UUID]:

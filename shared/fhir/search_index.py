@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeAlias
@@ -42,8 +42,8 @@ class Rows:
         return orjson.dumps({"values": self.values, "ranges": ranges}).decode()
 
 
-def rows(resource: Mapping[str, Any], *, also: Iterable[tuple[str, Value]] = ()) -> Rows:
-    """All rows of a resource. `also`: (parameter, (system, value)) that it is to be found by beside its own."""
+def rows(resource: Mapping[str, Any]) -> Rows:
+    """All rows of a resource."""
     values: dict[tuple[str, str, str], None] = {}
     ranges: dict[tuple[str, float, float], None] = {}
     for parameter in indexed(str(resource.get("resourceType"))):
@@ -53,8 +53,6 @@ def rows(resource: Mapping[str, Any], *, also: Iterable[tuple[str, Value]] = ())
             ranges.update(((parameter.name, *span), None) for span in map(read, elements) if span is not None)
         elif elements:
             values.update(((parameter.name + suffix, *value), None) for suffix, value in _values(parameter, elements))
-    for name, (system, value) in also:
-        values[name, fitted(system), fitted(value)] = None
     if isinstance(version := resource.get("version"), str):
         values = _with_version(values, str(resource.get("url")), version)
     return Rows(tuple(values), tuple(ranges))

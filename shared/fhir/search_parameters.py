@@ -246,7 +246,7 @@ PARAMETERS: Final[Mapping[str, tuple[Parameter, ...]]] = {
         _reference("based-on", "basedOn"),
         _reference("part-of", "partOf"),
     ),
-    "AuditEvent": (  # searched by shared/audit/query.py
+    "AuditEvent": (
         _date("date", "recorded"),
         _code("action", "audit-event-action"),
         _code("outcome", "audit-event-outcome"),
@@ -277,6 +277,14 @@ PARAMETERS: Final[Mapping[str, tuple[Parameter, ...]]] = {
         _code("kind", "structure-definition-kind"),
         _code("derivation", "type-derivation-rule"),
         _token("abstract"),
+    ),
+    "NamingSystem": (
+        *(each for each in _published("conformance", title=False) if each.name not in ("url", "version")),
+        _code("kind", "namingsystem-type"),
+        _token("type"),
+        _token("id-type", "uniqueId.type", system="http://hl7.org/fhir/namingsystem-identifier-type"),
+        _string("value", "uniqueId.value"),
+        _string("responsible"),
     ),
     "CodeSystem": (
         *_CONFORMANCE,

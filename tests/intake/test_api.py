@@ -17,6 +17,7 @@ import pytest
 from services.intake.app import create_app
 from services.intake.settings import IntakeSettings
 from shared import outbox
+from shared.fhir.capability import READ_ONLY
 from shared.fhir.codes import EXT_CONTENT_SHA256, EXT_LINK_ID
 from shared.fhir.structure import check_structure
 from shared.postgres import connect
@@ -307,7 +308,7 @@ def test_the_capability_statement_is_valid_and_names_what_is_offered(ehr: httpx.
     assert check_structure(statement, resource_type="CapabilityStatement") == []
     assert statement["fhirVersion"] == "4.0.1"
     [response] = [r for r in statement["rest"][0]["resource"] if r["type"] == "QuestionnaireResponse"]
-    assert {i["code"] for i in response["interaction"]} == {"create", "read", "vread", "update", "search-type"}
+    assert {i["code"] for i in response["interaction"]} == {"create", "update", *READ_ONLY}
 
 
 def test_a_request_id_is_kept_and_a_missing_one_is_made(ehr: httpx.Client) -> None:

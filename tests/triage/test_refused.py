@@ -268,9 +268,9 @@ def test_the_assessment_repeats_no_answer_names_sender_and_time_and_is_valid_r4(
     assert "reach the patient now" in assessment["mitigation"]
     [sender] = [one["extension"] for one in assessment["extension"] if one["url"] == EXT_REFUSED]
     assert {part["url"] for part in sender} == {"client", "received"}
-    for resource_type in ("RiskAssessment", "Provenance"):
+    for resource_type, parameter in (("RiskAssessment", "identifier"), ("Provenance", "entity:identifier")):
         found = net.line.triage.get(
-            f"/fhir/{resource_type}", params={"identifier": f"{SID_REFUSED}|{basis['identifier']['value']}"}
+            f"/fhir/{resource_type}", params={parameter: f"{SID_REFUSED}|{basis['identifier']['value']}"}
         ).json()
         [entry] = found["entry"]
         assert check_structure(entry["resource"], resource_type=resource_type) == []

@@ -93,8 +93,8 @@ def test_a_search_for_ids_alone_reads_no_bodies(connection: DictConnection) -> N
     store.commit(connection, outcome(response_version=1, version=1))
     tenant = Ref("r-1", 1).tenant
 
-    [[whole], _] = resources.find(connection, tenant, Search("RiskAssessment"))
-    [[bare], _] = resources.find(connection, tenant, Search("RiskAssessment", elements=("id", "meta")))
+    [whole] = resources.find(connection, tenant, Search("RiskAssessment")).found
+    [bare] = resources.find(connection, tenant, Search("RiskAssessment", elements=("id", "meta"))).found
 
     assert (bare.id, bare.version_id, bare.body) == (whole.id, whole.version_id, b"")
     assert whole.body != b""
