@@ -15,6 +15,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -69,6 +70,12 @@ def resolve(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
+@cache
+def trusting() -> ssl.SSLContext:
+    """TLS with the usual authorities; reading them takes a while."""
+    return httpcore.default_ssl_context()
+
+
 @dataclass(frozen=True, slots=True)
 class Outbound:
     """What may be asked. `hosts`: only these names, which may have private addresses; empty: any public address.
@@ -88,18 +95,18 @@ class Outbound:
 
     def get(self, url: str, headers: Mapping[str, str] | None = None) -> Answer:
         """GET. Raises OutboundRefused or OutboundFailed."""
-        return self.request("GET", url, headers or {}, b"")
+        return self._request("GET", url, headers or {}, b"", reads=True)
 
-    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """POST. Raises OutboundRefused or OutboundFailed."""
-        return self.request("POST", url, headers, body)
+    def send(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
+        """POST; the status of the answer, whose body is not read. Raises OutboundRefused or OutboundFailed."""
+        return self._request("POST", url, headers, body, reads=False).status
 
-    def request(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """One request on a connection of its own. Raises OutboundRefused or OutboundFailed."""
+    def _request(self, method: str, url: str, headers: Mapping[str, str], body: bytes, *, reads: bool) -> Answer:
+        """One request on a connection of its own."""
         host = _split(url, self)
         deadline = time.monotonic() + self.total_s
         backend = _CheckedBackend(self, host, deadline)
-        context = self.ssl_context or httpcore.default_ssl_context()
+        context = self.ssl_context or trusting()
         sent = {"Accept-Encoding": "identity", "User-Agent": "sural", **headers}
         left = dict.fromkeys(("connect", "read", "write", "pool"), self.total_s)
         try:
@@ -109,7 +116,8 @@ class Outbound:
                     method, url, headers=list(sent.items()), content=body or None, extensions={"timeout": left}
                 ) as response,
             ):
-                return Answer(response.status, _lower(response.headers), _read(response.iter_stream()))
+                read = _read(response.iter_stream()) if reads else b""
+                return Answer(response.status, _lower(response.headers), read)
         except httpcore.TimeoutException:
             raise OutboundFailed("timeout") from None
         except (httpcore.NetworkError, httpcore.ProtocolError) as error:

@@ -75,7 +75,7 @@ def channels(settings: NotifySettings) -> dict[str, Channel]:
         configured[EMAIL] = EmailChannel(settings.smtp_url.get_secret_value(), settings.smtp_from, timeout_s)
     if settings.webhook_url is not None and settings.webhook_secret is not None:
         url, secret = settings.webhook_url.get_secret_value(), settings.webhook_secret.get_secret_value()
-        configured[WEBHOOK] = WebhookChannel(url, secret, timeout_s)
+        configured[WEBHOOK] = WebhookChannel(url, secret, timeout_s, settings.sandbox)
     return configured
 
 

@@ -267,6 +267,16 @@ def test_an_answer_that_is_too_large_is_cut_off(declared: bool) -> None:
         Outbound(sandbox=True).get(f"http://127.0.0.1:{server.port}/")
 
 
+def test_of_what_is_sent_only_the_status_comes_back() -> None:
+    large = b"HTTP/1.1 202 Accepted\r\n\r\n" + b"x" * (MOST_BYTES * 4)
+    with serving(large) as server:
+        status = Outbound(sandbox=True).send(f"http://127.0.0.1:{server.port}/hook", {"X-Id": "1"}, b"news")
+
+    assert status == 202
+    assert server.requests[0].startswith(b"POST /hook HTTP/1.1")
+    assert b"X-Id: 1" in server.requests[0]
+
+
 def test_an_answer_that_drips_ends_at_the_deadline() -> None:
     stop = threading.Event()
 

@@ -15,37 +15,40 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
-import httpx
 import orjson
 from standardwebhooks import Webhook
 
 from services.notify.channels import Answer, DeliveryResult, Message, as_json
+from shared.outbound import Outbound, OutboundFailed, OutboundRefused
 
 TRY_AGAIN = frozenset({408, 425, 429})
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookChannel:
-    """One receiver. No proxy is taken from the environment."""
+    """One receiver. No proxy is taken from the environment. `sandbox`: it may be reached by http."""
 
     url: str = field(repr=False)
     secret: str = field(repr=False)
     timeout_s: float
+    sandbox: bool = False
 
     def send(self, message: Message) -> DeliveryResult:
         """Post the message once."""
         body = orjson.dumps(as_json(message))
         try:
-            with (
-                httpx.Client(timeout=self.timeout_s, follow_redirects=False, trust_env=False) as client,
-                client.stream("POST", self.url, content=body, headers=self._headers(message, body)) as response,
-            ):
-                return _result(response.status_code)
-        except httpx.TimeoutException:
-            return DeliveryResult(Answer.FAILED, "timeout")
-        except httpx.HTTPError as error:
-            return DeliveryResult(Answer.FAILED, type(error).__name__)
+            return _result(self._door().send(self.url, self._headers(message, body), body))
+        except OutboundFailed as failed:
+            return DeliveryResult(Answer.FAILED, str(failed))
+        except OutboundRefused:
+            return DeliveryResult(Answer.FAILED, "address-refused")
+
+    def _door(self) -> Outbound:
+        """To the one host that the operator named, who may have it in a private network, and to no other."""
+        host = (urlsplit(self.url).hostname or "").removesuffix(".")
+        return Outbound(frozenset({host}), sandbox=self.sandbox, total_s=self.timeout_s)
 
     def _headers(self, message: Message, body: bytes) -> dict[str, str]:
         now = datetime.now(UTC)
