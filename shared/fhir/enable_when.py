@@ -222,14 +222,15 @@ class ResponseView:
 
     def _holds(self, condition: Condition, item: QuestionItem, place: Place) -> bool | None:
         """One condition: True as FHIR has it, False when its gate rules the item out, None otherwise."""
+        if condition.number in self._judged:
+            return self._judged[condition.number]
         gate = self.index.items[condition.question]
         found = self.occurrences.get(gate.link_id, [])
         if self._doubled or not gate.singular:
             scope = _scope(gate, place)
             return self._judge(condition, gate, _nearest(gate, found, item, scope), scope)
-        if condition.number not in self._judged:
-            self._judged[condition.number] = self._judge(condition, gate, found, self.root)
-        return self._judged[condition.number]
+        outcome = self._judged[condition.number] = self._judge(condition, gate, found, self.root)
+        return outcome
 
     def _judge(self, condition: Condition, gate: QuestionItem, nodes: list[Node], scope: Place) -> bool | None:
         """What these occurrences of the gate say; without any, it would stand in `scope`."""

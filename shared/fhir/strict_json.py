@@ -49,7 +49,7 @@ def read_json(body: bytes) -> Any:
         raise ProblemError(_too_large(f"The body has more than {VALUES} brackets and braces; send less at once."))
     text = _decoded(body)
     content = _well_formed(body, text)
-    measured = _measure(content)
+    measured = _measure(content, large=len(body) > STRING_CHARACTERS or body.count(b"{") > ITEMS)
     for name, most in LISTED.items():
         if (number := measured.listed[name]) > most:
             message = f"The resource has {number} {name}s, at most {most} are accepted; send a smaller one."
@@ -111,8 +111,10 @@ def _syntax(error: orjson.JSONDecodeError, text: str) -> Problem:
 
 
 class _Measured(NamedTuple):
-    """How many names there are, whether any number was read inexactly, the length of the longest string, and how many
-    entries the arrays of the names in LISTED have."""
+    """How many names there are, and whether any number was read inexactly.
+
+    Of a large body also the length of the longest string, and how many entries the arrays of the names in LISTED have.
+    """
 
     names: int
     inexact: bool
@@ -120,7 +122,7 @@ class _Measured(NamedTuple):
     listed: Mapping[str, int]
 
 
-def _measure(content: Any) -> _Measured:
+def _measure(content: Any, *, large: bool) -> _Measured:
     """Raises ProblemError for too many levels or values."""
     depth = names = values = 0
     longest = len(content) if type(content) is str else 0
@@ -136,7 +138,7 @@ def _measure(content: Any) -> _Measured:
             if type(value) is dict:
                 names += len(value)
                 inner.extend(value.values())
-                for name in LISTED:
+                for name in LISTED if large else ():
                     if name in value and type(value[name]) is list:
                         listed[name] += len(value[name])
             else:
@@ -146,7 +148,8 @@ def _measure(content: Any) -> _Measured:
             message = f"The body has more than {VALUES} values, which is too many for one resource; send less at once."
             raise ProblemError(_too_large(message))
         inexact = inexact or float in set(map(type, inner))
-        longest = max(longest, max((len(value) for value in inner if type(value) is str), default=0))
+        if large:
+            longest = max(longest, max((len(value) for value in inner if type(value) is str), default=0))
         level = inner
     return _Measured(names, inexact, longest, listed)
 
