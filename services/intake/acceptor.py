@@ -47,7 +47,7 @@ class Acceptor:
         walk = _Walk(plain.body)
         if tokens is None or not walk.place(response.get("item"), self._form.roots, self._form.required):
             return False
-        if walk.tokens + tokens + 1 != plain.tokens or walk.has_other_fractions() or not walk.agrees(self._form):
+        if walk.tokens + tokens + 1 != plain.tokens or not walk.agrees(self._form):
             return False
         return not check_structure(head, resource_type="QuestionnaireResponse")
 
@@ -70,10 +70,6 @@ class _Walk:
         """Every answered item is asked, and every required one that is missing is not."""
         given, rules = self.given, form.rules
         return all(rules[rule](given) for rule in self.shown) and not any(rules[rule](given) for rule in self.hidden)
-
-    def has_other_fractions(self) -> bool:
-        """True if the text has one that is none of the answers: then the answers may have got the wrong digits."""
-        return self.fractions is not None and next(self.fractions, None) is not None
 
     def place(self, items: Any, expected: dict[str, Entry], required: tuple[Entry, ...]) -> bool:
         """The items of the response, of one group or of one answer."""

@@ -72,7 +72,8 @@ def tokens_in(content: Any, *, levels: int) -> int | None:
 def fractions_in(body: bytes) -> Iterator[str]:
     """How the numbers of ``valueDecimal`` and ``value`` are written that have a fraction and no exponent, in order.
 
-    Longer ones than strict_json.py takes are left out.
+    Each one is a member of the content, and no other text looks like one: if there are as many as the content has
+    floats under these names, they are those. Longer ones than strict_json.py takes are left out.
     """
     for match in _FRACTION.finditer(body):
         if len(match[1]) <= NUMBER_CHARACTERS:

@@ -20,7 +20,7 @@ from shared.fhir.parse import parse_resource
 from shared.fhir.plain_json import read_plain_json
 from shared.fhir.questionnaire import QuestionnaireIndex
 from shared.problems import ProblemError
-from tests.forms import answered, group, index, inside, question, response, yes_no
+from tests.forms import answered, coding, extension, group, index, inside, question, response, yes_no
 from tests.intake.generated import a_questionnaire, a_response
 from tests.intake.mutations import mutants, written
 
@@ -163,3 +163,40 @@ def test_repeated_groups_are_accepted() -> None:
     body = written(response(inside("attack", answered("pain", "Y")), inside("attack", answered("pain", "N")))).encode()
 
     assert assert_nothing_wrong_is_accepted(Acceptor(form), body)
+
+
+def test_a_group_that_comes_again_after_a_later_question_is_looked_at_closer() -> None:
+    form = index(group("attack", yes_no("pain"), repeats=True), yes_no("end"))
+    attack, end = inside("attack", answered("pain", "Y")), answered("end", "N")
+
+    assert read(Acceptor(form), written(response(attack, attack, end)).encode()) is not None
+    assert read(Acceptor(form), written(response(attack, end, attack)).encode()) is None
+
+
+def test_an_answer_that_excludes_all_others_is_accepted_alone() -> None:
+    alone = extension("questionnaire-optionExclusive", valueBoolean=True)
+    options = [{"valueCoding": coding("none"), "extension": [alone]}, *({"valueCoding": coding(c)} for c in ("a", "b"))]
+    form = index(question("signs", "choice", repeats=True, answerOption=options))
+
+    for given_answers, accepted in ((("none",), True), (("a", "b"), True), (("a", "none"), False)):
+        body = written(response(answered("signs", *given_answers))).encode()
+        assert (read(Acceptor(form), body) is not None) is accepted
+
+
+@pytest.mark.parametrize("escape", ["\\u0007", "\\b", "\\u0000"])
+def test_an_escaped_control_character_is_looked_at_closer(escape: str) -> None:
+    form = index(question("words", "string"))
+    body = written(response(answered("words", {"valueString": "it tore"}))).replace("tore", f"tore{escape}").encode()
+
+    assert read(Acceptor(form), body) is None
+    assert read(Acceptor(form), body.replace(escape.encode(), b"\\n\\u00e9")) is not None
+
+
+@pytest.mark.parametrize("number", ["36.60e0", "1e2", "36.6000000000000000001", f"36.{'6' * 64}"])
+def test_a_number_keeps_every_digit_or_is_looked_at_closer(number: str) -> None:
+    form = index(question("fever", "decimal"))
+    body = written(response(answered("fever", {"valueDecimal": 7}))).replace("7}", f"{number}}}").encode()
+
+    accepted = read(Acceptor(form), body)
+
+    assert accepted is None or str(accepted["item"][0]["answer"][0]["valueDecimal"]) == number
