@@ -46,6 +46,7 @@ DOORS = {
         "services.intake.quarantine_api",
         "services.intake.questionnaire_api",
         "services.intake.operations_api",
+        "services.intake.bundle_api",
         "services.intake.follow_up_api",
         "services.intake.definitions.api",
         "services.triage.operations_api",

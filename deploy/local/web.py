@@ -36,7 +36,7 @@ class OneBase:
 
     def __init__(self, front: FastAPI, intake: FastAPI, triage: FastAPI, notify: FastAPI) -> None:
         self._front = front
-        self._prefixes: dict[str, FastAPI] = {"/fhir/metadata": intake, "/capability/intake": intake}
+        self._prefixes: dict[str, FastAPI] = {"/fhir": intake, "/fhir/metadata": intake, "/capability/intake": intake}
         self._prefixes.update(dict.fromkeys(("/auth/token", "/.well-known", "/fhir/.well-known"), intake))
         self._prefixes.update({"/docs": intake, "/openapi.json": intake, "/capability/triage": triage})
         self._prefixes.update(dict.fromkeys(NOTIFY_PATHS, notify))

@@ -6,7 +6,15 @@ from collections.abc import Iterable
 
 from fastapi import FastAPI
 
-from services.intake import api, operations_api, quarantine_api, quarantine_store, questionnaire_api, signing_in
+from services.intake import (
+    api,
+    bundle_api,
+    operations_api,
+    quarantine_api,
+    quarantine_store,
+    questionnaire_api,
+    signing_in,
+)
 from services.intake.catalogue import Catalogue
 from services.intake.context import IntakeContext
 from services.intake.definitions import api as definitions_api
@@ -66,6 +74,8 @@ def create_app(settings: IntakeSettings, *, metrics: Metrics | None = None) -> F
     context = IntakeContext(resources, Catalogue(pool), net, waker.wake, terminology)
     for module in (operations_api, api, questionnaire_api):
         app.include_router(module.routes(context))
+    own_types = frozenset(capability.type for capability in api.CAPABILITIES)
+    app.include_router(bundle_api.routes(context, neighbours, own_types))
     app.include_router(definitions_api.routes(ResourceApi(pool, settings.public_url, identity.as_stored)))
     return app
 

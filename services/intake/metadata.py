@@ -30,6 +30,14 @@ class NeighbourParts:
                 self._ask(name, url)
         return [part for name in self.urls for part in self._known.get(name, [])]
 
+    def base_of(self, resource_type: str) -> str | None:
+        """The address of the neighbour that owns this type, None when nobody is known to."""
+        self.parts()
+        for name, url in self.urls.items():
+            if any(part.get("type") == resource_type for part in self._known.get(name, [])):
+                return url.removesuffix(f"/capability/{name}")
+        return None
+
     def _ask(self, name: str, url: str) -> None:
         try:
             answer = httpx.get(url, timeout=2.0, trust_env=False)

@@ -32,7 +32,7 @@ _MAY_DIFFER_WHEN_RETIRED: Final = frozenset({"status", "meta", "text", "date"})
 
 
 def create(
-    authored: Authored, *, connection: DictConnection, tenant: UUID, asked: Preconditions
+    authored: Authored, *, connection: DictConnection, tenant: UUID, asked: Preconditions, new_id: str = ""
 ) -> tuple[Stored, Outcome]:
     """Store a Questionnaire under an id of ours, or find the same text. In the caller's transaction.
 
@@ -48,7 +48,7 @@ def create(
         if stored is not None and stored.body == authored.body:
             return stored, Outcome.UNCHANGED
         _refuse_taken(known)
-    stored = _save(connection, authored, tenant, str(uuid7()), version_id=1)
+    stored = _save(connection, authored, tenant, new_id or str(uuid7()), version_id=1)
     record(connection, tenant, Act(Interaction.CREATE, TYPE, id=stored.id, version=1))
     return stored, Outcome.CREATED
 

@@ -45,7 +45,9 @@ class Received:
         return self.outcome in WRITTEN
 
 
-def create(judged: Judged, *, connection: DictConnection, tenant: UUID, asked: Preconditions) -> Received:
+def create(
+    judged: Judged, *, connection: DictConnection, tenant: UUID, asked: Preconditions, new_id: str = ""
+) -> Received:
     """Store a new response under an id of ours, or find the one that it repeats. In the caller's transaction.
 
     Raises ProblemError: 400 for an If-None-Exist that names another identifier than the response; 409 for an
@@ -61,7 +63,7 @@ def create(judged: Judged, *, connection: DictConnection, tenant: UUID, asked: P
             "identifier",
         )
     content = content_digest(judged.response) if identifier is None else None
-    new = _new(judged, str(uuid7()), asked, content=content)
+    new = _new(judged, new_id or str(uuid7()), asked, content=content)
     result = store.store_response(connection, tenant, new)
     told: list[Problem] = []
     match result.outcome:

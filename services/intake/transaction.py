@@ -1,0 +1,164 @@
+"""The use case of a transaction Bundle: all of its writes are stored, or none.
+
+It may write what intake owns, responses and Questionnaires. What other services own cannot be written in the same
+database transaction; a Bundle that asks for it is refused as a whole and told to come as a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+
+from services.intake import publish, receive, store
+from services.intake.bundle import ORDER, Entry, check_type, moved, resolved
+from services.intake.context import IntakeContext
+from services.intake.judge import Judged, judge, stops
+from services.intake.keys import business_identifier
+from services.intake.preconditions import read_preconditions
+from services.intake.publication import Authored, examine
+from services.intake.store import Outcome
+from services.intake.written import published_problems, received_problems
+from shared.access.needs import authorise
+from shared.fhir.resources import Stored
+from shared.ids import uuid7
+from shared.postgres import DictConnection, tenant_transaction
+from shared.principal import Principal
+from shared.problems import Category, Problem, ProblemError
+
+RESPONSE: Final = "QuestionnaireResponse"
+OWNED: Final = (RESPONSE, "Questionnaire")
+READS: Final = ("GET", "HEAD")
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a write of the transaction came to."""
+
+    entry: Entry
+    stored: Stored
+    outcome: Outcome
+    problems: Sequence[Problem]
+
+
+def transact(intake: IntakeContext, entries: Sequence[Entry], principal: Principal) -> list[Done]:
+    """Carry out the writes of a transaction, in the order of their methods, in one database transaction.
+
+    Raises ProblemError with the place of the entry; then nothing is stored.
+    """
+    writes = [entry for entry in entries if entry.method not in READS]
+    for entry in writes:
+        with _at(entry):
+            _check_offered(entry)
+            authorise(principal, entry.method, f"/fhir/{entry.path}")
+            check_type(entry)
+    writes.sort(key=lambda entry: (ORDER.index(entry.method), entry.number))
+    ids = {entry.full_url: str(uuid7()) for entry in writes if entry.full_url.startswith("urn:uuid:")}
+    with tenant_transaction(intake.api.pool, principal.tenant) as connection:
+        targets = {
+            entry.full_url: f"{entry.type}/{_id_of(entry, ids, connection, principal.tenant)}"
+            for entry in writes
+            if entry.full_url in ids
+        }
+        judged = _judged(intake, resolved(writes, targets), principal.tenant)
+        done = [_store(entry, one, intake, connection, principal, targets) for entry, one in judged]
+    if any(each.outcome in receive.WRITTEN and each.entry.type == RESPONSE for each in done):
+        intake.stored()
+    if any(each.entry.type != RESPONSE for each in done):
+        intake.catalogue.entries(principal.tenant)
+    return done
+
+
+def _check_offered(entry: Entry) -> None:
+    if entry.type not in OWNED or "$" in entry.path:
+        message = (
+            "A transaction can only create, update and read responses and Questionnaires here: what other services own "
+            "cannot be stored together with them. Send these entries as a batch."
+        )
+        raise _refused(entry, "transaction-type", message)
+    if entry.method not in ("POST", "PUT"):
+        raise _refused(entry, "method", "A transaction has POST, PUT and GET here. Send another entry.")
+
+
+def _id_of(entry: Entry, ids: dict[str, str], connection: DictConnection, tenant: UUID) -> str:
+    """The id under which the resource of this entry will be found: one that is there already, or a new one."""
+    if entry.method == "PUT" and "/" in entry.path:
+        return entry.path.partition("/")[2]
+    content = _loosely(entry)
+    identifier = business_identifier(content) if entry.type == RESPONSE else None
+    known = store.identified(connection, tenant, identifier) if identifier else None
+    return known or ids[entry.full_url]
+
+
+def _loosely(entry: Entry) -> dict[str, Any]:
+    content = orjson.loads(entry.resource or b"{}")
+    return content if isinstance(content, dict) else {}
+
+
+def _judged(intake: IntakeContext, entries: Sequence[Entry], tenant: UUID) -> list[tuple[Entry, Judged | Authored]]:
+    """Every resource, judged. Raises ProblemError with the problems of all of them."""
+    found: list[tuple[Entry, Judged | Authored]] = []
+    problems: list[Problem] = []
+    for entry in entries:
+        assert entry.resource is not None
+        try:
+            if entry.type == RESPONSE:
+                found.append((entry, judge(entry.resource, catalogue=intake.catalogue, tenant=tenant)))
+            else:
+                authored = examine(entry.resource, find_value_set=intake.value_sets_of(tenant))
+                found.append((entry, authored))
+        except ProblemError as refused:
+            problems += [moved(problem, entry) for problem in refused.problems]
+    if stops(problems):
+        raise ProblemError(problems)
+    return found
+
+
+def _store(
+    entry: Entry,
+    judged: Judged | Authored,
+    intake: IntakeContext,
+    connection: DictConnection,
+    principal: Principal,
+    targets: dict[str, str],
+) -> Done:
+    given: dict[str, Any] = {"connection": connection, "tenant": principal.tenant}
+    resource_id = entry.path.partition("/")[2]
+    new_id = targets.get(entry.full_url, "").partition("/")[2] or str(uuid7())
+    with _at(entry):
+        asked = read_preconditions(entry.headers, client=principal.id)
+        if isinstance(judged, Authored):
+            if entry.method == "PUT":
+                stored, outcome = publish.update(resource_id, judged, asked=asked, **given)
+            else:
+                stored, outcome = publish.create(judged, asked=asked, new_id=new_id, **given)
+            return Done(entry, stored, outcome, published_problems(stored, outcome, judged.warnings))
+        if entry.method == "POST":
+            received = receive.create(judged, asked=asked, new_id=new_id, **given)
+        elif resource_id:
+            received = receive.update(resource_id, judged, asked=asked, **given)
+        else:
+            received = receive.update_identified(entry.query, judged, asked=asked, **given)
+        return Done(entry, received.stored, received.outcome, received_problems(received, intake.api.base))
+
+
+@contextmanager
+def _at(entry: Entry) -> Iterator[None]:
+    """Problems in this block are told as those of the entry."""
+    try:
+        yield
+    except ProblemError as refused:
+        inside = [
+            problem if (problem.expression or "").startswith("Bundle") else moved(problem, entry)
+            for problem in refused.problems
+        ]
+        raise ProblemError(inside) from None
+
+
+def _refused(entry: Entry, code: str, message: str) -> ProblemError:
+    place = f"{entry.place}.request"
+    return ProblemError(Problem(Category.UNPROCESSABLE, code, message, expression=place, issue_code="not-supported"))

@@ -1,0 +1,249 @@
+"""Batch and transaction Bundles: many requests in one, each judged as its own or all of them together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, cast
+
+import httpx
+import pytest
+from fastapi import FastAPI, Request
+
+from services.intake.app import create_app
+from services.intake.bundle import read_bundle
+from services.intake.context import IntakeContext
+from services.intake.settings import IntakeSettings
+from services.intake.transaction import transact
+from shared.access.scopes import Scopes
+from shared.fhir.structure import check_structure
+from shared.ids import DEFAULT_TENANT
+from shared.principal import Principal
+from shared.problems import ProblemError
+from tests.builders import SENDER, a_response
+from tests.conftest import Database
+from tests.forms import answered, question
+from tests.intake.ehr import all_codes, errors, id_of, post, send, stored
+from tests.intake.test_publication import URL, a_questionnaire, answers_to
+from tests.serving import client_of, served
+
+RESPONSE = "QuestionnaireResponse"
+
+
+def entry(method: str, url: str, resource: dict[str, Any] | None = None, **request: str) -> dict[str, Any]:
+    full_url = {"fullUrl": request.pop("fullUrl")} if "fullUrl" in request else {}
+    content = {"resource": resource} if resource else {}
+    return {**full_url, **content, "request": {"method": method, "url": url, **request}}
+
+
+def bundle(kind: str, *entries: dict[str, Any]) -> dict[str, Any]:
+    return {"resourceType": "Bundle", "type": kind, "entry": list(entries)}
+
+
+def sent(ehr: httpx.Client, kind: str, *entries: dict[str, Any], **headers: str) -> httpx.Response:
+    return send(ehr, "POST", "/fhir", bundle(kind, *entries), **headers)
+
+
+def statuses(answer: httpx.Response) -> list[str]:
+    content = answer.json()
+    assert check_structure(content, resource_type="Bundle") == []
+    return [each["response"]["status"].partition(" ")[0] for each in content["entry"]]
+
+
+def wrong() -> dict[str, Any]:
+    return a_response(leave_out={"chest_pain"})
+
+
+def test_each_entry_of_a_batch_is_answered_as_a_request_of_its_own(ehr: httpx.Client) -> None:
+    known = id_of(post(ehr, a_response()))
+
+    answer = sent(
+        ehr,
+        "batch",
+        entry("GET", f"{RESPONSE}/{known}"),
+        entry("POST", RESPONSE, wrong()),
+        entry("POST", RESPONSE, {**a_response(), "status": "banana"}),
+        entry("PUT", f"{RESPONSE}/form-1", {"id": "form-1", **a_response()}),
+        entry("GET", f"{RESPONSE}?_id=form-1"),
+        entry("DELETE", f"{RESPONSE}/{known}"),
+        entry("GET", "Patient/1"),
+        entry("POST", f"{RESPONSE}/$validate", wrong()),
+    )
+
+    assert answer.status_code == 200
+    assert answer.json()["type"] == "batch-response"
+    assert statuses(answer) == ["200", "422", "400", "201", "200", "405", "404", "200"]
+    read, refused, _, made, found = answer.json()["entry"][:5]
+    assert read["resource"]["id"] == known
+    assert refused["response"]["outcome"]["issue"][0]["expression"][0].startswith(RESPONSE)
+    assert made["response"]["location"].endswith("/form-1/_history/1")
+    assert (made["response"]["etag"], made["response"]["lastModified"][-1]) == ('W/"1"', "Z")
+    assert found["resource"]["type"] == "searchset"
+    assert stored(ehr) == 2
+
+
+def test_what_was_sent_in_a_bundle_is_stored_byte_for_byte(ehr: httpx.Client) -> None:
+    text = json.dumps(a_response({"respondent": "clinician", "calf_circumference_diff_cm": 3}))
+    text = text.replace('"valueDecimal": 3.0', '"valueDecimal": 3.00')
+    for kind in ("batch", "transaction"):
+        resource = text.replace(f'"system": "{SENDER}", "value": "', f'"system": "{SENDER}",  "value": "{kind}')
+        body = f'{{"resourceType":"Bundle","type":"{kind}","entry":[ {{"resource": {resource},'
+        body += f'"request":{{"method":"POST","url":"{RESPONSE}"}}}}]}}'
+        answer = send(ehr, "POST", "/fhir", body.encode())
+        assert statuses(answer) == ["201"]
+        location = answer.json()["entry"][0]["response"]["location"]
+        assert ehr.get(httpx.URL(location).path).text.endswith(resource[1:])
+
+
+def test_the_conditions_of_an_entry_are_those_of_its_request(ehr: httpx.Client) -> None:
+    header = f"identifier={SENDER}|form-1"
+    form = a_response(identifier="form-1", patient="p")
+    amended = {**a_response({"chest_pain": "Y"}, identifier="form-1", patient="p"), "status": "amended"}
+    for kind in ("batch", "transaction"):
+        first = sent(ehr, kind, entry("POST", RESPONSE, form, ifNoneExist=header))
+        assert statuses(first) == ["201" if kind == "batch" else "200"]
+    response_id = first.json()["entry"][0]["response"]["location"].split("/")[-3]
+    amended["id"] = response_id
+
+    for kind in ("batch", "transaction"):
+        blind = sent(ehr, kind, entry("PUT", f"{RESPONSE}/{response_id}", amended))
+        assert (statuses(blind) == ["400"]) if kind == "batch" else (blind.status_code == 400)
+    right = sent(ehr, "transaction", entry("PUT", f"{RESPONSE}/{response_id}", amended, ifMatch='W/"1"'))
+    assert statuses(right) == ["200"]
+
+
+def test_a_transaction_stores_everything_or_nothing_and_names_every_problem(ehr: httpx.Client) -> None:
+    refused = sent(
+        ehr,
+        "transaction",
+        entry("POST", RESPONSE, a_response()),
+        entry("POST", RESPONSE, wrong()),
+        entry("POST", "Questionnaire", {**a_questionnaire(), "version": ""}),
+    )
+
+    assert refused.status_code == 422
+    places = [issue["expression"][0] for issue in refused.json()["issue"] if issue["severity"] == "error"]
+    assert any(place.startswith("Bundle.entry[1].resource.item") for place in places)
+    assert any(place.startswith("Bundle.entry[2].resource") for place in places)
+    assert "safety-net" in all_codes(refused), "what is refused with others may be urgent too"
+    assert stored(ehr) == 0
+
+
+def test_a_transaction_whose_last_entry_conflicts_leaves_nothing_of_the_first(ehr: httpx.Client) -> None:
+    post(ehr, a_response(identifier="taken"))
+
+    refused = sent(
+        ehr,
+        "transaction",
+        entry("POST", RESPONSE, a_response(identifier="new")),
+        entry("POST", RESPONSE, a_response({"chest_pain": "Y"}, identifier="taken")),
+    )
+
+    assert (refused.status_code, errors(refused)) == (409, ["identifier-reused"])
+    assert refused.json()["issue"][0]["expression"] == ["Bundle.entry[1].resource.identifier"]
+    assert stored(ehr) == 1
+
+
+def test_entries_of_a_transaction_are_carried_out_by_method_and_answered_in_their_order(ehr: httpx.Client) -> None:
+    answer = sent(
+        ehr,
+        "transaction",
+        entry("GET", f"{RESPONSE}?identifier={SENDER}|form-1"),
+        entry("PUT", f"{RESPONSE}/form-2", {"id": "form-2", **a_response()}),
+        entry("POST", RESPONSE, a_response(identifier="form-1")),
+    )
+
+    assert answer.json()["type"] == "transaction-response"
+    assert statuses(answer) == ["200", "201", "201"]
+    [found] = answer.json()["entry"][0]["resource"]["entry"]
+    assert found["resource"]["identifier"]["value"] == "form-1"
+
+
+def test_references_between_entries_are_resolved_to_what_they_became(ehr: httpx.Client) -> None:
+    send(ehr, "POST", "/fhir/Questionnaire", a_questionnaire(question("about", "reference")))
+    one, two = "urn:uuid:6d6a8e2c-0000-4000-8000-000000000001", "urn:uuid:6d6a8e2c-0000-4000-8000-000000000002"
+    about = {"valueReference": {"reference": one}}
+    second = answers_to(f"{URL}|1", answered("about", about))
+
+    answer = sent(
+        ehr,
+        "transaction",
+        entry("POST", RESPONSE, second, fullUrl=two),
+        entry("POST", RESPONSE, a_response(), fullUrl=one),
+    )
+
+    assert statuses(answer) == ["201", "201"]
+    locations = [each["response"]["location"] for each in answer.json()["entry"]]
+    text = ehr.get(httpx.URL(locations[0]).path).json()
+    assert text["item"][0]["answer"][0]["valueReference"]["reference"] == "/".join(locations[1].split("/")[-4:-2])
+
+
+REFUSED = {
+    "a write of what another service owns": (
+        bundle("transaction", entry("PUT", "Task/1", {"resourceType": "Task"})),
+        422,
+    ),
+    "an operation in a transaction": (bundle("transaction", entry("POST", f"{RESPONSE}/$validate", wrong())), 422),
+    "a delete in a transaction": (bundle("transaction", entry("DELETE", f"{RESPONSE}/1")), 422),
+    "another Bundle": ({"resourceType": "Bundle", "type": "collection"}, 422),
+    "no request": ({"resourceType": "Bundle", "type": "batch", "entry": [{"fullUrl": "https://x.example/1"}]}, 400),
+    "another server": (bundle("batch", entry("GET", "https://evil.example/fhir/Patient")), 400),
+    "a way out of the base": (bundle("batch", entry("GET", "Questionnaire/%2e%2e/../metrics")), 400),
+    "the base itself": (bundle("batch", entry("POST", "")), 400),
+    "too many": (bundle("batch", *[entry("GET", RESPONSE)] * 101), 413),
+    "no Bundle": (a_response(), 400),
+    "not R4": ({"resourceType": "Bundle", "type": "batch", "entry": 7}, 400),
+    "another type than the address": (bundle("transaction", entry("POST", "Questionnaire", a_response())), 400),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=str)
+def test_what_cannot_be_carried_out_as_a_whole_is_refused_as_a_whole(ehr: httpx.Client, case: str) -> None:
+    body, status = REFUSED[case]
+
+    answer = send(ehr, "POST", "/fhir", body)
+
+    assert answer.status_code == status
+    assert errors(answer)
+    assert stored(ehr) == 0
+
+
+def test_a_transaction_needs_the_permission_of_each_entry() -> None:
+    _, entries = read_bundle(json.dumps(bundle("transaction", entry("POST", RESPONSE, a_response()))).encode(), base="")
+    nobody = Principal("client", DEFAULT_TENANT, Scopes(()))
+
+    with pytest.raises(ProblemError) as refused:
+        transact(cast(IntakeContext, None), entries, nobody)
+
+    assert refused.value.http_status == 403
+
+
+@pytest.fixture
+def triage() -> Iterator[tuple[str, list[str]]]:
+    """A neighbour that owns RiskAssessments and notes who asked."""
+    app = FastAPI()
+    asked: list[str] = []
+
+    @app.get("/capability/triage")
+    def capability() -> dict[str, Any]:
+        return {"resource": [{"type": "RiskAssessment"}]}
+
+    @app.get("/fhir/RiskAssessment/1")
+    def read(request: Request) -> dict[str, Any]:
+        asked.append(request.headers.get("authorization", ""))
+        return {"resourceType": "RiskAssessment", "id": "1"}
+
+    with served(app) as url:
+        yield url, asked
+
+
+def test_what_a_neighbour_owns_is_asked_of_it_with_the_senders_own_authorization(
+    database: Database, triage: tuple[str, list[str]]
+) -> None:
+    url, asked = triage
+    settings = IntakeSettings(intake_database_url=database.intake_url, triage_url=url)  # type: ignore[arg-type]
+    with client_of(create_app(settings)) as ehr:
+        answer = sent(ehr, "batch", entry("GET", "RiskAssessment/1"), Authorization="Bearer of-the-sender")
+        resource = answer.json()["entry"][0]["resource"]
+
+    assert (resource["id"], asked) == ("1", ["Bearer of-the-sender"])
