@@ -35,10 +35,12 @@ class OneBase:
     """Sends each request to the service that owns its path; what belongs to none is answered by the front."""
 
     def __init__(self, front: FastAPI, intake: FastAPI, triage: FastAPI, notify: FastAPI) -> None:
-        self._front = front
+        self._front, self._triage = front, triage
         self._prefixes: dict[str, FastAPI] = {"/fhir": intake, "/fhir/metadata": intake, "/capability/intake": intake}
         self._prefixes.update(dict.fromkeys(("/auth/token", "/.well-known", "/fhir/.well-known"), intake))
-        self._prefixes.update({"/docs": intake, "/openapi.json": intake, "/capability/triage": triage})
+        self._prefixes.update(
+            {"/submission": intake, "/docs": intake, "/openapi.json": intake, "/capability/triage": triage}
+        )
         self._prefixes.update(dict.fromkeys(NOTIFY_PATHS, notify))
         for app, module in (
             (intake, services.intake.api),
@@ -53,6 +55,8 @@ class OneBase:
         app = self._front
         for depth in (2, 3):
             app = self._prefixes.get("/".join(path[:depth]), app)
+        if path[2:3] == ["QuestionnaireResponse"] and path[-1] == "$triage":
+            app = self._triage
         await app(scope, receive, send)
 
 

@@ -14,7 +14,8 @@ from services.intake.preconditions import read_preconditions
 from services.intake.receive import Received, create, update, update_identified
 from services.intake.written import received_problems, written_response
 from shared.audit import query
-from shared.fhir.capability import READ_ONLY, ResourceCapability
+from shared.fhir.capability import READ_ONLY, Operation, ResourceCapability
+from shared.fhir.codes import CANONICAL
 from shared.fhir.http import outcome_response, read_body
 from shared.fhir.rest import add_routes
 from shared.postgres import tenant_transaction
@@ -28,6 +29,10 @@ RESPONSE = ResourceCapability(
     conditional_update=True,
     update_create=True,
     versioning="versioned-update",
+    operations=tuple(
+        Operation(name, f"{CANONICAL}/OperationDefinition/response-{name}")
+        for name in ("triage", "status", "everything")
+    ),
 )
 QUESTIONNAIRE = ResourceCapability(
     "Questionnaire",

@@ -9,7 +9,9 @@ from fastapi import FastAPI
 from services.intake import (
     api,
     bundle_api,
+    follow_up_api,
     operations_api,
+    pages,
     quarantine_api,
     quarantine_store,
     questionnaire_api,
@@ -19,14 +21,13 @@ from services.intake.catalogue import Catalogue
 from services.intake.context import IntakeContext
 from services.intake.definitions import api as definitions_api
 from services.intake.metadata import NeighbourParts
+from services.intake.neighbours import neighbours as neighbours_of
 from services.intake.safety_net import SafetyNet
 from services.intake.settings import IntakeSettings
 from shared.access.keys import GivenKeys
 from shared.access.opening import gate_of
-from shared.access.service_token import signer
 from shared.fhir import identity
 from shared.fhir.capability import parts_of
-from shared.fhir.client import FhirClient
 from shared.fhir.neighbours import Neighbours
 from shared.fhir.rest import ResourceApi
 from shared.operations import Gauge, Metrics, measure_work
@@ -53,6 +54,12 @@ def create_app(settings: IntakeSettings, *, metrics: Metrics | None = None) -> F
     neighbours = NeighbourParts(
         {name: f"{base.rstrip('/')}/capability/{name}" for name, base in addresses.items() if base}
     )
+    asked = neighbours_of(settings)
+
+    def close() -> None:
+        waker.close()
+        asked.close()
+
     keys = signing_in.token_keys(settings)
     app = service_app(
         "intake",
@@ -62,16 +69,16 @@ def create_app(settings: IntakeSettings, *, metrics: Metrics | None = None) -> F
         metrics=metrics,
         neighbours=neighbours.parts,
         audit_neighbours=addresses,
-        close=waker.close,
+        close=close,
         allowed_hosts=settings.allowed_hosts,
         gate=gate_of(settings, GivenKeys(keys.public)),
     )
     signing_in.install(app, settings, pool, keys, lambda: [*parts_of(api.CAPABILITIES), *neighbours.parts()])
     net = SafetyNet(pool, settings.quarantine_per_minute, waker.wake)
     app.include_router(quarantine_api.routes(pool, most=settings.quarantine_per_minute))
-    token = signer(settings.service_token, "intake")
-    terminology = FhirClient(settings.triage_url, token=token) if settings.triage_url else None
-    context = IntakeContext(resources, Catalogue(pool), net, waker.wake, terminology)
+    context = IntakeContext(resources, Catalogue(pool), net, waker.wake, asked.triage)
+    app.include_router(follow_up_api.routes(resources, asked))
+    app.include_router(pages.routes(pool, asked, public_url=settings.public_url, sandbox=settings.mode == "sandbox"))
     for module in (operations_api, api, questionnaire_api):
         app.include_router(module.routes(context))
     own_types = frozenset(capability.type for capability in api.CAPABILITIES)

@@ -118,7 +118,7 @@ def _apply(connection: DictConnection, alert: Alert, content: Task, change: Task
     state = change.state or alert.state
     alert = _moved(replace(alert, task_version=alert.task_version + 1), state, change.person, now)
     store.update_alert(connection, alert)
-    content = change.applied_to(content, state)
+    content = task.with_period(change.applied_to(content, state), start=alert.acknowledged_at, end=alert.closed_at)
     store.save_task(connection, alert, task.stamped(content, version=alert.task_version, now=now), now)
     event = EVENTS[state] if change.state else "noted"
     store.add_event(connection, alert, event, person=change.person)

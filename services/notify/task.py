@@ -98,6 +98,12 @@ def with_state(task: Task, state: State, *, owner: Mapping[str, Any] | None = No
     return {**task, "status": state.value} | ({"owner": dict(owner)} if owner else {})
 
 
+def with_period(task: Task, *, start: datetime | None, end: datetime | None) -> Task:
+    """Since when a person knows of it, and when it was closed."""
+    times = {name: instant(moment) for name, moment in (("start", start), ("end", end)) if moment is not None}
+    return {**task, "executionPeriod": times} if times else task
+
+
 def stamped(task: Task, *, version: int, now: datetime) -> Task:
     """The next version, ready to be stored."""
     meta = {**task["meta"], "versionId": str(version), "lastUpdated": instant(now)}

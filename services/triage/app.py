@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
 from fastapi import FastAPI
 
-from services.triage import api, store, terminology_api
+from services.triage import api, operations_api, store, terminology_api
+from services.triage.assess_response import open_assessor
+from services.triage.dry_run import DryRun
 from services.triage.settings import TriageSettings
 from shared.access.opening import gate_of
 from shared.fhir import identity
@@ -28,16 +31,24 @@ def create_app(settings: TriageSettings, *, metrics: Metrics | None = None) -> F
         frozenset(capability.type for capability in api.CAPABILITIES),
         Neighbours({"intake": settings.intake_url, "notify": settings.notify_url}),
     )
+    dry_run = cache(lambda: DryRun(open_assessor(settings, pool)))
+
+    def close() -> None:
+        if dry_run.cache_info().currsize:
+            dry_run().assessor.client.close()
+
     app = service_app(
         "triage",
         resources,
         api.CAPABILITIES,
         measure=lambda: measure(pool),
         metrics=metrics,
+        close=close,
         allowed_hosts=settings.allowed_hosts,
         gate=gate_of(settings),
     )
     app.include_router(terminology_api.routes(pool))
+    app.include_router(operations_api.routes(dry_run))
     app.include_router(api.routes(resources))
     return app
 

@@ -46,6 +46,7 @@ class Word(StrEnum):
     JOINED = "joined"
     RAISED = "raised"
     EASED = "eased"
+    ASSESSMENT_WITHDRAWN = "assessment_withdrawn"
     REPEATED = "repeated"
     REPEAT_FAILED = "repeat_failed"
     DELIVERED = "delivered"

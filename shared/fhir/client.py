@@ -115,7 +115,7 @@ class FhirClient:
         """
         headers = {"Content-Type": "application/fhir+json"} | self._signed(tenant)
         try:
-            response = self._http.post(path, content=orjson.dumps(resource), headers=headers)
+            response = self._http.post(path, content=orjson.dumps(resource, default=exact_digits), headers=headers)
         except httpx.HTTPError as error:
             raise NeighbourUnavailable(f"{self._http.base_url}: {type(error).__name__}") from None
         if response.status_code in AWAY or response.status_code >= 500:
@@ -182,6 +182,13 @@ class FhirClient:
         except ValueError:
             raise NeighbourFault(f"{self._http.base_url} answered with something that is no JSON") from None
         return resource
+
+
+def exact_digits(number: object) -> orjson.Fragment:
+    """A Decimal as the digits that it was read from. Raises TypeError for anything else."""
+    if isinstance(number, Decimal):
+        return orjson.Fragment(str(number))
+    raise TypeError
 
 
 def _matches(bundle: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -42,6 +42,10 @@ def test_the_proxy_knows_no_type_that_its_service_does_not_offer() -> None:
     ("path", "service"),
     [
         ("/fhir/metadata", "intake"),
+        ("/fhir/QuestionnaireResponse/$triage", "triage"),
+        ("/fhir/QuestionnaireResponse/x/$triage", "triage"),
+        ("/fhir/QuestionnaireResponse/x/$status", "intake"),
+        ("/submission/x", "intake"),
         ("/fhir", "intake"),
         ("/fhir/TaskList", "intake"),
         ("/capability/intake", "intake"),

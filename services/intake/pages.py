@@ -1,0 +1,92 @@
+"""The page of one submission: the same steps as `$status`, in words, with what happens next.
+
+Rendered here, no script, nothing from elsewhere. It shows ids and times, nothing that was answered and no name. It
+refreshes itself until nothing more will happen by itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Request
+from fastapi.routing import APIRoute
+from jinja2 import Environment, FileSystemLoader
+from starlette.responses import Response
+
+from services.intake.follow_up_api import timeline_of
+from services.intake.neighbours import Neighbours
+from services.intake.submission_words import shown
+from shared.postgres import Pool, unavailable
+from shared.principal import principal_of
+from shared.problems import ProblemError
+
+FOLDER = Path(__file__).parent / "templates"
+REFRESH_S = 5
+SECURITY_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cache-Control": "no-store",
+}
+
+log = logging.getLogger(__name__)
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+def routes(pool: Pool, neighbours: Neighbours, *, public_url: str, sandbox: bool) -> APIRouter:
+    """The page and its style sheet."""
+    base = urlsplit(public_url).path.rstrip("/")
+    environment = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.globals.update(base=base, sandbox=sandbox)
+
+    def render(template: str, status: int = 200, **values: object) -> Response:
+        text = environment.get_template(template).render(**values)
+        return Response(text, status, media_type="text/html", headers=SECURITY_HEADERS)
+
+    class Page(APIRoute):
+        """A route whose errors are pages too."""
+
+        def get_route_handler(self) -> Handler:
+            handler = super().get_route_handler()
+
+            async def guarded(request: Request) -> Response:
+                try:
+                    return await handler(request)
+                except Exception as error:
+                    return render("missing.html", **_words_for(error))
+
+            return guarded
+
+    router = APIRouter(route_class=Page, include_in_schema=False)
+
+    @router.get("/submission/style.css")
+    def style() -> Response:
+        headers = {**SECURITY_HEADERS, "Cache-Control": "max-age=300"}
+        return Response((FOLDER / "style.css").read_bytes(), media_type="text/css", headers=headers)
+
+    @router.get("/submission/{identifier}")
+    def submission(request: Request, identifier: str) -> Response:
+        timeline = timeline_of(pool, neighbours, principal_of(request).tenant, identifier)
+        return render("submission.html", page=shown(timeline), refresh_s=REFRESH_S)
+
+    return router
+
+
+def _words_for(error: Exception) -> Mapping[str, Any]:
+    if isinstance(error, ProblemError) and error.http_status == 404:
+        sentence = "No submission has this id. Compare it with the one in the answer to your POST."
+        return {"status": 404, "title": "Not found", "sentence": sentence}
+    away = unavailable(error)
+    reference = secrets.token_hex(6)
+    log.error("page failed", extra={"reference": reference, "error": type(error).__name__}, exc_info=error)
+    sentence = (
+        "Try again in a few seconds. What was accepted is kept and goes on whether or not this page can be shown."
+    )
+    title = "Not available now" if away else f"Something went wrong (reference {reference})"
+    return {"status": 503 if away else 500, "title": title, "sentence": sentence}
