@@ -216,13 +216,12 @@ def install_error_handlers(app: FastAPI) -> None:
 
 def methods_of(request: Request) -> list[str]:
     """The methods that are offered at a request's path, over all of its routes; where GET is, so is HEAD."""
-    offered: set[str] = set()
-    for route in request.app.routes:
-        for method in getattr(route, "methods", None) or ():
-            match, _ = route.matches({**request.scope, "method": method})
-            if match is Match.FULL:
-                offered |= {method, "HEAD"} if method == "GET" else {method}
-    return sorted(offered)
+    offered = {
+        method
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in request.app.routes)
+    }
+    return sorted(offered | {"HEAD"} if "GET" in offered else offered)
 
 
 def fault(request: Request, error: Exception) -> Response:
