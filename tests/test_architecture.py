@@ -13,6 +13,7 @@ SERVICES = ("intake", "triage", "notify")
 
 DOORS = {
     "fhir": {"shared.fhir.r4"},
+    "re2": {"services.intake.patterns"},
     "celery": {
         "shared.broker",
         "shared.canary",

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from services.intake.patterns import matches
 from shared.fhir.answer_values import AnswerValue, Coding, Quantity, is_number
 from shared.fhir.enable_when import is_within
 from shared.fhir.questionnaire import QuestionItem
@@ -34,13 +35,52 @@ def find_fault(item: QuestionItem, value: AnswerValue) -> Fault | None:
     if is_number(value) and not item.option_keys:
         return _wrong_number(item, value)
     if isinstance(value, Mapping):
-        return None
-    if item.option_keys and item.type == "choice" and value not in item.option_keys:
-        return _wrong_option(item, value)
-    if isinstance(value, str) and item.max_length is not None and len(value) > item.max_length:
+        return _wrong_reference(item, value) if item.type != "attachment" else _wrong_attachment(item, value)
+    if item.option_keys and item.type == "choice":
+        return None if value in item.option_keys else _wrong_option(item, value)
+    if isinstance(value, str) and (fault := _wrong_text(item, value)):
+        return fault
+    return None if is_within(item, value) else _out_of_range(item)
+
+
+def _wrong_text(item: QuestionItem, value: str) -> Fault | None:
+    if item.max_length is not None and len(value) > item.max_length:
         text = f"found {len(value)} characters, expected at most {item.max_length}. Shorten it"
         return Fault("max-length", "value", text)
-    return None if is_within(item, value) else _out_of_range(item)
+    if item.min_length is not None and len(value) < item.min_length:
+        text = f"found {len(value)} characters, expected at least {item.min_length}. Give the whole answer"
+        return Fault("min-length", "value", text)
+    if item.pattern is not None and not matches(item.pattern, value):
+        text = "found a text of another form than the question asks for. Correct it"
+        return Fault("pattern", "value", text)
+    return None
+
+
+def _wrong_reference(item: QuestionItem, value: Mapping[str, Any]) -> Fault | None:
+    if item.option_keys and value.get("reference") not in item.option_keys:
+        return _wrong_option(item, value)
+    named = {str(value["type"])} if "type" in value else set(str(value.get("reference", "")).split("/")[-2:-1])
+    if item.targets and named and not named & item.targets:
+        text = f"found a reference to another type, expected {' or '.join(sorted(item.targets))}. Send one to these"
+        return Fault("reference-target", "value", text)
+    return None
+
+
+def _wrong_attachment(item: QuestionItem, value: Mapping[str, Any]) -> Fault | None:
+    kind = str(value.get("contentType", "")).partition(";")[0].strip().lower()
+    if item.mime_types and not any(_is_kind(kind, each.lower()) for each in item.mime_types):
+        text = f"found an attachment of another kind, expected {' or '.join(item.mime_types)}. Send one of these"
+        return Fault("attachment-type", "value", text)
+    size = value.get("size", len(str(value.get("data", ""))) * 3 // 4)
+    if item.max_bytes is not None and is_number(size) and size > item.max_bytes:
+        text = f"found {size} bytes, expected at most {item.max_bytes}. Send a smaller attachment"
+        return Fault("attachment-size", "too-long", text)
+    return None
+
+
+def _is_kind(kind: str, wanted: str) -> bool:
+    """`image/*` takes every image."""
+    return kind == wanted or (wanted.endswith("/*") and kind.startswith(wanted[:-1]))
 
 
 def _wrong_option(item: QuestionItem, value: AnswerValue) -> Fault:

@@ -10,8 +10,8 @@ repeats an answer. How strict it is follows the status:
 - entered-in-error, stopped: only the shape (linkIds, places, order, repetition, type of answers).
 
 A repeating question should be one item with several answers. Several items with one answer each lose nothing,
-so they are accepted with a warning that shows the right shape. The ``regex`` extension is not checked: a
-pattern from a Questionnaire could stall the process.
+so they are accepted with a warning that shows the right shape. The ``regex`` extension is checked with an
+engine whose time grows with the answer and no faster (patterns.py).
 """
 
 from __future__ import annotations

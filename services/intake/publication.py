@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from services.intake.patterns import can_compute
 from shared.fhir.parse import parse_resource
 from shared.fhir.questionnaire import QuestionnaireIndex
 from shared.fhir.r4 import validate_with_fhir_resources
@@ -19,6 +20,9 @@ from shared.problems import Category, Problem, ProblemError, Severity
 FindValueSet = Callable[[str], Mapping[str, Any] | None]
 """A ValueSet with its expansion by canonical, None where it is not known. Raises ProblemError 503 to try again."""
 
+CORE: Final = "http://hl7.org/fhir/StructureDefinition/"
+REGEX: Final = f"{CORE}regex"
+UNIT_VALUE_SET: Final = f"{CORE}questionnaire-unitValueSet"
 SDC: Final = "http://hl7.org/fhir/uv/sdc/StructureDefinition/"
 NOT_EVALUATED: Final = {
     f"{SDC}sdc-questionnaire-calculatedExpression": "is not computed here; the answer is taken as sent",
@@ -57,7 +61,11 @@ def examine(body: bytes, *, find_value_set: FindValueSet) -> Authored:
         for canonical in dict.fromkeys(_external_value_sets(resource))
         if (found := find_value_set(canonical)) is not None
     }
-    problems = [*_check_status(resource), *validate_with_fhir_resources(resource)]
+    problems = [
+        *_check_status(resource),
+        *_check_patterns(resource, "Questionnaire"),
+        *validate_with_fhir_resources(resource),
+    ]
     try:
         index = QuestionnaireIndex.build(resource, value_sets)
     except ProblemError as refused:
@@ -74,9 +82,12 @@ def codes_of(value_set: Mapping[str, Any]) -> dict[str, Any]:
 
 def _external_value_sets(element: Mapping[str, Any]) -> Iterator[str]:
     for item in element.get("item") or ():
-        value_set = item.get("answerValueSet")
-        if isinstance(value_set, str) and not value_set.startswith("#"):
-            yield value_set
+        units = [
+            each.get("valueCanonical") for each in item.get("extension") or () if each.get("url") == UNIT_VALUE_SET
+        ]
+        for value_set in (item.get("answerValueSet"), *units):
+            if isinstance(value_set, str) and not value_set.startswith("#"):
+                yield value_set
         yield from _external_value_sets(item)
 
 
@@ -93,6 +104,25 @@ def _check_status(resource: Mapping[str, Any]) -> list[Problem]:
             issue_code="business-rule",
         )
     ]
+
+
+def _check_patterns(element: Mapping[str, Any], expression: str) -> Iterator[Problem]:
+    """Every ``regex`` that no answer can be held against, in document order."""
+    for number, item in enumerate(element.get("item") or ()):
+        here = f"{expression}.item[{number}]"
+        for place, extension in enumerate(item.get("extension") or ()):
+            pattern = extension.get("valueString")
+            if extension.get("url") == REGEX and isinstance(pattern, str) and not can_compute(pattern):
+                yield Problem(
+                    Category.UNPROCESSABLE,
+                    "pattern-not-computable",
+                    f"{item.get('linkId')}: the pattern is too long, or not in the syntax of RE2, which knows neither "
+                    "look-around nor back-references. Write it so that RE2 reads it.",
+                    expression=f"{here}.extension[{place}].value",
+                    link_id=item.get("linkId"),
+                    issue_code="not-supported",
+                )
+        yield from _check_patterns(item, here)
 
 
 def _expressions(element: Mapping[str, Any], expression: str, link_id: str | None) -> Iterator[Problem]:

@@ -48,7 +48,9 @@ class Option:
 
     @property
     def key(self) -> object:
-        """What an answer must equal: system and code of a coding, else the value itself."""
+        """What an answer must equal: system and code of a coding, the text of a reference, else the value itself."""
+        if isinstance(self.value, Mapping):
+            return str(self.value.get("reference"))
         return self.value.key if isinstance(self.value, Coding) else self.value
 
 
@@ -74,7 +76,9 @@ class QuestionItem:
     """One item as it is judged by. `path` holds its ancestors, outermost first; `index` is document order.
 
     Bounds are inclusive: numbers for integer, decimal and quantity, FHIR text for dates and times.
-    `unit` is the fixed unit of a number; `units` are the units that a quantity may come in (empty: any).
+    `pattern` (extension ``regex``) must describe a whole text. `unit` is the fixed unit of a number; `units` are the
+    units that a quantity may come in (empty: any). `targets` are the types that a reference may point to, `mime_types`
+    and `max_bytes` those of an attachment (none: any).
     `gated`: the item or an ancestor has a condition. `singular`: there is one place where it can stand.
     `rule`: items with the same conditions share it; None when a gate can stand in several places.
     """
@@ -97,7 +101,9 @@ class QuestionItem:
     options: tuple[Option, ...] = ()
     option_keys: frozenset[object] = field(default_factory=frozenset)
     answer_kinds: tuple[str, ...] = ()
+    min_length: int | None = None
     max_length: int | None = None
+    pattern: str | None = None
     min_value: int | Decimal | str | None = None
     max_value: int | Decimal | str | None = None
     max_decimal_places: int | None = None
@@ -105,6 +111,9 @@ class QuestionItem:
     max_occurs: int | None = None
     unit: Coding | None = None
     units: tuple[Coding, ...] = ()
+    targets: frozenset[str] = frozenset()
+    mime_types: tuple[str, ...] = ()
+    max_bytes: int | None = None
     gated: bool = False
     singular: bool = True
     rule: tuple[int, ...] | None = None
@@ -141,7 +150,9 @@ class ItemReader:
             kinds = tuple(dict.fromkeys(option.kind for option in options))
             kinds += ("String",) if item_type == "open-choice" and "String" not in kinds else ()
         unit = extensions.get("questionnaire-unit")
-        units = [unit, *_all(raw, "questionnaire-unitOption")]
+        units = [unit, *_all(raw, "questionnaire-unitOption"), *self._unit_codes(extensions, link_id, expression)]
+        if extensions.get("questionnaire-unitOpen") in ("optionsOrType", "optionsOrString"):
+            units = []
         item = QuestionItem(
             link_id=link_id,
             type=item_type,
@@ -159,7 +170,9 @@ class ItemReader:
             options=options,
             option_keys=frozenset(option.key for option in options),
             answer_kinds=kinds,
+            min_length=_count(extensions.get("minLength")),
             max_length=raw.get("maxLength"),
+            pattern=pattern if isinstance(pattern := extensions.get("regex"), str) else None,
             min_value=_bound(extensions.get("minValue")),
             max_value=_bound(extensions.get("maxValue")),
             max_decimal_places=_count(extensions.get("maxDecimalPlaces")),
@@ -167,6 +180,9 @@ class ItemReader:
             max_occurs=_count(extensions.get("questionnaire-maxOccurs")),
             unit=unit if isinstance(unit, Coding) else None,
             units=tuple(each for each in units if isinstance(each, Coding)),
+            targets=frozenset(str(each) for each in _all(raw, "questionnaire-referenceResource")),
+            mime_types=tuple(str(each) for each in _all(raw, "mimeType")),
+            max_bytes=int(megabytes * 1_000_000) if is_number(megabytes := extensions.get("maxSize")) else None,
         )
         self._check(raw, item, expression)
         return item
@@ -202,6 +218,9 @@ class ItemReader:
         low, high = item.min_value, item.max_value
         if is_number(low) and is_number(high) and low > high:
             self.refuse("bounds-reversed", f"{item.label}: minValue is greater than maxValue.", *where)
+        for least, most in ((item.min_length, item.max_length), (item.min_occurs, item.max_occurs)):
+            if least is not None and most is not None and least > most:
+                self.refuse("bounds-reversed", f"{item.label}: a least length or number exceeds the most.", *where)
         if ENABLE_WHEN_EXPRESSION in _urls(raw):
             self.refuse(
                 "enable-when-expression",
@@ -241,6 +260,22 @@ class ItemReader:
                     issue_code="not-found",
                 )
             yield from (Option("Coding", coding) for coding in codings or ())
+
+    def _unit_codes(self, extensions: Mapping[str, AnswerValue], link_id: str, expression: str) -> Iterator[Coding]:
+        """The units of the value set that a quantity is bound to."""
+        value_set = extensions.get("questionnaire-unitValueSet")
+        if not isinstance(value_set, str):
+            return
+        codings = _expand(self._value_sets.get(value_set, {}))
+        if codings is None:
+            self.refuse(
+                "value-set-not-expanded",
+                f"{link_id}: the ValueSet of the units is not known here with all its codes; contain it.",
+                expression,
+                link_id,
+                issue_code="not-found",
+            )
+        yield from codings or ()
 
     def _conditions(self, raw: Mapping[str, Any], link_id: str, expression: str) -> Iterator[Condition]:
         for number, each in enumerate(raw.get("enableWhen") or ()):

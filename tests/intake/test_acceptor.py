@@ -134,12 +134,12 @@ def test_an_item_with_a_property_that_is_not_known_here_is_looked_at_closer() ->
     body = written(response(answered("pain", "Y"))).encode()
     assert read(Acceptor(form), body) is not None
     pain = form.items["pain"]
-    strict = make_dataclass("strict", [("pattern", str, "")], bases=(type(pain),), frozen=True, slots=True)
+    strict = make_dataclass("strict", [("invented", str, "")], bases=(type(pain),), frozen=True, slots=True)
     KNOWN[strict] = KNOWN[type(pain)]
     try:
         values = {each.name: getattr(pain, each.name) for each in fields(pain)}
         for pattern, accepted in (("", True), ("Y+", False)):
-            changed = replace(form, items={"pain": strict(**values, pattern=pattern)})
+            changed = replace(form, items={"pain": strict(**values, invented=pattern)})
             assert (read(Acceptor(changed), body) is not None) is accepted
     finally:
         del KNOWN[strict]
