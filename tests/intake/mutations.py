@@ -59,7 +59,7 @@ def _double(random: Random, place: Place) -> None:
 
 def _replace(random: Random, place: Place) -> None:
     container, key = place
-    container[key] = random.choice(STRANGE)
+    container[key] = copy.deepcopy(random.choice(STRANGE))
 
 
 def _swap(random: Random, place: Place) -> None:
@@ -87,7 +87,7 @@ def _add(random: Random, place: Place) -> None:
     inner = container[key]
     target = inner if isinstance(inner, dict) else container
     if isinstance(target, dict):
-        target[random.choice(ELEMENTS)] = random.choice(STRANGE)
+        target[random.choice(ELEMENTS)] = copy.deepcopy(random.choice(STRANGE))
 
 
 def _exchange(random: Random, place: Place) -> None:
