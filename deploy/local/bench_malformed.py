@@ -98,7 +98,7 @@ def _judge(port: int, sent: Input) -> Refusal:
 def _post(port: int, sent: Input) -> Refusal:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     with suppress(BrokenPipeError, ConnectionResetError):  # refused before all was sent: the answer is there
-        connection.request("POST", sent.path, sent.body, dict(sent.headers))
+        connection.request(sent.method, sent.path, sent.body, dict(sent.headers))
     answer = connection.getresponse()
     body = answer.read()
     connection.close()

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from deploy.local.malformed_content import heavy_contents, wrong_contents
+from deploy.local.malformed_elsewhere import wrong_bundles, wrong_questionnaires
 
 EXAMPLE: Final = Path(__file__).resolve().parents[2] / "examples" / "page-1-chest-pain.json"
 FHIR: Final = {"Content-Type": "application/fhir+json"}
@@ -33,6 +34,7 @@ class Input:
     body: bytes
     headers: dict[str, str] = field(default_factory=lambda: FHIR)
     path: str = "/fhir/QuestionnaireResponse"
+    method: str = "POST"
 
 
 def malformed_inputs() -> list[Input]:
@@ -52,7 +54,7 @@ def malformed_inputs() -> list[Input]:
         ("heavy content", ((name, written(each)) for name, each in heavy_contents(response))),
     ):
         made += (Input(family, name, each) for name, each in pairs)
-    return [*made, *_over_http(body)]
+    return [*made, *_over_http(body), *_elsewhere(response, body)]
 
 
 def written(content: object) -> bytes:
@@ -255,6 +257,28 @@ def _large() -> Iterator[tuple[str, bytes]]:
         "1 MB of colons": b'{"a"' + b":" * 1_000_000,
         "1 MB of spaces before a colon": b'{"resourceType"' + b" " * 1_000_000 + b':"QuestionnaireResponse"}',
     }.items()
+
+
+def _elsewhere(response: dict[str, Any], body: bytes) -> Iterator[Input]:
+    """The other addresses: content of their own, and what no reader of JSON likes."""
+    for name, each in wrong_bundles(response):
+        yield Input("bundle", name, written(each), path="/fhir")
+    for name, each in wrong_questionnaires():
+        yield Input("questionnaire", name, written(each), path="/fhir/Questionnaire")
+    for name, hostile in (
+        ("nothing", b""),
+        ("cut", body[:-9]),
+        ("not UTF-8", b"\xff" * 99),
+        ("100,000 open arrays", b"[" * 100_000),
+        ("a name twice", body[:-1] + b',"status":"completed"}'),
+        ("more than 1 MiB", b" " * (MIB + 1)),
+    ):
+        yield Input("bundle", name, hostile, path="/fhir")
+        yield Input("questionnaire", name, hostile, path="/fhir/Questionnaire")
+        yield Input("update", name, hostile, path="/fhir/QuestionnaireResponse/4711", method="PUT")
+        yield Input("operation", name, hostile, path="/fhir/Questionnaire/$process-response")
+    yield Input("update", "another id", body, path="/fhir/QuestionnaireResponse/4711", method="PUT")
+    yield Input("update", "an id that is none", body, path="/fhir/QuestionnaireResponse/a_b", method="PUT")
 
 
 def _over_http(body: bytes) -> Iterator[Input]:

@@ -37,7 +37,7 @@ def test_every_malformed_input_is_refused_with_an_outcome(ehr: httpx.Client, fam
     wrong = []
     for each in INPUTS:
         if each.family == family:
-            answer = ehr.post(each.path, content=each.body, headers=each.headers)
+            answer = ehr.request(each.method, each.path, content=each.body, headers=each.headers)
             outcome = answer.json() if "json" in answer.headers.get("content-type", "") else {}
             told = outcome.get("resourceType") == "OperationOutcome" and not check_structure(
                 outcome, resource_type="OperationOutcome"
