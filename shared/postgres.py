@@ -229,8 +229,17 @@ def grant_schema(connection: Connection, *, service: str, role: str) -> None:
         "GRANT USAGE ON SCHEMA {schema} TO {role}",
         "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}",
         "REVOKE INSERT, UPDATE, DELETE ON {schema}.migration FROM {role}",
-        "REVOKE UPDATE, DELETE ON {schema}.audit_event, {schema}.audit_seal FROM {role}",
         "GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {role}",
         "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} TO {role}",
     ):
         connection.execute(sql.SQL(statement).format(schema=name, role=login))
+    for (table,) in connection.execute(APPEND_ONLY, (service,)).fetchall():
+        connection.execute(sql.SQL("REVOKE UPDATE, DELETE ON {}.{} FROM {}").format(name, sql.Identifier(table), login))
+
+
+APPEND_ONLY = """
+SELECT DISTINCT c.relname FROM pg_trigger AS t
+JOIN pg_class AS c ON c.oid = t.tgrelid JOIN pg_proc AS p ON p.oid = t.tgfoid
+WHERE c.relnamespace = %s::regnamespace AND p.proname LIKE 'refuse\\_change%%'
+"""
+"""Tables that a trigger of ours keeps from being changed."""

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from shared.access.gate import Gate
 from shared.access.service_token import is_service, signer
 from shared.audit.api import audit_routes
+from shared.audit.denials import Denials
 from shared.audit.neighbours import AuditNeighbours
 from shared.description import install_description
 from shared.fhir.capability import ResourceCapability, SystemCapability, capability_statement, parts_of
@@ -52,9 +53,9 @@ def guarded_app(title: str, lifespan: Callable[[FastAPI], AbstractAsyncContextMa
     return app
 
 
-def guard_of(ours: HostCheck, gate: Gate) -> Guard:
+def guard_of(ours: HostCheck, gate: Gate, denials: Denials | None = None) -> Guard:
     """What every request passes first: it is for us, its sender may ask it, and can read what we answer."""
-    return lambda request: guard(request, ours, gate)
+    return lambda request: guard(request, ours, gate, denials)
 
 
 def throttled(service: str, gate: Gate) -> Iterable[Gauge]:
@@ -100,7 +101,7 @@ def service_app(
         measure=lambda: (*measure(), *throttled(service, gate)),
         version=VERSION,
         metrics=metrics,
-        guard=guard_of(host_check(resources.public_url, allowed_hosts), gate),
+        guard=guard_of(host_check(resources.public_url, allowed_hosts), gate, Denials(resources.pool)),
         fault=fault,
     )
 

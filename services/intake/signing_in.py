@@ -17,6 +17,7 @@ from services.intake.settings import IntakeSettings
 from services.intake.token import TokenEndpoint
 from services.intake.token_key import TokenKeys, new_token_keys, read_token_keys
 from shared.access.opening import outbound_of
+from shared.audit.denials import Denials
 from shared.postgres import Pool
 
 CACHEABLE = {"Cache-Control": "public, max-age=300"}
@@ -39,7 +40,7 @@ def install(app: Starlette, settings: IntakeSettings, pool: Pool, keys: TokenKey
     rules = Rules(
         find=find, keys_of=ClientKeys(outbound_of(settings).get).of, token_url=f"{url}/auth/token", now=time.time
     )
-    endpoint = TokenEndpoint(pool, rules, keys, url, settings.smart_v1_scopes)
+    endpoint = TokenEndpoint(pool, rules, keys, url, Denials(pool), settings.smart_v1_scopes)
 
     def jwks(_request: Request) -> Response:
         return JSONResponse(keys.jwks, headers=CACHEABLE)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl
 from uuid import uuid4
 
@@ -25,7 +25,9 @@ from services.intake.token_key import TokenKeys
 from shared.access.jose import JoseRefused
 from shared.access.scopes import ScopeError, Scopes, parse_scopes
 from shared.access.tokens import KIND, LIFETIME_S
-from shared.postgres import Pool, unavailable
+from shared.audit.act import Act, Asker, Interaction, Word, record
+from shared.audit.denials import STRANGER, Denials
+from shared.postgres import Pool, tenant_transaction, unavailable
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 FORM = "application/x-www-form-urlencoded"
@@ -52,27 +54,37 @@ class TokenEndpoint:
     rules: Rules
     keys: TokenKeys
     issuer: str
+    denials: Denials
     v1_scopes: bool = False
     now: Callable[[], float] = time.time
 
     async def answer(self, request: Request) -> Response:
         """One request for a token."""
+        address = request.client.host if request.client else None
+        asker = Asker(STRANGER, address, getattr(request.state, "request_id", None))
         try:
             form = await read_form(request)
-            return await run_in_threadpool(self._answer, form)
+            return await run_in_threadpool(self._answer, form, asker)
         except OAuthError as error:
+            if error.status in (400, 401):
+                await run_in_threadpool(self.denials.note, asker, Word.TOKEN_DENIED)
             body = {"error": error.error, "error_description": _plain(error.description)}
             extra = {"Retry-After": "2"} if error.status == 503 else {}
             return JSONResponse(body, error.status, headers={**NO_STORE, **extra})
 
-    def _answer(self, form: Form) -> Response:
+    def _answer(self, form: Form, asker: Asker) -> Response:
         try:
             client = self._client(form)
+            scopes = granted(client, form.get("scope", ""), v1=self.v1_scopes)
+            with tenant_transaction(self.pool, client.tenant) as connection:
+                act = Act(Interaction.LOGIN, word=Word.TOKEN_ISSUED)
+                record(connection, client.tenant, act, replace(asker, agent=client.id))
+        except OAuthError:
+            raise
         except Exception as error:
             if not unavailable(error):
                 raise
             raise OAuthError("temporarily_unavailable", "The database does not answer now. Try again.", 503) from None
-        scopes = granted(client, form.get("scope", ""), v1=self.v1_scopes)
         log.info("access token granted", extra={"client": client.id})
         body = {
             "access_token": self._token(client, scopes),

@@ -44,9 +44,11 @@ REALM = 'Bearer realm="sural"'
 class Refusal(ProblemError):
     """A request that is not let in, with the header that says how it would be (RFC 6750)."""
 
-    def __init__(self, problem: Problem, headers: Mapping[str, str]) -> None:
+    def __init__(self, problem: Problem, headers: Mapping[str, str], principal: Principal | None = None) -> None:
+        """`principal`: who asked, where that is known."""
         super().__init__(problem)
         self.headers = dict(headers)
+        self.principal = principal
 
 
 class TokenRefused(Exception):
@@ -101,7 +103,7 @@ class Gate:
         except ProblemError as error:
             scope = " ".join(str(need) for need in needs)
             challenge = {"WWW-Authenticate": f'{REALM}, error="insufficient_scope", scope="{scope}"'}
-            raise Refusal(error.problems[0], challenge) from None
+            raise Refusal(error.problems[0], challenge, principal) from None
         if service is None and self.limits is not None:
             _throttle(self.limits.wait_s(principal, request.method, path))
         return principal

@@ -14,14 +14,17 @@ from typing import Any, NoReturn
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
 
 from shared.access.gate import Gate, Refusal, closed_page
-from shared.audit.act import Asker, asked_by
+from shared.audit.act import Asker, Word, asked_by
+from shared.audit.denials import STRANGER, Denials
 from shared.fhir.outcome import operation_outcome
 from shared.fhir.resources import Stored
+from shared.ids import DEFAULT_TENANT
 from shared.origin import HostCheck
 from shared.postgres import as_problem, unavailable
 from shared.problems import Category, Problem, ProblemError, Severity
@@ -242,18 +245,24 @@ def fault(request: Request, error: Exception) -> Response:
     return outcome_response([problem], 500, reference=reference)
 
 
-async def guard(request: Request, ours: HostCheck, gate: Gate) -> Response | None:
+async def guard(request: Request, ours: HostCheck, gate: Gate, denials: Denials | None = None) -> Response | None:
     """The refusal of a request that no route should see, or None; then `principal_of` knows who asks, if need be."""
+    address = request.client.host if request.client else None
     try:
         check_host(request, ours)
         if gate.closes(request.scope["path"]):
             return closed_page()
         if (principal := await gate.admit(request)) is not None:
             request.state.principal = principal
-            asked_by(Asker(principal.id, request.client.host if request.client else None, request.state.request_id))
+            asked_by(Asker(principal.id, address, request.state.request_id))
         if request.url.path.startswith("/fhir/"):
             check_accept(request)
     except Refusal as refusal:
+        if denials is not None:
+            agent = refusal.principal.id if refusal.principal else STRANGER
+            tenant = refusal.principal.tenant if refusal.principal else DEFAULT_TENANT
+            asker = Asker(agent, address, request.state.request_id)
+            await run_in_threadpool(denials.note, asker, Word.LOGIN_DENIED, tenant)
         return outcome_response(refusal.problems, refusal.http_status, refusal.headers)
     except ProblemError as error:
         return outcome_response(error.problems, error.http_status)

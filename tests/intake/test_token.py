@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
+import psycopg
 import pytest
 from cryptography.hazmat.primitives import serialization as form
 from pydantic import SecretStr
@@ -21,6 +22,7 @@ from services.intake.client_store import Client
 from services.intake.settings import IntakeSettings
 from services.intake.token import ASSERTION_TYPE
 from services.intake.token_key import new_token_keys, read_token_keys
+from shared.audit.denials import MOST_A_MINUTE
 from shared.ids import DEFAULT_TENANT
 from shared.postgres import connect
 from tests.access.keyring import ec_key, jwks, public_jwk, rsa_key, signed
@@ -343,3 +345,41 @@ def test_a_key_file_without_a_private_key_is_refused(text: str) -> None:
 def test_a_key_in_pem_is_read() -> None:
     pem = EC.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption()).decode()
     assert read_token_keys(pem).public[0].algorithms == ("ES384",)
+
+
+def audited(database: Database) -> list[tuple[str, str, str, str]]:
+    with psycopg.connect(database.owner_url) as owner:
+        return owner.execute(
+            "SELECT interaction, word, outcome, agent FROM intake.audit_event "
+            "WHERE interaction = 'login' ORDER BY number"
+        ).fetchall()
+
+
+def test_tokens_that_are_granted_and_refused_are_in_the_audit(intake: Intake, database: Database) -> None:
+    client_id = intake.register()
+    intake.token(client_id)
+    intake.ask(assertion(client_id, key=OTHER))
+
+    assert audited(database) == [
+        ("login", "token-issued", "0", client_id),
+        ("login", "token-denied", "4", "unknown"),
+    ]
+
+
+def test_requests_that_are_not_let_in_are_in_the_audit(intake: Intake, database: Database) -> None:
+    client_id = intake.register(scopes="system/Task.r")
+    token = intake.token(client_id, "system/Task.r")
+    assert intake.http.get("/fhir/QuestionnaireResponse/1").status_code == 401
+    assert intake.http.get("/fhir/QuestionnaireResponse/1", headers=bearer(token)).status_code == 403
+
+    assert audited(database)[1:] == [
+        ("login", "login-denied", "4", "unknown"),
+        ("login", "login-denied", "4", client_id),
+    ]
+
+
+def test_a_stranger_cannot_fill_the_audit(intake: Intake, database: Database) -> None:
+    for _ in range(MOST_A_MINUTE + 5):
+        assert intake.http.get("/fhir/QuestionnaireResponse/1").status_code == 401
+
+    assert len(audited(database)) == MOST_A_MINUTE
