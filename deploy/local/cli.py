@@ -28,6 +28,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(pack_app, name="pack")
+audit_app = typer.Typer(help="The record of who did what.", no_args_is_help=True)
+app.add_typer(audit_app, name="audit")
 DataOption = Annotated[
     Path | None, typer.Option("--data", metavar="DIR", help="Where everything is kept [default: .sural]")
 ]
@@ -206,6 +208,21 @@ def client(context: typer.Context, data: DataOption = None) -> None:
     system = running.find(folder)
     mode = system.mode if system else os.environ.get("SURAL_MODE") or "sandbox"
     raise typer.Exit(run_command(context.args, lambda: _database(folder), mode=mode, migrate=system is None))
+
+
+@audit_app.command("verify")
+def audit_verify(
+    data: DataOption = None,
+    head: Annotated[
+        list[str] | None, typer.Option("--head", help="A head printed earlier: the chain must still hold it")
+    ] = None,
+) -> None:
+    """Check that nothing in the audit was changed, and print the head of each chain. Exit code 1 if something was."""
+    from deploy.local.audit import show, verify_all
+
+    with _database(_open(data)) as variables:
+        if not show(verify_all(variables, head or [])):
+            raise typer.Exit(1)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

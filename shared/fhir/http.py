@@ -258,7 +258,7 @@ async def guard(request: Request, ours: HostCheck, gate: Gate, denials: Denials 
         if request.url.path.startswith("/fhir/"):
             check_accept(request)
     except Refusal as refusal:
-        if denials is not None:
+        if denials is not None and refusal.http_status in (401, 403):
             agent = refusal.principal.id if refusal.principal else STRANGER
             tenant = refusal.principal.tenant if refusal.principal else DEFAULT_TENANT
             asker = Asker(agent, address, request.state.request_id)
