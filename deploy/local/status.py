@@ -20,7 +20,9 @@ from shared.postgres import open_pool
 
 def show(data: DataFolder, system: Running, console: Console) -> bool:
     """Print the state of a running system. True when every process runs and both servers answer."""
-    console.print(f"Sural runs at {system.url} (process {system.pid}, data in {data.path})", soft_wrap=True)
+    console.print(
+        f"Sural runs at {system.url} ({system.mode}, process {system.pid}, data in {data.path})", soft_wrap=True
+    )
     console.print(_processes(system.processes))
     urls = {name: server.url for name, server in embedded_servers(data.path, os.environ).items()}
     variables = server_variables(os.environ, urls, data)

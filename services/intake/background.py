@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 
+from services.intake import client_store
 from services.intake.app import SCHEMA
 from services.intake.neighbours import neighbours
 from services.intake.retention import look_after_refused
@@ -18,6 +19,7 @@ from shared.postgres import open_pool
 from shared.relay import run_relay
 
 RETENTION_S = 60.0
+FORGET_S = 300.0
 
 Loop = tuple[str, Callable[[threading.Event], None]]
 
@@ -32,7 +34,12 @@ def loops(settings: IntakeSettings) -> list[Loop]:
     def retain() -> None:
         look_after_refused(pool, notify, keep)
 
+    def forget() -> None:
+        with pool.connection() as connection:
+            client_store.forget_assertions(connection)
+
     return [
+        ("intake-assertions", lambda stop: run_every("intake-assertions", FORGET_S, forget, stop)),
         ("intake-relay", lambda stop: run_relay(url, SCHEMA, publisher, stop)),
         ("intake-audit", lambda stop: run_sealing(url, SCHEMA, stop)),
         ("intake-retention", lambda stop: run_every("intake-retention", RETENTION_S, retain, stop)),

@@ -32,6 +32,7 @@ PUBLIC = frozenset(
         "/auth/token",
         "/docs",
         "/openapi.json",
+        "/submission/style.css",
         "/worklist/style.css",
         "/fhir/metadata",
         "/fhir/.well-known/smart-configuration",

@@ -218,6 +218,17 @@ def test_of_fifty_equal_assertions_at_once_one_gets_a_token(intake: Intake) -> N
     assert sorted(answers) == [200, *[401] * 49]
 
 
+def test_what_was_used_is_forgotten_once_its_age_alone_refuses_it(intake: Intake) -> None:
+    client = intake.register()
+    with connect(intake.database.intake_url, schema="intake") as connection:
+        for jti, expires in (("old", time.time() - 3600), ("new", time.time() + 60)):
+            assert client_store.use_assertion(connection, client, jti, expires=expires)
+        client_store.forget_assertions(connection)
+        again = [client_store.use_assertion(connection, client, jti, expires=0) for jti in ("old", "new")]
+
+    assert again == [True, False]
+
+
 def test_two_clients_may_use_the_same_jti(intake: Intake) -> None:
     assert intake.ask(assertion(intake.register(), jti="1")).status_code == 200
     assert intake.ask(assertion(intake.register(), jti="1")).status_code == 200
