@@ -88,10 +88,10 @@ def shown(stored: Stored, full: bytes, *, summary: str, elements: Sequence[str] 
 
 
 def _mandatory(resource_type: str, full: bytes) -> list[str]:
-    """Names of the members that R4 asks for; of a choice, the one that is there."""
+    """Names of the members that R4 asks for; of a choice, the one that is there. Of a type not listed here: all."""
     kind = kinds().get(resource_type)
     if kind is None:
-        return []
+        return list(top_level_members(full))
     choices = [choice.names for choice in kind.choices if choice.required]
     chosen = [name for names in choices for name in top_level_members(full) if name in names]
     return [*kind.required, *chosen]

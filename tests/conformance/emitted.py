@@ -38,6 +38,7 @@ class Emitted:
         self.client = client
         self.texts: dict[str, str] = {}
         self._alike: dict[tuple[str, ...], int] = {}
+        self._seen: set[str] = set()
 
     def take(self, name: str, answer: httpx.Response) -> Any:
         """Note the body of an answer if it is a FHIR resource, and each resource in it when it is a Bundle."""
@@ -56,14 +57,23 @@ class Emitted:
         return content
 
     def _note(self, name: str, resource: dict[str, Any], text: str | None = None) -> None:
+        same = exact_json(resource)
+        if same in self._seen:
+            return
+        self._seen.add(same)
         shape = (resource["resourceType"], str(resource.get("status")), str(resource.get("type")), *sorted(resource))
         self._alike[shape] = self._alike.get(shape, 0) + 1
         if self._alike[shape] <= OF_ONE_KIND:
-            self.texts[name] = text if text is not None else exact_json(resource)
+            self.texts[name] = text if text is not None else same
 
     def types(self) -> set[str]:
         """Resource types that were given out."""
         return {json.loads(text)["resourceType"] for text in self.texts.values()}
+
+    def statuses(self, resource_type: str) -> set[str]:
+        """Values of `status` in resources of a type."""
+        resources = [json.loads(text) for text in self.texts.values()]
+        return {resource["status"] for resource in resources if resource["resourceType"] == resource_type}
 
 
 def collect(client: httpx.Client) -> Emitted:
@@ -106,7 +116,7 @@ def _collect_type(emitted: Emitted, offered: dict[str, Any]) -> None:
         emitted.take(f"{name} history", client.get(f"{place}/_history"))
     if "history-type" in interactions:
         emitted.take(f"{name} history of the type", client.get(f"/fhir/{name}/_history"))
-    for query in ("_summary=count", "_count=1&_total=accurate"):
+    for query in ("_summary=count", "_summary=true", "_elements=status", "_count=1&_total=accurate"):
         emitted.take(f"{name}?{query}", client.get(f"/fhir/{name}?{query}"))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import requests
 from fhirclient.client import FHIRClient
+from fhirclient.models.bundle import Bundle
 from fhirclient.models.fhirreference import FHIRReference
 from fhirclient.models.questionnaireresponse import QuestionnaireResponse
 from fhirclient.models.riskassessment import RiskAssessment
@@ -63,6 +64,9 @@ def test_fhirclient(system: System) -> None:
     headers["If-Match"] = f'W/"{read.meta.versionId}"'
     assert read.update(server)["meta"]["versionId"] == "2"
     del headers["If-Match"]
+    history = Bundle.read_from(f"{read.relativePath()}/_history", server)
+    assert [entry.resource.meta.versionId for entry in history.entry] == ["2", "1"]
+
     found = [each.id for each in QuestionnaireResponse.where({"_count": "2"}).perform_resources_iter(server)]
     assert len(found) == len(set(found)) > 2
     assert created.id in found
@@ -105,6 +109,9 @@ def test_fhirpy(system: System) -> None:
     read["status"] = "amended"
     matching = with_headers(base, {"If-Match": f'W/"{read["meta"]["versionId"]}"'})
     assert matching.resource("QuestionnaireResponse", **read).update()["meta"]["versionId"] == "2"
+    history = client.execute(f"QuestionnaireResponse/{created.id}/_history", method="get")
+    assert [entry["resource"]["meta"]["versionId"] for entry in history["entry"]] == ["2", "1"]
+
     found = [each.id for each in client.resources("QuestionnaireResponse").limit(2).fetch_all()]
     assert len(found) == len(set(found)) > 2
     assert created.id in found
@@ -143,6 +150,7 @@ EXPECTED: dict[str, Any] = {
     "vread": "1",
     "conditional create": True,
     "update": ["amended", "2"],
+    "history": ["2", "1"],
     "search": "Bundle",
     "paging": [True, True, True],
     "assessment": "RiskAssessment",

@@ -40,6 +40,9 @@ const amended = { ...read, status: "amended" };
 const updated = await client.update({ resourceType, id: created.id, body: amended, options: matching });
 tell("update", [updated.status, updated.meta.versionId]);
 
+const history = await client.history({ resourceType, id: created.id });
+tell("history", history.entry.map((entry) => entry.resource.meta.versionId));
+
 let page = await client.search({ resourceType: "Questionnaire", searchParams: { _count: 1 } });
 tell("search", page.resourceType);
 const seen = [];
