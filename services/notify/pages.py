@@ -25,6 +25,7 @@ from starlette.responses import RedirectResponse, Response
 from services.notify import store
 from services.notify.acknowledge import LookedAt, acknowledge, changed_since
 from services.notify.worklist import clock, shown
+from shared.audit.act import Act, Interaction, asker_or, record
 from shared.fhir.codes import Urgency
 from shared.origin import from_elsewhere
 from shared.postgres import Pool, database_now, tenant_transaction, unavailable
@@ -73,6 +74,8 @@ def routes(pool: Pool, tenant: UUID, *, public_url: str, sandbox: bool) -> APIRo
         with tenant_transaction(pool, tenant) as connection:
             rows = store.worklist(connection, tenant, limit=MOST_SHOWN)
             now = database_now(connection)
+            looked = Act(Interaction.SEARCH, "Task", query="worklist")
+            record(connection, tenant, looked, asker_or("service/notify"))
         alerts = [shown(row) for row in rows]
         return render(
             "worklist.html",

@@ -13,10 +13,12 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from services.triage.dry_run import DryRun
+from shared.audit.act import Act, Interaction, patient_of, record
 from shared.events import Ref
 from shared.fhir.client import NeighbourUnavailable
 from shared.fhir.http import FhirResponse, read_body, refuse
 from shared.fhir.parse import parse_resource
+from shared.postgres import tenant_transaction
 from shared.principal import principal_of
 from shared.problems import Category
 
@@ -56,7 +58,11 @@ def routes(dry_run: Callable[[], DryRun]) -> APIRouter:
                 )
             ref = Ref(found[0]["id"], int(found[0]["meta"]["versionId"]), tenant)
             knowledge = request.query_params.get("knowledge")
-            return FhirResponse(with_intake.of_stored(ref, found[0], knowledge))
+            answer = with_intake.of_stored(ref, found[0], knowledge)
+            act = Act(Interaction.OPERATION, RESPONSE, id=ref.id, version=ref.version, patient=patient_of(found[0]))
+            with tenant_transaction(with_intake.assessor.pool, tenant) as connection:
+                record(connection, tenant, act)
+            return FhirResponse(answer)
         except NeighbourUnavailable:
             away()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 from services.notify.app import create_app
@@ -10,6 +11,16 @@ from tests.audit.test_recording import codes, events, references
 from tests.notify.conftest import Service
 from tests.notify.neighbours import Triage, an_assessment
 from tests.serving import client_of
+
+
+def test_who_looks_at_the_worklist_is_recorded(service: Service, triage: Triage, settings: NotifySettings) -> None:
+    service.hears(triage.publish(an_assessment("emergency")))
+    with client_of(create_app(settings)) as client:
+        client.get("/worklist").raise_for_status()
+        [looked] = [event for event in events(client) if event["action"] == "E"]
+
+    assert base64.b64decode(looked["entity"][-1]["query"]).decode() == "Task?worklist"
+    assert looked["agent"][0]["who"]["identifier"]["value"] == "sandbox"
 
 
 def test_an_alert_is_recorded_from_its_opening_to_its_acknowledgement(
