@@ -20,7 +20,16 @@ KNOWN: Final = {
         {
             *("link_id", "type", "text", "index", "is_question", "required", "repeats", "read_only", "hidden"),
             *("parent", "path", "children", "required_children", "enable_when", "enable_behavior"),
-            *("options", "option_keys", "answer_kinds", "max_length", "min_value", "max_value"),
+            *(
+                "options",
+                "option_keys",
+                "answer_kinds",
+                "min_length",
+                "max_length",
+                "pattern",
+                "min_value",
+                "max_value",
+            ),
             *("max_decimal_places", "unit", "units", "gated", "singular", "rule"),
         }
     ),

@@ -61,16 +61,13 @@ def examine(body: bytes, *, find_value_set: FindValueSet) -> Authored:
         for canonical in dict.fromkeys(_external_value_sets(resource))
         if (found := find_value_set(canonical)) is not None
     }
-    problems = [
-        *_check_status(resource),
-        *_check_patterns(resource, "Questionnaire"),
-        *validate_with_fhir_resources(resource),
-    ]
+    problems = [*_check_status(resource), *_check_patterns(resource, "Questionnaire")]
     try:
         index = QuestionnaireIndex.build(resource, value_sets)
     except ProblemError as refused:
         raise ProblemError([*refused.problems, *problems]) from None
-    if problems:
+    # The second reading is the dearest by far: only for what has nothing else against it.
+    if problems := problems or validate_with_fhir_resources(resource):
         raise ProblemError(problems)
     return Authored(body, resource, index, value_sets, tuple(_expressions(resource, "Questionnaire", None)))
 

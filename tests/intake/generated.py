@@ -68,6 +68,10 @@ class _Maker:
             extensions.append(extension("questionnaire-unit", valueCoding=unit))
         if random.random() < 0.3 and kind in ("string", "text"):
             more["maxLength"] = 12
+        if random.random() < 0.2 and kind in ("string", "text"):
+            extensions.append(extension("minLength", valueInteger=5))
+        if random.random() < 0.2 and kind in ("string", "text", "url"):
+            extensions.append(extension("regex", valueString="[a-z ]+"))
         if extensions:
             more["extension"] = extensions
         if kind == "yes-no":

@@ -110,7 +110,7 @@ def test_with_any_questionnaire_nothing_wrong_is_accepted(seed: int) -> None:
 
 
 def test_of_generated_responses_without_remarks_many_are_accepted() -> None:
-    """The others are stopped ones, or have answers of kinds that are looked at closer by design."""
+    """The others have answers of kinds that are looked at closer by design."""
     sound = accepted = 0
     for seed in range(200):
         random = Random(seed)
@@ -120,13 +120,13 @@ def test_of_generated_responses_without_remarks_many_are_accepted() -> None:
         except ProblemError:
             continue
         for _ in range(10):
-            body = written(a_response(random, form)).encode()
+            body = written({**a_response(random, form), "status": "completed"}).encode()
             if not remarks(acceptor.index, body):
                 sound += 1
                 accepted += read(acceptor, body) is not None
 
-    assert sound > 200
-    assert accepted > sound / 4
+    assert sound > 100
+    assert accepted > sound / 3
 
 
 def test_an_item_with_a_property_that_is_not_known_here_is_looked_at_closer() -> None:
