@@ -18,7 +18,7 @@ from shared.audit.api import audit_routes
 from shared.audit.denials import Denials
 from shared.audit.neighbours import AuditNeighbours
 from shared.description import install_description
-from shared.fhir.capability import ResourceCapability, SystemCapability, capability_statement, parts_of
+from shared.fhir.capability import STATEMENT_ID, ResourceCapability, SystemCapability, capability_statement, parts_of
 from shared.fhir.http import FhirResponse, fault, guard, install_error_handlers
 from shared.fhir.resources import tenants_changed
 from shared.fhir.rest import ResourceApi
@@ -112,6 +112,7 @@ def service_app(
         return told
 
     @app.get("/fhir/metadata")
+    @app.get(f"/fhir/CapabilityStatement/{STATEMENT_ID}")
     def metadata() -> Response:
         return FhirResponse(statement())
 

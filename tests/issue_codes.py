@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -19,9 +19,11 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("shared", "services", "deploy")
 FIELDS = {"Problem": "code", "Fault": "code", "Invariant": "key"}
 """Class to the field that holds the code."""
+TYPES = {"Problem": "issue_code", "Fault": "issue_code"}
+"""Class to the field that holds the issue type of R4."""
 OUTCOME = ("shared.fhir.outcome", "_plain")
-"""Writes a code into an issue without a Problem: its third argument."""
-CARRIED = ("code", "key")
+"""Writes both into an issue without a Problem: its third and its second argument."""
+CARRIED = ("code", "key", "issue_code")
 """Attributes that hand on what one of `FIELDS` was given."""
 ELSEWHERE = {
     "shared.fhir.http": ("http", *(code for _, code, _, _ in HTTP_PROBLEMS.values())),
@@ -55,13 +57,7 @@ class Found:
 
 def issue_codes() -> Found:
     """All codes of services, shared and deploy."""
-    modules = {module.name: module for module in _modules()}
-    while sum(_learn(module, modules) for module in modules.values()):
-        pass
-    found = Found()
-    for module in modules.values():
-        for function, call, place in _calls(module, modules):
-            _note(found, module, function, call, place)
+    found = _found(FIELDS, (2, "code"))
     for name, codes in ELSEWHERE.items():
         for code in codes:
             found.codes.setdefault(code, []).append(name)
@@ -71,7 +67,23 @@ def issue_codes() -> Found:
     return found
 
 
-def _modules() -> Iterator[Module]:
+def issue_types() -> Found:
+    """All issue types of R4 that they give, as far as they are written where they are given."""
+    return _found(TYPES, (1, "issue_code"))
+
+
+def _found(fields: Mapping[str, str], outcome: Place) -> Found:
+    modules = {module.name: module for module in _modules(fields, outcome)}
+    while sum(_learn(module, modules) for module in modules.values()):
+        pass
+    found = Found()
+    for module in modules.values():
+        for function, call, place in _calls(module, modules):
+            _note(found, module, function, call, place)
+    return found
+
+
+def _modules(fields: Mapping[str, str], outcome: Place) -> Iterator[Module]:
     for folder in FOLDERS:
         for path in sorted((ROOT / folder).rglob("*.py")):
             parts = path.relative_to(ROOT).with_suffix("").parts
@@ -80,11 +92,11 @@ def _modules() -> Iterator[Module]:
                 if isinstance(node, ast.ImportFrom):
                     for alias in node.names:
                         module.imported[alias.asname or alias.name] = (node.module or "", alias.name)
-                elif isinstance(node, ast.ClassDef) and node.name in FIELDS:
+                elif isinstance(node, ast.ClassDef) and node.name in fields:
                     names = [each.target.id for each in node.body if _is_field(each)]
-                    module.makers[node.name] = (names.index(FIELDS[node.name]), FIELDS[node.name])
+                    module.makers[node.name] = (names.index(fields[node.name]), fields[node.name])
             if module.name == OUTCOME[0]:
-                module.makers[OUTCOME[1]] = (2, "code")
+                module.makers[OUTCOME[1]] = outcome
             yield module
 
 

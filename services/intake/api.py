@@ -15,13 +15,14 @@ from services.intake.receive import Received, create, update, update_identified
 from services.intake.written import received_problems, written_response
 from shared.audit import query
 from shared.fhir.capability import READ_ONLY, Operation, ResourceCapability
-from shared.fhir.codes import CANONICAL
+from shared.fhir.definitions import canonical
 from shared.fhir.http import outcome_response, read_body
 from shared.fhir.rest import add_routes
 from shared.postgres import tenant_transaction
 from shared.principal import principal_of
 from shared.problems import Category, Problem
 
+VALIDATE = Operation("validate", "http://hl7.org/fhir/OperationDefinition/Resource-validate")
 RESPONSE = ResourceCapability(
     "QuestionnaireResponse",
     ("create", "update", *READ_ONLY),
@@ -29,9 +30,11 @@ RESPONSE = ResourceCapability(
     conditional_update=True,
     update_create=True,
     versioning="versioned-update",
-    operations=tuple(
-        Operation(name, f"{CANONICAL}/OperationDefinition/response-{name}")
-        for name in ("triage", "status", "everything")
+    operations=(
+        VALIDATE,
+        Operation("triage", canonical("OperationDefinition", "response-triage")),
+        Operation("status", canonical("OperationDefinition", "response-status")),
+        Operation("everything", canonical("OperationDefinition", "response-everything")),
     ),
 )
 QUESTIONNAIRE = ResourceCapability(
@@ -39,6 +42,10 @@ QUESTIONNAIRE = ResourceCapability(
     ("create", "update", *READ_ONLY),
     update_create=True,
     versioning="versioned-update",
+    operations=(
+        VALIDATE,
+        Operation("process-response", "http://hl7.org/fhir/uv/sdc/OperationDefinition/Questionnaire-process-response"),
+    ),
 )
 AUDIT = ResourceCapability("AuditEvent", ("read", "search-type"), search=query.PARAMETERS | {"_lastUpdated"})
 CAPABILITIES = (RESPONSE, QUESTIONNAIRE, AUDIT, *definitions_api.CAPABILITIES)

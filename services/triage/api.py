@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from services.triage import terminology_api
 from shared.fhir.capability import READ_ONLY, ResourceCapability
 from shared.fhir.rest import ResourceApi, add_routes
 
 CAPABILITIES = tuple(
-    ResourceCapability(resource_type, READ_ONLY)
+    ResourceCapability(resource_type, READ_ONLY, operations=terminology_api.OPERATIONS.get(resource_type, ()))
     for resource_type in (
         "RiskAssessment",
         "DetectedIssue",

@@ -7,7 +7,7 @@ published here is answered: for other terminologies there are terminology server
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import orjson
 from fastapi import APIRouter, Request
@@ -15,11 +15,25 @@ from starlette.responses import Response
 
 from services.triage.terminology_answers import Coded, expanded, looked_up, validated
 from shared.fhir import resources
+from shared.fhir.capability import Operation
 from shared.fhir.codes import CANONICAL
 from shared.fhir.http import FhirResponse, refuse
 from shared.postgres import Pool, tenant_transaction
 from shared.principal import principal_of
 from shared.problems import Category
+
+_HL7: Final = "http://hl7.org/fhir/OperationDefinition/"
+OPERATIONS: Final = {
+    "CodeSystem": (
+        Operation("lookup", f"{_HL7}CodeSystem-lookup"),
+        Operation("validate-code", f"{_HL7}CodeSystem-validate-code"),
+    ),
+    "ValueSet": (
+        Operation("expand", f"{_HL7}ValueSet-expand"),
+        Operation("validate-code", f"{_HL7}ValueSet-validate-code"),
+    ),
+}
+"""What the routes below answer, as the CapabilityStatement claims it."""
 
 
 def routes(pool: Pool) -> APIRouter:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from shared.fhir.codes import CANONICAL
+from shared.fhir.codes import CANONICAL, PROFILES
 from shared.fhir.identity import instant
 from shared.fhir.search_parameters import OWNERS, PARAMETERS, Parameter, parameters_of
 
+STATEMENT_ID: Final = "sural"
 READ_ONLY: Final = ("read", "vread", "history-instance", "history-type", "search-type")
 """The interactions of a type that only the service itself writes."""
 
@@ -48,6 +49,7 @@ class ResourceCapability:
         """The `rest.resource` entry."""
         resource: dict[str, Any] = {
             "type": self.type,
+            **({"supportedProfile": [PROFILES[self.type]]} if self.type in PROFILES else {}),
             "interaction": [{"code": code} for code in self.interactions],
             "versioning": self.versioning,
             "readHistory": "vread" in self.interactions,
@@ -93,7 +95,8 @@ def capability_statement(
     rest = {"mode": "server", "resource": sorted(parts, key=lambda part: str(part["type"]))} | system.as_fhir()
     return {
         "resourceType": "CapabilityStatement",
-        "url": f"{CANONICAL}/CapabilityStatement/sural",
+        "id": STATEMENT_ID,
+        "url": f"{CANONICAL}/CapabilityStatement/{STATEMENT_ID}",
         "version": version,
         "name": "Sural",
         "title": "Sural: triage of pain behind the knee, in the calf and behind the ankle",

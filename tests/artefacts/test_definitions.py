@@ -132,6 +132,13 @@ def test_there_is_a_profile_of_every_type_that_names_one() -> None:
     assert profiled == PROFILES
 
 
+def test_the_order_of_predictions_is_part_of_the_profile() -> None:
+    [profile] = [one for one in of_type("StructureDefinition") if one["id"] == "risk-assessment"]
+    [prediction] = [one for one in profile["differential"]["element"] if one["id"] == "RiskAssessment.prediction"]
+
+    assert prediction["orderMeaning"].startswith("Dangers that must not be missed first")
+
+
 def test_every_search_parameter_of_our_own_is_defined_and_no_other() -> None:
     own = {
         parameter.definition_for(resource_type): (resource_type, parameter.name, parameter.type)

@@ -10,9 +10,16 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from shared.fhir.definitions import Resource, definition
+
+STEP: Final = {
+    "state": ("1..1", "code", "done, pending, not-needed or failed."),
+    "time": ("0..1", "instant", "When it was done."),
+    "reference": ("0..1", "Reference", "What shows it."),
+}
+"""The parts of a parameter of the type `step`."""
 
 
 def operation_definitions() -> list[Resource]:
@@ -40,4 +47,7 @@ def _operation(name: str, table: Mapping[str, Any]) -> Resource:
 
 def _parameter(name: str, use: str, cardinality: str, kind: str, documentation: str) -> Resource:
     low, _, high = cardinality.partition("..")
-    return {"name": name, "use": use, "min": int(low), "max": high, "documentation": documentation, "type": kind}
+    said = {"name": name, "use": use, "min": int(low), "max": high, "documentation": documentation}
+    if kind != "step":
+        return said | {"type": kind}
+    return said | {"part": [_parameter(part, use, *row) for part, row in STEP.items()]}
