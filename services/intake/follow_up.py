@@ -12,7 +12,7 @@ from shared.fhir.client import FhirClient, NeighbourUnavailable
 from shared.fhir.codes import SID_ALERT
 
 Resource = dict[str, Any]
-OF_TRIAGE = ("RiskAssessment", "DetectedIssue", "Provenance")
+OF_TRIAGE = ("RiskAssessment", "DetectedIssue")
 OF_AN_ALERT = ("CommunicationRequest", "Communication")
 MOST = "200"
 
@@ -39,20 +39,22 @@ def follow_up(neighbours: Neighbours, tenant: UUID, system: str, value: str) -> 
     identifier = f"{system}|{value}"
     try:
         for resource_type in OF_TRIAGE:
-            answer.found[resource_type] = _find(neighbours.triage, resource_type, identifier, tenant)
+            answer.found[resource_type] = _find(neighbours.triage, resource_type, "identifier", identifier, tenant)
+        if targets := ",".join(f"RiskAssessment/{one['id']}" for one in answer.of("RiskAssessment")):
+            answer.found["Provenance"] = _find(neighbours.triage, "Provenance", "target", targets, tenant)
     except NeighbourUnavailable:
         answer.silent.append("triage")
     try:
-        tasks = answer.found["Task"] = _find(neighbours.notify, "Task", identifier, tenant)
+        tasks = answer.found["Task"] = _find(neighbours.notify, "Task", "identifier", identifier, tenant)
         alerts = ",".join(f"{SID_ALERT}|{task['id']}" for task in tasks)
         for resource_type in OF_AN_ALERT if alerts else ():
-            answer.found[resource_type] = _find(neighbours.notify, resource_type, alerts, tenant)
+            answer.found[resource_type] = _find(neighbours.notify, resource_type, "identifier", alerts, tenant)
     except NeighbourUnavailable:
         answer.silent.append("notify")
     return answer
 
 
-def _find(client: FhirClient | None, resource_type: str, identifier: str, tenant: UUID) -> list[Resource]:
+def _find(client: FhirClient | None, resource_type: str, parameter: str, value: str, tenant: UUID) -> list[Resource]:
     if client is None:
         raise NeighbourUnavailable("no address is set")
-    return client.find(resource_type, {"identifier": identifier, "_count": MOST}, tenant=tenant)
+    return client.find(resource_type, {parameter: value, "_count": MOST}, tenant=tenant)

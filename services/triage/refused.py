@@ -40,7 +40,7 @@ from shared.events import Ref
 from shared.fhir.client import FhirClient, NeighbourFault, NeighbourUnavailable
 from shared.fhir.codes import Urgency, submission_key
 from shared.fhir.questionnaire import QuestionnaireIndex
-from shared.fhir.salvage import Members, read_leniently, response_in
+from shared.fhir.salvage import Members, read_leniently, responses_in
 from shared.jobs import MAX_ATTEMPTS, Claim
 from shared.outbox import announce
 from shared.postgres import DatabaseError, Pool, database_now, tenant_transaction, unavailable
@@ -119,20 +119,21 @@ class Examiner:
         content = read_leniently(base64.b64decode(given["text"]["valueBase64Binary"]))
         if content is None:
             return refused, None, False
-        response = response_in(content).plain()
-        refused = replace(refused, subject=subject_of(response), submission=submission_key(response.get("identifier")))
-        head = self.emergency_in(content)
-        return refused, head, head is not None
+        fired = [
+            (response.plain(), head) for response in responses_in(content) if (head := self.emergency_in(response))
+        ]
+        if not fired:
+            return refused, None, False
+        return _named(refused, [response for response, _ in fired]), fired[0][1], True
 
-    def emergency_in(self, content: Members) -> PackHead | None:
+    def emergency_in(self, response: Members) -> PackHead | None:
         """The pack of which an emergency flag fires on what can be understood; None where none does.
 
         Raises NeighbourUnavailable.
         """
-        response = response_in(content)
         scope = Scope.PAGE_1 if response.text("status") == "in-progress" else Scope.FULL
         for form, pack in self._forms(response.text("questionnaire") or ""):
-            answers = understood(content, form)
+            answers = understood(response, form)
             if answers is None:
                 continue
             findings = self._reader(form, pack).read(answers).findings
@@ -197,6 +198,14 @@ class Examiner:
             for claimed in claims:
                 with tenant_transaction(self.pool, claimed.ref.tenant) as connection:
                     jobs.retry(connection, claimed, error=error, delay_s=delay_s, counts=counts)
+
+
+def _named(refused: Refused, responses: Sequence[Mapping[str, Any]]) -> Refused:
+    """Whose it is, where all that cannot wait is of one patient; else nobody is named, and the sender is to be asked."""
+    subjects = [subject_of(response) for response in responses]
+    marks = {submission_key(response.get("identifier")) for response in responses}
+    subject = subjects[0] if all(one == subjects[0] for one in subjects) else {}
+    return replace(refused, subject=subject, submission=marks.pop() if len(marks) == 1 else None)
 
 
 def look_for_refused(pool: Pool, client: FhirClient) -> int:

@@ -51,6 +51,9 @@ class Changed:
 class FhirClient:
     """A neighbour's FHIR base. Thread-safe; decimals are read as Decimal.
 
+    Searches are strict (R4 search.html): a parameter that the neighbour does not know is a fault, where a lenient one
+    would give out everybody's resources as if all of them had been meant.
+
     Each call is for one tenant and is signed for it by `token`; without one (a sandbox, another FHIR server) calls are
     unsigned, and the neighbour gives what it gives to everybody.
     """
@@ -59,7 +62,7 @@ class FhirClient:
         self._token = token
         self._http = httpx.Client(
             base_url=f"{url.rstrip('/')}/fhir/",
-            headers={"Accept": "application/fhir+json"},
+            headers={"Accept": "application/fhir+json", "Prefer": "handling=strict"},
             timeout=TIMEOUT_S,
             trust_env=False,
         )

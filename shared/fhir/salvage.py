@@ -106,19 +106,25 @@ def found_answers(content: Members) -> Iterator[FoundAnswer]:
             waiting += reversed(value)
 
 
-def response_in(content: Members) -> Members:
-    """The object that says what was answered: the first that holds `questionnaire` or items, else the whole."""
+def responses_in(content: Members) -> list[Members]:
+    """The objects that say what was answered, one per filled form: each outermost one that holds `questionnaire` or items.
+
+    A Bundle may hold those of several patients, whose answers must not be read together. Without any such object: the
+    whole.
+    """
+    found: list[Members] = []
     waiting: list[Any] = [content]
     while waiting:
         value = waiting.pop(0)
         if isinstance(value, Members):
             names = {name for name, _ in value}
             if names & {"questionnaire", "item"} and "linkId" not in names:
-                return value
-            waiting += [inner for _, inner in value]
+                found.append(value)
+            else:
+                waiting += [inner for _, inner in value]
         elif isinstance(value, list):
             waiting += value
-    return content
+    return found or [content]
 
 
 def _answers_of(item: Members) -> Iterator[FoundAnswer]:

@@ -182,8 +182,10 @@ def test_what_is_not_urgent_needs_no_alert(whole: Whole) -> None:
 
 
 def test_everything_holds_the_response_and_all_that_followed(whole: Whole) -> None:
+    other = whole.accepted(a_response({"chest_pain": "Y"}, patient="somebody-else"))
     identifier = whole.accepted(a_response({"chest_pain": "Y"}))
-    whole.triages(identifier)
+    for each in (other, identifier):
+        whole.triages(each)
     whole.alerts()
     whole.delivers()
 
@@ -202,6 +204,9 @@ def test_everything_holds_the_response_and_all_that_followed(whole: Whole) -> No
         "CommunicationRequest",
         "Communication",
     }
+    about_another = whole.ehr.get(f"/fhir/QuestionnaireResponse/{other}/$everything").json()
+    ids = [{entry["resource"]["id"] for entry in one["entry"]} for one in (bundle, about_another)]
+    assert ids[0].isdisjoint(ids[1]), "nothing of another patient"
     for entry in bundle["entry"]:
         assert validate_with_fhir_resources(entry["resource"]) == []
 

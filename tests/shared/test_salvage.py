@@ -14,7 +14,7 @@ from shared.fhir.salvage import (
     holds_answers,
     may_hold_answers,
     read_leniently,
-    response_in,
+    responses_in,
 )
 from tests.builders import a_response
 
@@ -78,11 +78,13 @@ def test_what_is_no_json_object_is_not_read(text: bytes) -> None:
     assert read_leniently(text) is None
 
 
-def test_the_response_inside_a_bundle_is_found() -> None:
-    content = read_leniently(json.dumps({"entry": [{"resource": a_response({}, patient="p-9")}]}).encode())
+def test_the_responses_inside_a_bundle_are_found_one_by_one() -> None:
+    entries = [{"resource": a_response({}, patient=patient)} for patient in ("p-9", "p-10")]
+    content = read_leniently(json.dumps({"entry": entries}).encode())
     assert content is not None
 
-    assert response_in(content).plain()["subject"]["reference"] == "Patient/p-9"
+    references = [response.plain()["subject"]["reference"] for response in responses_in(content)]
+    assert references == ["Patient/p-9", "Patient/p-10"]
 
 
 def test_a_resource_without_answers_holds_none() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -36,9 +36,9 @@ class Net:
     examiner: Examiner
     database: Database
 
-    def refused(self, response: dict[str, Any]) -> None:
+    def refused(self, response: dict[str, Any], path: str = "/fhir/QuestionnaireResponse") -> None:
         answer = self.line.ehr.post(
-            "/fhir/QuestionnaireResponse",
+            path,
             content=json.dumps(response),
             headers={"Content-Type": "application/fhir+json"},
         )
@@ -307,7 +307,36 @@ def test_an_examiner_finds_the_form_by_its_url_when_the_version_is_unknown(net: 
     content = read_leniently(json.dumps(response).encode())
     assert content is not None
 
-    head = replace(net.examiner).emergency_in(content)
+    head = net.examiner.emergency_in(content)
 
     assert head is not None
     assert head.name == "posterior-lower-limb"
+
+
+def a_transaction(*responses: dict[str, Any]) -> dict[str, Any]:
+    """A transaction that is refused, as one of its responses is not valid."""
+    request = {"method": "POST", "url": "QuestionnaireResponse"}
+    entries = [{"resource": response, "request": request} for response in responses]
+    entries.append({"resource": a_response({}) | {"status": "banana"}, "request": request})
+    return {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+
+
+@pytest.mark.requirement("REQ-30")
+def test_of_a_refused_transaction_the_patient_with_the_emergency_is_named_and_no_other(net: Net) -> None:
+    calm, urgent = a_response({}, patient="calm"), a_response({"chest_pain": "Y"}, patient="urgent")
+    net.refused(a_transaction(calm, urgent), "/fhir")
+    net.examines()
+
+    [assessment] = net.assessments()
+    assert assessment["subject"]["reference"] == "Patient/urgent"
+
+
+@pytest.mark.requirement("REQ-30")
+def test_where_two_patients_of_a_transaction_are_urgent_none_is_named_so_that_none_is_overlooked(net: Net) -> None:
+    both = [a_response({"chest_pain": "Y"}, patient=patient) for patient in ("one", "two")]
+    net.refused(a_transaction(*both), "/fhir")
+    net.examines()
+
+    [assessment] = net.assessments()
+    assert assessment["subject"] == {"display": "Patient not known (refused submission)"}
+    assert "reach the sender" in assessment["mitigation"]
