@@ -201,7 +201,7 @@ class Examiner:
 
 
 def _named(refused: Refused, responses: Sequence[Mapping[str, Any]]) -> Refused:
-    """Whose it is, where all that cannot wait is of one patient; else nobody is named, and the sender is to be asked."""
+    """Whose it is, where all that cannot wait is of one patient; else nobody is named and the sender is asked."""
     subjects = [subject_of(response) for response in responses]
     marks = {submission_key(response.get("identifier")) for response in responses}
     subject = subjects[0] if all(one == subjects[0] for one in subjects) else {}

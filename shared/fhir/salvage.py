@@ -107,7 +107,7 @@ def found_answers(content: Members) -> Iterator[FoundAnswer]:
 
 
 def responses_in(content: Members) -> list[Members]:
-    """The objects that say what was answered, one per filled form: each outermost one that holds `questionnaire` or items.
+    """The objects that say what was answered, one per filled form: outermost ones with `questionnaire` or items.
 
     A Bundle may hold those of several patients, whose answers must not be read together. Without any such object: the
     whole.
