@@ -14,7 +14,7 @@ from services.intake.preconditions import read_preconditions
 from services.intake.receive import Received, create, update, update_identified
 from services.intake.written import received_problems, written_response
 from shared.audit import query
-from shared.fhir.capability import READ_ONLY, Operation, ResourceCapability
+from shared.fhir.capability import READ_ONLY, Operation, ResourceCapability, SystemCapability
 from shared.fhir.definitions import canonical
 from shared.fhir.http import outcome_response, read_body
 from shared.fhir.rest import add_routes
@@ -47,6 +47,7 @@ QUESTIONNAIRE = ResourceCapability(
         Operation("process-response", "http://hl7.org/fhir/uv/sdc/OperationDefinition/Questionnaire-process-response"),
     ),
 )
+WHOLE = SystemCapability(("batch", "transaction"))
 AUDIT = ResourceCapability("AuditEvent", ("read", "search-type"), search=query.PARAMETERS | {"_lastUpdated"})
 CAPABILITIES = (RESPONSE, QUESTIONNAIRE, AUDIT, *definitions_api.CAPABILITIES)
 

@@ -69,6 +69,7 @@ def create_app(settings: IntakeSettings, *, metrics: Metrics | None = None) -> F
         metrics=metrics,
         neighbours=neighbours.parts,
         audit_neighbours=addresses,
+        system=api.WHOLE,
         close=close,
         allowed_hosts=settings.allowed_hosts,
         gate=gate_of(settings, GivenKeys(keys.public)),

@@ -18,9 +18,11 @@ from uuid import UUID
 import orjson
 
 from shared.audit.act import Act, Asker, Interaction, Word, record
+from shared.fhir.elements import kinds
 from shared.fhir.history import History
 from shared.fhir.search import Search
 from shared.fhir.search_index import rows
+from shared.fhir.search_parameters import Parameter
 from shared.fhir.search_place import Place
 from shared.fhir.search_sql import count_of, page_of, plan_of
 from shared.ids import PUBLISHED_TENANT, seen_by
@@ -153,7 +155,7 @@ def find(connection: DictConnection, tenant: UUID, search: Search) -> Page:
     if search.summary == "count":
         return Page((), None, count(connection, tenant, search, accurate=True))
     found: list[tuple[Stored, Place]] = []
-    for with_first in (True, False) if search.sort[0].parameter.paths else (True,):
+    for with_first in (True,) if _always_there(search.resource_type, search.sort[0].parameter) else (True, False):
         if search.after is not None and search.after.keys[0] is None and with_first:
             continue
         left = search.count + 1 - len(found)
@@ -164,6 +166,12 @@ def find(connection: DictConnection, tenant: UUID, search: Search) -> Page:
     if search.total != "none" and total is None:
         total = count(connection, tenant, search, accurate=search.total == "accurate")
     return Page([stored for stored, _ in page], page[-1][1] if more else None, total)
+
+
+def _always_there(resource_type: str, parameter: Parameter) -> bool:
+    """Whether every resource has what it is ordered by: then nobody has to look for those that have not."""
+    kind = kinds().get(resource_type)
+    return not parameter.paths or (kind is not None and parameter.paths[0] in kind.required)
 
 
 def _some(

@@ -51,6 +51,18 @@ def test_every_claim_is_kept_and_nothing_else_is_done(line: Line, assessed: dict
     assert unkept(line.triage, database.owner_url, "triage") == []
 
 
+def test_operations_and_interactions_of_the_whole_base_are_claimed(line: Line) -> None:
+    [rest] = line.ehr.get("/fhir/metadata").json()["rest"]
+    response, questionnaire = (
+        {each["name"] for part in rest["resource"] if part["type"] == name for each in part["operation"]}
+        for name in ("QuestionnaireResponse", "Questionnaire")
+    )
+
+    assert {each["code"] for each in rest["interaction"]} == {"batch", "transaction"}
+    assert {"validate", "triage", "status", "everything"} <= response
+    assert "validate" in questionnaire
+
+
 def test_an_assessment_is_found_by_what_it_is_based_on(line: Line, assessed: dict[str, Any]) -> None:
     response = assessed["basis"][0]["reference"].partition("/_history/")[0]
 
