@@ -73,6 +73,7 @@ def create_app(settings: IntakeSettings, *, metrics: Metrics | None = None) -> F
         close=close,
         allowed_hosts=settings.allowed_hosts,
         gate=gate_of(settings, GivenKeys(keys.public)),
+        system=api.SYSTEM,
     )
     signing_in.install(app, settings, pool, keys, lambda: [*parts_of(api.CAPABILITIES), *neighbours.parts()])
     net = SafetyNet(pool, settings.quarantine_per_minute, waker.wake)
@@ -82,8 +83,8 @@ def create_app(settings: IntakeSettings, *, metrics: Metrics | None = None) -> F
     app.include_router(pages.routes(pool, asked, public_url=settings.public_url, sandbox=settings.mode == "sandbox"))
     for module in (operations_api, api, questionnaire_api):
         app.include_router(module.routes(context))
-    own_types = frozenset(capability.type for capability in api.CAPABILITIES)
-    app.include_router(bundle_api.routes(context, neighbours, own_types))
+    own = frozenset({"metadata", *(capability.type for capability in api.CAPABILITIES)})
+    app.include_router(bundle_api.routes(context, neighbours, own))
     app.include_router(definitions_api.routes(ResourceApi(pool, settings.public_url, identity.as_stored)))
     return app
 

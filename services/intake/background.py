@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from services.intake import client_store
 from services.intake.app import SCHEMA
+from services.intake.forgetting import forget_old_keys
 from services.intake.neighbours import neighbours
 from services.intake.retention import look_after_refused
 from services.intake.settings import IntakeSettings
@@ -37,9 +38,10 @@ def loops(settings: IntakeSettings) -> list[Loop]:
     def forget() -> None:
         with pool.connection() as connection:
             client_store.forget_assertions(connection)
+        forget_old_keys(pool)
 
     return [
-        ("intake-assertions", lambda stop: run_every("intake-assertions", FORGET_S, forget, stop)),
+        ("intake-forgetting", lambda stop: run_every("intake-forgetting", FORGET_S, forget, stop)),
         ("intake-relay", lambda stop: run_relay(url, SCHEMA, publisher, stop)),
         ("intake-audit", lambda stop: run_sealing(url, SCHEMA, stop)),
         ("intake-retention", lambda stop: run_every("intake-retention", RETENTION_S, retain, stop)),

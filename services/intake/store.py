@@ -144,6 +144,18 @@ def identified(connection: DictConnection, tenant: UUID, identifier: tuple[str, 
     return str(row["id"]) if row else None
 
 
+def tenants_with_old_keys(connection: DictConnection) -> list[UUID]:
+    """The tenants for which `forget_old_keys` has something to do. Needs no tenant."""
+    return [row["tenant"] for row in connection.execute(QUERIES["tenants_with_old_keys"]).fetchall()]
+
+
+def forget_old_keys(connection: DictConnection, tenant: UUID) -> int:
+    """Delete the keys and digests of this tenant whose time is over; returns how many."""
+    return sum(
+        connection.execute(QUERIES[name], {"tenant": tenant}).rowcount for name in ("forget_keys", "forget_content")
+    )
+
+
 def versions(connection: DictConnection, tenant: UUID, response_id: str) -> list[Stored]:
     """All versions of a response, the current one first."""
     rows = connection.execute(QUERIES["versions"], {"tenant": tenant, "id": response_id}).fetchall()

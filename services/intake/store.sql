@@ -13,6 +13,17 @@ FROM store_response(
 -- name: identified
 SELECT id FROM response_key WHERE tenant_id = %(tenant)s AND system = %(system)s AND value = %(value)s
 
+-- name: tenants_with_old_keys
+SELECT tenant FROM tenants_with_old_keys() AS tenant
+
+-- name: forget_keys
+DELETE FROM idempotency_key
+WHERE tenant_id = %(tenant)s AND used_at < clock_timestamp() - interval '24 hours'
+
+-- name: forget_content
+DELETE FROM recent_content
+WHERE tenant_id = %(tenant)s AND seen_at < clock_timestamp() - interval '10 minutes'
+
 -- name: versions
 SELECT version_id FROM resource
 WHERE tenant_id = %(tenant)s AND type = 'QuestionnaireResponse' AND id = %(id)s ORDER BY version_id DESC

@@ -9,6 +9,8 @@ import httpx
 import psycopg
 import pytest
 
+from services.intake.forgetting import forget_old_keys
+from shared.postgres import open_pool
 from tests.builders import a_response
 from tests.conftest import Database
 from tests.intake.ehr import codes, errors, id_of, post, stored
@@ -115,3 +117,13 @@ def test_one_identifier_cannot_belong_to_two_responses(ehr: httpx.Client, databa
         owner.execute(
             "INSERT INTO intake.response_key SELECT tenant_id, system, value, 'other' FROM intake.response_key"
         )
+
+
+def test_keys_and_digests_are_deleted_when_their_time_is_over(ehr: httpx.Client, database: Database) -> None:
+    post(ehr, nameless(), Idempotency_Key="k-1")
+    with open_pool(database.intake_url, schema="intake", size=1) as pool:
+        assert forget_old_keys(pool) == 0
+        age(database, "UPDATE intake.idempotency_key SET used_at = used_at - interval '24 hours 1 second'")
+        age(database, "UPDATE intake.recent_content SET seen_at = seen_at - interval '10 minutes 1 second'")
+
+        assert forget_old_keys(pool) == 2
