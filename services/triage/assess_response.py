@@ -241,7 +241,8 @@ class Assessor:
             prepare = partial(_always, self._not_assessable(basis, reason=reason))
         version = held.version_id + 1 if held else 1
         kept = _Kept(same_patient, earlier, prepare, prepare(earlier=earlier))
-        self._store(claimed, held_id, version, status_of(response, first=held is None), kept)
+        first = held is None or held.status == Status.PRELIMINARY
+        self._store(claimed, held_id, version, status_of(response, first=first), kept)
 
     def _not_assessable(self, basis: Basis, *, reason: str) -> Describe:
         """Same-day by decision, whatever page 1 may hold: it is not known to be readable."""
@@ -356,7 +357,10 @@ def scope_of(response: Mapping[str, Any]) -> Scope:
 
 
 def status_of(response: Mapping[str, Any], *, first: bool) -> Status:
-    """The status of the RiskAssessment that this version of the response leads to."""
+    """The status of the RiskAssessment that this version of the response leads to.
+
+    `first`: none of the form as a whole was given before; what was preliminary becomes final, not amended.
+    """
     match response.get("status"):
         case "in-progress":
             return Status.PRELIMINARY

@@ -31,11 +31,12 @@ SCHEMA = "triage"
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The assessment that is current for a response and pack."""
+    """The assessment that is current for a response and pack; `status` is that of the RiskAssessment."""
 
     version_id: int
     response_version: int
     pack_version: str
+    status: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,9 @@ class Outcome:
 def current(connection: DictConnection, tenant: UUID, assessment_ids: Sequence[str]) -> dict[str, Held]:
     """The current assessments among these ids."""
     rows = connection.execute(QUERIES["current"], {"tenant": tenant, "ids": list(assessment_ids)}).fetchall()
-    return {row["id"]: Held(row["version_id"], row["response_version"], row["pack_version"]) for row in rows}
+    return {
+        row["id"]: Held(row["version_id"], row["response_version"], row["pack_version"], row["status"]) for row in rows
+    }
 
 
 @dataclass(frozen=True, slots=True)

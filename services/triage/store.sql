@@ -1,8 +1,11 @@
 -- Named queries of triage.
 
 -- name: current
-SELECT id, version_id, response_version, pack_version FROM assessment
-WHERE tenant_id = %(tenant)s AND id = ANY (%(ids)s)
+SELECT a.id, a.version_id, a.response_version, a.pack_version, convert_from(r.body, 'UTF8')::jsonb ->> 'status' AS status
+FROM assessment AS a
+LEFT JOIN resource AS r ON r.tenant_id = a.tenant_id AND r.type = 'RiskAssessment' AND r.id = a.id
+    AND r.version_id = a.version_id
+WHERE a.tenant_id = %(tenant)s AND a.id = ANY (%(ids)s)
 
 -- name: supersede
 INSERT INTO assessment AS held (tenant_id, id, response_id, response_version, pack, pack_version, pack_sha256,

@@ -46,7 +46,7 @@ def test_a_response_is_finished_amended_and_withdrawn_and_its_assessment_follows
     form = {"id": "form-1", **a_response(patient="p", identifier="form-1")}
     steps = [
         ("in-progress", {}, "preliminary"),
-        ("completed", {}, "amended"),
+        ("completed", {}, "final"),
         ("amended", {"chest_pain": "Y"}, "amended"),
         ("entered-in-error", {"chest_pain": "Y"}, "entered-in-error"),
     ]
