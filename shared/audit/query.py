@@ -86,7 +86,9 @@ def parse_query(pairs: Iterable[tuple[str, str]], *, strict: bool) -> AuditQuery
         if changed is None:
             if strict:
                 known = ", ".join(sorted(PARAMETERS))
-                raise _refused("search-parameter", f"A search parameter is not known here. Known: {known}, _count.")
+                raise _refused(
+                    "search-parameter-unknown", f"A search parameter is not known here. Known: {known}, _count."
+                )
             continue
         query = changed if name == "_page" else replace(changed, used=(*query.used, (name, value)))
     return query

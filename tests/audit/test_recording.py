@@ -238,3 +238,8 @@ def test_our_own_services_read_without_flooding_the_audit(ehr: httpx.Client) -> 
     ehr.get("/fhir/QuestionnaireResponse", headers=signed).raise_for_status()
 
     assert [codes(event) for event in events(ehr)] == [["create"]]
+
+
+def test_an_unknown_parameter_is_refused_where_strictness_is_asked_for(ehr: httpx.Client) -> None:
+    assert ehr.get("/fhir/AuditEvent?nothing=1").status_code == 200
+    assert ehr.get("/fhir/AuditEvent?nothing=1", headers={"Prefer": "handling=strict"}).status_code == 400
