@@ -49,7 +49,6 @@ QUESTIONNAIRE = ResourceCapability(
 )
 WHOLE = SystemCapability(("batch", "transaction"))
 AUDIT = ResourceCapability("AuditEvent", ("read", "search-type"), search=query.PARAMETERS | {"_lastUpdated"})
-SYSTEM = SystemCapability(interactions=("transaction", "batch"))
 CAPABILITIES = (RESPONSE, QUESTIONNAIRE, AUDIT, *definitions_api.CAPABILITIES)
 
 NEVER_DELETED = (

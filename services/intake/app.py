@@ -73,7 +73,6 @@ def create_app(settings: IntakeSettings, *, metrics: Metrics | None = None) -> F
         close=close,
         allowed_hosts=settings.allowed_hosts,
         gate=gate_of(settings, GivenKeys(keys.public)),
-        system=api.SYSTEM,
     )
     signing_in.install(app, settings, pool, keys, lambda: [*parts_of(api.CAPABILITIES), *neighbours.parts()])
     net = SafetyNet(pool, settings.quarantine_per_minute, waker.wake)
