@@ -113,8 +113,10 @@ def test_everything_that_a_response_leads_to_is_valid_r4(client: httpx.Client) -
 
     resources = [*eventually(delivered, within_s=20), task]
     resources += [e["resource"] for e in client.get("/fhir/CommunicationRequest", params=by_alert).json()["entry"]]
-    for resource_type in ("RiskAssessment", "DetectedIssue", "Provenance"):
-        resources += by_response(client, resource_type, response_id)
+    [assessment] = by_response(client, "RiskAssessment", response_id)
+    about = {"target": f"RiskAssessment/{assessment['id']}"}
+    resources += [e["resource"] for e in client.get("/fhir/Provenance", params=about).json()["entry"]]
+    resources += [assessment, *by_response(client, "DetectedIssue", response_id)]
 
     assert {resource["resourceType"] for resource in resources} == {
         "Task", "Communication", "CommunicationRequest", "RiskAssessment", "DetectedIssue", "Provenance",
