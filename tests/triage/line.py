@@ -48,9 +48,10 @@ class Line:
 
     def found(self, resource_type: str, response_id: str) -> list[dict[str, Any]]:
         """What an integrator finds by the id of the response."""
-        bundle = self.triage.get(
-            f"/fhir/{resource_type}", params={"identifier": f"{SID_RESPONSE}|{response_id}"}
-        ).json()
+        by = {"identifier": f"{SID_RESPONSE}|{response_id}"}
+        if resource_type == "Provenance":  # which has no identifier in R4
+            by = {"entity": f"QuestionnaireResponse/{response_id}"}
+        bundle = self.triage.get(f"/fhir/{resource_type}", params=by, headers={"Prefer": "handling=strict"}).json()
         return [entry["resource"] for entry in bundle.get("entry", [])]
 
     def assessed(self, answers: dict[str, object], **more: Any) -> dict[str, Any]:

@@ -87,8 +87,9 @@ def test_all_resources_that_triage_emits_are_valid_r4(line: Line) -> None:
 def test_resources_are_found_by_patient_too(line: Line) -> None:
     line.deliver(line.post(a_response({"chest_pain": "Y"}, patient="p-77")))
 
-    for resource_type in ("RiskAssessment", "DetectedIssue", "Provenance"):
-        bundle = line.triage.get(f"/fhir/{resource_type}", params={"subject": "Patient/p-77"}).json()
+    for resource_type, parameter in (("RiskAssessment", "subject"), ("DetectedIssue", "patient")):
+        by, strict = {parameter: "Patient/p-77"}, {"Prefer": "handling=strict"}
+        bundle = line.triage.get(f"/fhir/{resource_type}", params=by, headers=strict).json()
         assert len(bundle["entry"]) >= 1, resource_type
 
 
