@@ -25,6 +25,7 @@ from shared.events import Ref
 from shared.fhir.client import FhirClient, NeighbourUnavailable
 from shared.fhir.r4 import validate_with_fhir_resources
 from shared.fhir.structure import check_structure
+from shared.ids import DEFAULT_TENANT
 from shared.postgres import open_pool
 from tests.builders import a_response
 from tests.conftest import Database
@@ -471,7 +472,7 @@ def test_an_assessment_is_dated_after_its_evaluation_and_not_before(line: Line) 
     form = line.assessor.forms.get(next(iter(line.assessor.packs)))
     assert form is not None
     reader = TimedReader(form, pack.content.facts)
-    line.assessor.readers[form.canonical] = reader
+    line.assessor.readers[DEFAULT_TENANT, form.canonical] = reader
 
     line.deliver(response_id)
 
