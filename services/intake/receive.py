@@ -171,7 +171,6 @@ def _new(
     return NewResponse(
         id=response_id,
         body=judged.body,
-        status=str(judged.response["status"]),
         subject=subject_key(judged.response),
         rows=rows(judged.response),
         expected=expected,

@@ -72,7 +72,6 @@ class NewResponse:
 
     id: str
     body: bytes
-    status: str
     subject: str
     rows: Rows
     expected: int | None = None
@@ -111,8 +110,6 @@ def store_response(connection: DictConnection, tenant: UUID, new: NewResponse) -
             "tenant": tenant,
             "id": new.id,
             "expected": new.expected,
-            "status": new.status,
-            "subject": new.subject,
             "body": new.body,
             "sha256": hashlib.sha256(new.body).digest(),
             "system": system,

@@ -7,7 +7,7 @@ SELECT s.outcome, s.of_id, s.of_version, s.of_time, s.twin,
            %(tenant)s, %(audit_interaction)s, %(audit_word)s, %(audit_outcome)s, %(audit_agent)s, %(audit_address)s,
            %(audit_type)s, s.of_id, s.of_version, %(audit_patient)s, %(audit_query)s, %(audit_request)s) END AS audited
 FROM store_response(
-    %(tenant)s, %(id)s, %(expected)s, %(status)s, %(subject)s, %(body)s, %(sha256)s, %(system)s, %(value)s,
+    %(tenant)s, %(id)s, %(expected)s, %(body)s, %(sha256)s, %(system)s, %(value)s,
     %(rows)s, %(content)s, %(client)s, %(key)s, %(queue)s) AS s
 
 -- name: identified

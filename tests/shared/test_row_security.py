@@ -106,7 +106,7 @@ def test_a_service_cannot_write_what_is_published_even_when_it_says_that_it_may(
     with pytest.raises(psycopg.errors.InsufficientPrivilege), tenant_transaction(pool, PUBLISHED_TENANT) as connection:
         connection.execute(INSERT, (PUBLISHED_TENANT, "forged"))
     with tenant_transaction(pool, PUBLISHED_TENANT) as connection:
-        assert connection.execute("UPDATE resource SET status = 'retired'").rowcount == 0
+        assert connection.execute("UPDATE resource SET is_current = false").rowcount == 0
         assert connection.execute("DELETE FROM resource").rowcount == 0
 
 
