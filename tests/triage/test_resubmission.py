@@ -12,7 +12,8 @@ from services.triage.earlier import kept_floor, patient_key
 from services.triage.engine.assess import evaluate
 from services.triage.engine.model import Respondent, Urgency
 from shared.events import Ref
-from shared.postgres import Pool
+from shared.ids import DEFAULT_TENANT
+from shared.postgres import Pool, tenant_transaction
 from tests.builders import a_response
 from tests.triage.line import Line, OtherIntake, floors, urgency
 from tests.triage.packs import YES, example_pack, patient
@@ -26,8 +27,9 @@ REASON = "An assessment within the last 24 hours was more urgent."
 
 def hours_pass(line: Line, hours: int) -> None:
     """Everything that was assessed so far was assessed so many hours earlier."""
-    with line.pool.connection() as connection:
-        connection.execute("UPDATE assessment_run SET ran_at = ran_at - make_interval(hours => %s)", (hours,))
+    with tenant_transaction(line.pool, DEFAULT_TENANT) as connection:
+        moved = connection.execute("UPDATE assessment_run SET ran_at = ran_at - make_interval(hours => %s)", (hours,))
+        assert moved.rowcount >= 1
 
 
 def somebody_waits_for_a_patient(pool: Pool) -> bool:
@@ -68,11 +70,12 @@ def test_SR_18_an_emergency_that_another_worker_writes_at_the_same_time_is_kept_
     same = store.SamePatient(Ref(response_id, 1), patient_key(mild["subject"]), pack)
 
     with ThreadPoolExecutor(1) as worker:
-        with line.pool.connection() as other, other.transaction():
+        with tenant_transaction(line.pool, DEFAULT_TENANT) as other:
             store.lock_patient(other, same)
             delivered = worker.submit(line.deliver, response_id)
             eventually(lambda: somebody_waits_for_a_patient(line.pool))
-            other.execute("UPDATE assessment_run SET ran_at = ran_at + interval '25 hours'")
+            moved = other.execute("UPDATE assessment_run SET ran_at = ran_at + interval '25 hours'")
+            assert moved.rowcount == 1
         delivered.result()
 
     [assessment] = line.found("RiskAssessment", response_id)
@@ -112,13 +115,14 @@ def test_SR_18_a_clinicians_own_answers_lower_it_and_so_they_do_for_what_follows
 def test_SR_18_a_clinicians_answers_that_were_entered_in_error_end_nothing(line: Line) -> None:
     line.assessed(EMERGENCY, patient="p-7")
     line.assessed({"respondent": "clinician"}, patient="p-7")
-    with line.pool.connection() as connection:
-        connection.execute(
+    with tenant_transaction(line.pool, DEFAULT_TENANT) as connection:
+        noted = connection.execute(
             "INSERT INTO assessment_run"
             " (tenant_id, response_id, response_version, pack, pack_version, subject, withdrawn, by_clinician)"
             " SELECT tenant_id, response_id, 2, pack, pack_version, subject, true, true FROM assessment_run"
             " WHERE by_clinician"
         )
+        assert noted.rowcount == 1
 
     assert urgency(line.assessed(MILD, patient="p-7")) == "emergency"
 
@@ -181,7 +185,7 @@ def test_SR_21_a_response_that_was_entered_in_error_is_withdrawn_and_holds_nothi
 
     [withdrawn] = line.found("RiskAssessment", "r-1")
     assert (withdrawn["status"], withdrawn["meta"]["versionId"]) == ("entered-in-error", "2")
-    assert line.outbox() == [URGENT]
+    assert line.outbox() == [URGENT, ("notify.routine", 2)]  # whoever was told of version 1 hears of it
     line.deliver("r-1", version=3)
     [assessment] = line.found("RiskAssessment", "r-1")
     assert urgency(assessment) == "routine"
