@@ -15,9 +15,11 @@ from shared.audit.event import Resource
 from shared.audit.neighbours import AuditNeighbours
 from shared.audit.query import find, one_page, parse_query, read
 from shared.fhir.http import FhirResponse, refuse
+from shared.fhir.outcome import operation_outcome
+from shared.fhir.preferences import is_strict
 from shared.postgres import Pool, tenant_transaction
 from shared.principal import SANDBOX, principal_of
-from shared.problems import Category
+from shared.problems import Category, Problem
 
 TYPE = "AuditEvent"
 
@@ -28,9 +30,8 @@ def audit_routes(service: str, pool: Pool, base: str, neighbours: AuditNeighbour
 
     @router.get(f"/{TYPE}")
     def search(request: Request) -> Response:
-        strict = "handling=strict" in request.headers.get("prefer", "").replace(" ", "")
         pairs = request.query_params.multi_items()
-        query = parse_query((pair for pair in pairs if pair[0] != "_format"), strict=strict)
+        query = parse_query((pair for pair in pairs if pair[0] != "_format"), strict=is_strict(request.headers))
         tenant = principal_of(request).tenant
         asked = [*query.used, *(pair for pair in pairs if pair[0] == "_page")]
         parts = neighbours.find(tenant, asked)
@@ -43,7 +44,7 @@ def audit_routes(service: str, pool: Pool, base: str, neighbours: AuditNeighbour
         links = [("self", query.used)]
         if following is not None:
             links.append(("next", (*query.used, ("_page", following.as_text()))))
-        return FhirResponse(_bundle(base, page, links))
+        return FhirResponse(_bundle(base, page, links, query.ignored))
 
     @router.get(f"/{TYPE}/{{event_id}}")
     def read_event(request: Request, event_id: str) -> Response:
@@ -80,7 +81,12 @@ def audit_routes(service: str, pool: Pool, base: str, neighbours: AuditNeighbour
     return router
 
 
-def _bundle(base: str, page: Sequence[Resource], links: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> bytes:
+def _bundle(
+    base: str,
+    page: Sequence[Resource],
+    links: Sequence[tuple[str, Sequence[tuple[str, str]]]],
+    ignored: Sequence[Problem],
+) -> bytes:
     address = f"{base}/{TYPE}"
     bundle = {
         "resourceType": "Bundle",
@@ -90,8 +96,11 @@ def _bundle(base: str, page: Sequence[Resource], links: Sequence[tuple[str, Sequ
             for relation, pairs in links
         ],
     }
-    if page:
-        bundle["entry"] = [
-            {"fullUrl": f"{address}/{event['id']}", "resource": event, "search": {"mode": "match"}} for event in page
-        ]
+    entries: list[dict[str, object]] = [
+        {"fullUrl": f"{address}/{event['id']}", "resource": event, "search": {"mode": "match"}} for event in page
+    ]
+    if ignored:
+        entries.append({"resource": operation_outcome(ignored), "search": {"mode": "outcome"}})
+    if entries:
+        bundle["entry"] = entries
     return orjson.dumps(bundle)

@@ -20,7 +20,7 @@ from shared.fhir.codes import CS_AUDIT_ACT
 from shared.fhir.search_dates import moment_of, span
 from shared.ids import seen_by
 from shared.postgres import DictConnection
-from shared.problems import Category, Problem, ProblemError
+from shared.problems import Category, Problem, ProblemError, Severity
 
 DEFAULT_COUNT, MOST = 50, 200
 PARAMETERS: Final = frozenset({"action", "date", "entity", "outcome", "patient", "subtype"})
@@ -61,7 +61,8 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class AuditQuery:
-    """What is asked. None: everything. `used`: the parameters as they were understood, for the self link."""
+    """What is asked. None: everything. `used`: the parameters as they were understood, for the self link; `ignored`: a
+    warning for each that is not known."""
 
     since: datetime | None = None
     until: datetime | None = None
@@ -73,6 +74,7 @@ class AuditQuery:
     count: int = DEFAULT_COUNT
     after: Place | None = None
     used: tuple[tuple[str, str], ...] = ()
+    ignored: tuple[Problem, ...] = ()
 
 
 def parse_query(pairs: Iterable[tuple[str, str]], *, strict: bool) -> AuditQuery:
@@ -84,13 +86,11 @@ def parse_query(pairs: Iterable[tuple[str, str]], *, strict: bool) -> AuditQuery
         except (ValueError, KeyError, UnicodeDecodeError):
             raise _refused("search-value", f"The value of the search parameter {name} cannot be read.") from None
         if changed is None:
-            if strict:
-                known = ", ".join(sorted(PARAMETERS))
-                raise _refused(
-                    "search-parameter-unknown", f"A search parameter is not known here. Known: {known}, _count."
-                )
+            query = replace(query, ignored=(*query.ignored, _unknown(name)))
             continue
         query = changed if name == "_page" else replace(changed, used=(*query.used, (name, value)))
+    if strict and query.ignored:
+        raise ProblemError(replace(each, severity=Severity.ERROR) for each in query.ignored)
     return query
 
 
@@ -152,7 +152,9 @@ def find(connection: DictConnection, tenant: UUID, service: str, query: AuditQue
     number = 0
     if after is not None and service <= after.service:
         number = after.number if service == after.service else LAST_NUMBER
-    filters = {name: value for name, value in asdict(query).items() if name not in ("count", "after", "used")}
+    filters = {
+        name: value for name, value in asdict(query).items() if name not in ("count", "after", "used", "ignored")
+    }
     filters |= {
         "before": after.recorded if after else None,
         "before_number": number,
@@ -196,3 +198,14 @@ def _place_of(resource: Mapping[str, Any]) -> tuple[datetime, str, int]:
 
 def _refused(code: str, message: str) -> ProblemError:
     return ProblemError(Problem(Category.INCORRECT, code, message, issue_code="value"))
+
+
+def _unknown(name: str) -> Problem:
+    known = ", ".join(sorted([*PARAMETERS, "_count", "_lastUpdated"]))
+    return Problem(
+        Category.INCORRECT,
+        "search-parameter-unknown",
+        f"AuditEvent has no search parameter '{name[:40]}'; it was not used. Known: {known}.",
+        severity=Severity.WARNING,
+        issue_code="not-supported",
+    )

@@ -240,6 +240,10 @@ def test_our_own_services_read_without_flooding_the_audit(ehr: httpx.Client) -> 
     assert [codes(event) for event in events(ehr)] == [["create"]]
 
 
-def test_an_unknown_parameter_is_refused_where_strictness_is_asked_for(ehr: httpx.Client) -> None:
-    assert ehr.get("/fhir/AuditEvent?nothing=1").status_code == 200
-    assert ehr.get("/fhir/AuditEvent?nothing=1", headers={"Prefer": "handling=strict"}).status_code == 400
+def test_an_unknown_parameter_is_named_and_with_strict_handling_refused(ehr: httpx.Client) -> None:
+    lenient = ehr.get("/fhir/AuditEvent?nothing=1")
+    strict = ehr.get("/fhir/AuditEvent?nothing=1", headers={"Prefer": "handling=strict"})
+
+    assert (lenient.status_code, strict.status_code) == (200, 400)
+    told = [each["resource"] for each in lenient.json()["entry"] if each["search"]["mode"] == "outcome"]
+    assert ["'nothing'" in each["issue"][0]["details"]["text"] for each in (*told, strict.json())] == [True, True]
