@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from shared.fhir.codes import CANONICAL, PROFILES
 from shared.fhir.identity import instant
-from shared.fhir.search_parameters import OWNERS, PARAMETERS, Parameter, parameters_of
+from shared.fhir.search_parameters import HELD, PARAMETERS, Parameter, parameters_of
 
 STATEMENT_ID: Final = "sural"
 READ_ONLY: Final = ("read", "vread", "history-instance", "history-type", "search-type")
@@ -57,7 +57,7 @@ class ResourceCapability:
             "conditionalCreate": self.conditional_create,
             "conditionalUpdate": self.conditional_update,
         }
-        if "read" in self.interactions:
+        if "vread" in self.interactions:
             resource["conditionalRead"] = "full-support"
         if "search-type" in self.interactions:
             resource |= _search_of(self.type, self.search)
@@ -131,7 +131,7 @@ def _search_of(resource_type: str, names: frozenset[str] | None) -> dict[str, An
     leading = [f"{resource_type}:{parameter.name}" for parameter in parameters if _leads_to(parameter, None)]
     referring = [
         f"{source}:{parameter.name}"
-        for source in sorted(PARAMETERS)
+        for source in sorted(HELD)
         for parameter in PARAMETERS[source]
         if _leads_to(parameter, resource_type)
     ]
@@ -152,5 +152,5 @@ def _leads_to(parameter: Parameter, resource_type: str | None) -> bool:
     """Whether a reference may name this type, or any type that one of the services holds."""
     if parameter.type != "reference" or parameter.name == "patient":
         return False
-    held = {each for types in OWNERS.values() for each in types} if resource_type is None else {resource_type}
-    return not parameter.targets or bool(held.intersection(parameter.targets))
+    meant = HELD if resource_type is None else {resource_type}
+    return not parameter.targets or bool(meant.intersection(parameter.targets))

@@ -19,7 +19,7 @@ from shared.fhir.search_conditions import (
     Updated,
     condition_of,
 )
-from shared.fhir.search_parameters import PARAMETERS, Parameter, parameters_of
+from shared.fhir.search_parameters import HELD, PARAMETERS, Parameter, parameters_of
 from shared.fhir.search_place import Place, place_of
 from shared.problems import Category, Problem, ProblemError, Severity
 
@@ -222,7 +222,7 @@ def _has(reading: _Reading, resource_type: str, name: str, value: str) -> Condit
     _, source, reference, rest = (*name.split(":", 3), "", "", "")[:4]
     if not rest or source not in PARAMETERS:
         raise ValueError("expected _has:Type:reference:parameter, for example _has:DetectedIssue:implicated:code")
-    if source not in reading.held:
+    if source not in reading.held & HELD:
         raise ValueError(f"{source} is held elsewhere; search {source} itself, with _include")
     parameter = _known(source, reference)
     if parameter.type != "reference" or (parameter.targets and resource_type not in parameter.targets):
@@ -265,6 +265,8 @@ def _include(value: str, *, reverse: bool) -> Include:
     name, _, target = rest.partition(":")
     if name == "*" or value == "*":
         raise ValueError("includes are named one by one, for example RiskAssessment:basis; * is not answered")
+    if source in PARAMETERS and source not in HELD:
+        raise ValueError(f"{source} does not go along with other resources; search {source} itself")
     parameter = parameters_of(source).get(name) if source in PARAMETERS else None
     if parameter is None or parameter.type != "reference":
         raise ValueError("expected Type:parameter or Type:parameter:Target with a parameter of type reference")

@@ -324,6 +324,9 @@ OWNERS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Which service holds which types: where a reference to one of them leads."""
 
+HELD: Final = frozenset(each for types in OWNERS.values() for each in types)
+"""The types with search rows. AuditEvent has none: the audit answers for itself, and goes along with nothing."""
+
 
 @cache
 def parameters_of(resource_type: str) -> Mapping[str, Parameter]:

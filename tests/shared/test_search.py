@@ -146,6 +146,7 @@ WRONG = [
     ("RiskAssessment", "_elements", ","),
     ("RiskAssessment", "_include", "RiskAssessment:status"),
     ("RiskAssessment", "_include", "*"),
+    ("RiskAssessment", "_revinclude", "AuditEvent:entity"),
     ("RiskAssessment", "_include:iterate", "RiskAssessment:basis"),
     ("RiskAssessment", "basis:QuestionnaireResponse.status", "completed"),
     ("RiskAssessment", "subject.name", "Smith"),
