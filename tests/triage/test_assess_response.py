@@ -204,6 +204,13 @@ def test_the_emergency_questions_alone_without_an_emergency_alert_nobody(line: L
     assert line.outbox() == []
 
 
+def test_a_response_stopped_half_way_is_judged_in_full_and_a_human_calls(line: Line) -> None:
+    assessment = line.assessed({"chest_pain": "N"}, status="stopped", only={"chest_pain"})
+
+    assert (assessment["status"], urgency(assessment)) == ("final", "same_day")
+    assert line.outbox() == [("notify.routine", 1)]
+
+
 @pytest.mark.requirement("REQ-24")
 def test_a_call_for_help_in_the_free_text_is_brought_to_a_clinician_whatever_the_urgency(line: Line) -> None:
     assessment = line.assessed({"other_concerns": "I feel suicidal because of the pain"})
