@@ -46,7 +46,6 @@ class Submission:
     problems: Sequence[str]
     state: State
     examined_at: datetime | None
-    erase_at: datetime | None
     body: bytes | None
 
 

@@ -10,7 +10,7 @@ SELECT id, received_at FROM quarantine WHERE tenant_id = %(tenant)s AND state = 
 ORDER BY received_at, id LIMIT %(limit)s
 
 -- name: submission
-SELECT id, received_at, refused_at, times, client, status, problems, state, examined_at, erase_at, body FROM quarantine
+SELECT id, received_at, refused_at, times, client, status, problems, state, examined_at, body FROM quarantine
 WHERE tenant_id = %(tenant)s AND id = %(id)s
 
 -- name: examined

@@ -67,7 +67,7 @@ def _answer(item: QuestionItem, found: FoundAnswer) -> Resource | None:
     if item.type in _CHOICES:
         return _choice(item, value)
     if item.type in _NUMBERS:
-        return _number(item, value)
+        return _number(value)
     if item.type == "boolean":
         return None if (said := _yes_or_no(value)) is None else {"valueBoolean": said}
     if item.type in _TEXTS and isinstance(value, str) and value.strip():
@@ -103,8 +103,8 @@ def _yes_or_no(value: Any) -> bool | None:
     return True if word in WORDS_FOR_YES else False if word in WORDS_FOR_NO else None
 
 
-def _number(item: QuestionItem, value: Any) -> Resource | None:
-    """A number in the question's own unit; with another unit as a quantity, for `findings.py` to judge."""
+def _number(value: Any) -> Resource | None:
+    """A number; with a unit as a quantity, for `findings.py` to judge."""
     if isinstance(value, Mapping):
         number = _exact(value.get("value"))
         if number is None:

@@ -127,7 +127,7 @@ def parse_search(
             if name != "_page" and name not in _TOLERATED:
                 used.append((name, value))
         except _Unknown:
-            ignored.append(_unknown(name, value, resource_type))
+            ignored.append(_unknown(name, resource_type))
         except ValueError as error:
             problems.append(_bad_value(name, str(error)))
     if strict:
@@ -277,7 +277,7 @@ def _bad_value(name: str, message: str) -> Problem:
     return Problem(Category.INCORRECT, "search-value", f"Search parameter {name[:60]}: {message}.", issue_code="value")
 
 
-def _unknown(name: str, value: str, resource_type: str) -> Problem:
+def _unknown(name: str, resource_type: str) -> Problem:
     if name == "_sort":
         sortable = ", ".join(sorted(each.name for each in parameters_of(resource_type).values() if each.single))
         message = f"{resource_type} cannot be sorted by what _sort names; it was not used. Possible: {sortable}."
