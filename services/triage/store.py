@@ -22,7 +22,6 @@ from shared.fhir.canonicals import Canonical
 from shared.fhir.codes import REVIEW_TAG, Urgency
 from shared.fhir.resources import NewVersion
 from shared.fhir.search import MAX_COUNT, searched
-from shared.ids import seen_by
 from shared.postgres import DictConnection, load_queries
 
 QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
@@ -219,12 +218,6 @@ def name_canonical(connection: DictConnection, tenant: UUID, resource_type: str,
             "title": canonical.title,
         },
     )
-
-
-def canonicals(connection: DictConnection, tenant: UUID, resource_type: str) -> list[Canonical]:
-    """What names the published resources of a type."""
-    rows = connection.execute(QUERIES["canonicals"], {"tenants": seen_by(tenant), "type": resource_type}).fetchall()
-    return [Canonical(row["id"], row["url"], row["version"], row["name"], row["title"]) for row in rows]
 
 
 def count_repair(connection: DictConnection, kind: str, number: int) -> None:

@@ -50,9 +50,6 @@ VALUES (%(tenant)s, %(type)s, %(id)s, %(url)s, %(version)s, %(name)s, %(title)s)
 ON CONFLICT (tenant_id, type, id) DO UPDATE
 SET url = excluded.url, version = excluded.version, name = excluded.name, title = excluded.title
 
--- name: canonicals
-SELECT id, url, version, name, title FROM canonical WHERE tenant_id = ANY (%(tenants)s) AND type = %(type)s ORDER BY id
-
 -- name: count_repair
 INSERT INTO repair (kind, number) VALUES (%(kind)s, %(number)s)
 ON CONFLICT (kind) DO UPDATE SET number = repair.number + excluded.number
