@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
@@ -73,6 +74,7 @@ def routes(intake: IntakeContext) -> APIRouter:
                 received = store(*address, judged, connection=connection, tenant=who.tenant, asked=asked)
         if received.written:
             intake.stored()
+        received = replace(received, warnings=intake.net.passed_over(body, who, received.warnings))
         problems = received_problems(received, api.base)
         prefer = request.headers.get("prefer", "")
         return written_response(received.stored, received.outcome, problems, base=api.base, prefer=prefer)

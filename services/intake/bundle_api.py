@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import quote
 
 import httpx
 import orjson
@@ -29,11 +30,13 @@ from shared.fhir.http import FHIR_JSON, FhirResponse, outcome_response, read_bod
 from shared.fhir.identity import instant
 from shared.fhir.outcome import operation_outcome
 from shared.principal import Principal, principal_of
-from shared.problems import Category, Problem
+from shared.problems import Category, Problem, ProblemError
 
 TIMEOUT_S: Final = 10.0
 PASSED_ON: Final = ("authorization", "prefer", "x-request-id", "traceparent")
 """Headers of the Bundle's request that hold for each of its entries."""
+_ASCII: Final = "".join(map(chr, range(128)))
+"""What a condition of an entry keeps in a header; the rest is percent-encoded, as in the query that it stands for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,10 @@ def routes(intake: IntakeContext, neighbours: NeighbourParts, own_types: frozens
         async with httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False) as outside, _inside(request) as inside:
             for entry in entries:
                 if entry.number not in parts:
-                    parts[entry.number] = _entry(await _answer(entry, request, inside, outside))
+                    answer = await _answer(entry, request, inside, outside)
+                    if 400 <= answer.status < 500 and _outside_the_net(entry):
+                        answer = await run_in_threadpool(_kept, entry, answer, who)
+                    parts[entry.number] = _entry(answer)
         head = orjson.dumps({"resourceType": "Bundle", "type": f"{kind}-response"})[:-1]
         listed = b",".join(parts[entry.number] for entry in entries)
         return FhirResponse(head + (b',"entry":[' + listed + b"]" if entries else b"") + b"}")
@@ -68,6 +74,18 @@ def routes(intake: IntakeContext, neighbours: NeighbourParts, own_types: frozens
         with intake.net.under(body, who):
             kind, entries = read_bundle(body, base=intake.api.base)
             return kind, entries, transact(intake, entries, who) if kind == "transaction" else []
+
+    def _kept(entry: Entry, answer: Answer, who: Principal) -> Answer:
+        """The refusal of an entry that never came to the safety net, once its text is kept where it holds answers."""
+        message = "The url or method of this entry takes no answers. Send them to QuestionnaireResponse."
+        refusal = Problem(Category.NOT_FOUND, "not-found", message, issue_code="not-found", status=answer.status)
+        try:
+            with intake.net.under(entry.resource or b"", who):
+                raise ProblemError(refusal)
+        except ProblemError as refused:
+            if refused.problems == (refusal,):
+                return answer
+            return Answer(refused.http_status, {}, bytes(outcome_response(refused.problems, refused.http_status).body))
 
     def _inside(request: Request) -> httpx.AsyncClient:
         client = request.client
@@ -91,7 +109,8 @@ def routes(intake: IntakeContext, neighbours: NeighbourParts, own_types: frozens
         passed = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
         content = entry.resource if entry.method not in READS else None
         declared = {"content-type": FHIR_JSON} if content is not None else {}
-        headers = {"accept": "application/fhir+json", **passed, **declared, **entry.headers, **host}
+        conditions = {name: quote(value, safe=_ASCII) for name, value in entry.headers.items()}
+        headers = {"accept": "application/fhir+json", **passed, **declared, **conditions, **host}
         try:
             found = await client.request(entry.method, url, content=content, headers=headers)
         except (httpx.HTTPError, httpx.InvalidURL):
@@ -100,6 +119,14 @@ def routes(intake: IntakeContext, neighbours: NeighbourParts, own_types: frozens
         return Answer(found.status_code, found.headers, found.content)
 
     return router
+
+
+def _outside_the_net(entry: Entry) -> bool:
+    """True for what is refused before anybody looks for answers: another type or method than a response has."""
+    if entry.resource is None or entry.method in READS or "$" in entry.path:
+        return False
+    written = entry.method == "PUT" or (entry.method == "POST" and "/" not in entry.path)
+    return entry.type != "QuestionnaireResponse" or not written
 
 
 def _refusal(status: int, code: str, issue_code: str, message: str) -> Answer:

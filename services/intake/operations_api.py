@@ -7,6 +7,7 @@ http://hl7.org/fhir/uv/sdc/OperationDefinition/Questionnaire-process-response
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
@@ -24,6 +25,7 @@ from shared.fhir import resources
 from shared.fhir.http import outcome_response, read_body, refuse, version_headers
 from shared.fhir.parse import parse_resource
 from shared.fhir.resources import Stored
+from shared.fhir.search import RESOURCE_ID
 from shared.fhir.strict_json import read_json
 from shared.postgres import tenant_transaction
 from shared.principal import principal_of
@@ -45,9 +47,10 @@ def routes(intake: IntakeContext) -> APIRouter:
     api = intake.api
 
     def stored_version(request: Request, resource_type: str, resource_id: str) -> Stored:
-        tenant = principal_of(request).tenant
-        with tenant_transaction(api.pool, tenant) as connection:
-            stored = resources.read(connection, tenant, resource_type, resource_id)
+        tenant, stored = principal_of(request).tenant, None
+        if RESOURCE_ID.fullmatch(resource_id):
+            with tenant_transaction(api.pool, tenant) as connection:
+                stored = resources.read(connection, tenant, resource_type, resource_id)
         if stored is None:
             message = f"{resource_type}/{resource_id[:80]} is not known here."
             refuse(Category.NOT_FOUND, "not-found", message, issue_code="not-found")
@@ -109,12 +112,13 @@ def routes(intake: IntakeContext) -> APIRouter:
 
     @router.post("/Questionnaire/{resource_id}/$process-response")
     def process_response_to(request: Request, resource_id: str, body: bytes = Depends(read_body)) -> Response:
-        return process(request, body, stored_version(request, FORM, resource_id))
+        return process(request, body, resource_id)
 
-    def process(request: Request, body: bytes, form: Stored | None) -> Response:
+    def process(request: Request, body: bytes, form_id: str | None) -> Response:
         """As a create of the response; the operation itself answers 200."""
         who = principal_of(request)
         with intake.net.under(body, who):
+            form = None if form_id is None else stored_version(request, FORM, form_id)
             text = _response_in(body)
             asked = read_preconditions(request.headers, client=who.id)
             found = judge(text, catalogue=intake.catalogue, tenant=who.tenant)
@@ -124,6 +128,7 @@ def routes(intake: IntakeContext) -> APIRouter:
                 received = create(found, connection=connection, tenant=who.tenant, asked=asked)
         if received.written:
             intake.stored()
+        received = replace(received, warnings=intake.net.passed_over(text, who, received.warnings))
         headers = version_headers(received.stored, location=location(received.stored, api.base))
         return outcome_response(received_problems(received, api.base), 200, headers)
 

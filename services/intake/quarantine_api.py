@@ -19,11 +19,13 @@ from shared.access.service_token import is_service
 from shared.fhir.http import FhirResponse, read_body, refuse
 from shared.fhir.identity import instant
 from shared.fhir.parse import parse_resource
+from shared.fhir.search import RESOURCE_ID
 from shared.postgres import Pool, tenant_transaction
 from shared.principal import SANDBOX, Principal, principal_of
 from shared.problems import Category
 
 PATH = "/QuestionnaireResponse/$quarantine"
+VERDICTS = {state.value: state for state in (State.URGENT, State.NOT_URGENT)}
 
 
 def routes(pool: Pool, *, most: int) -> APIRouter:
@@ -38,7 +40,7 @@ def routes(pool: Pool, *, most: int) -> APIRouter:
             if wanted is None:
                 rows = quarantine_store.waiting(connection, tenant, limit=most)
                 return FhirResponse(_searchset([_waiting(*row) for row in rows]))
-            found = quarantine_store.read(connection, tenant, wanted)
+            found = quarantine_store.read(connection, tenant, wanted) if RESOURCE_ID.fullmatch(wanted) else None
         return FhirResponse(_searchset([_in_full(found)] if found else []))
 
     @router.get(f"{PATH}/$changed-tenants")
@@ -50,11 +52,12 @@ def routes(pool: Pool, *, most: int) -> APIRouter:
     @router.post(PATH)
     def note(request: Request, body: bytes = Depends(read_body)) -> Response:
         tenant = _service(request).tenant
-        given = {one["name"]: one for one in parse_resource(body, resource_type="Parameters").resource["parameter"]}
+        parts = parse_resource(body, resource_type="Parameters").resource.get("parameter", [])
+        given = {one["name"]: one for one in parts}
         try:
-            submission, state = given["submission"]["valueId"], State(given["state"]["valueCode"])
-        except (KeyError, ValueError):
-            refuse(Category.INCORRECT, "parameters", "Send submission (valueId) and state (valueCode).")
+            submission, state = given["submission"]["valueId"], VERDICTS[given["state"]["valueCode"]]
+        except KeyError:
+            refuse(Category.INCORRECT, "parameters", "Send submission (valueId) and state (urgent or not_urgent).")
         with tenant_transaction(pool, tenant) as connection:
             quarantine_store.examined(connection, tenant, submission, state)
         return Response(status_code=204)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.intake import quarantine_store
 from services.intake.quarantine_store import Kept, submission_id
@@ -26,6 +26,9 @@ from shared.problems import Category, Problem, ProblemError, Severity
 
 NOT_ABOUT_THE_TEXT = frozenset({401, 403, 429})
 """Refusals of the sender, not of what was sent."""
+
+NOT_STORED = "identifier-reused"
+"""Code of the problem that says that other answers are stored under the identifier."""
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +52,20 @@ class SafetyNet:
             if not _may_be_urgent(refused, body):
                 raise
             raise self._keep(refused, body, principal) from None
+
+    def passed_over(self, body: bytes, principal: Principal, told: Sequence[Problem]) -> tuple[Problem, ...]:
+        """What is told of a write that succeeded, with one issue more where its answers were not stored.
+
+        A conditional create that finds other answers is no error in R4, but these answers may be urgent all the same:
+        their text is kept like that of a refusal. Raises ProblemError 503 or 429 where it could not be kept.
+        """
+        refused = ProblemError([replace(one, severity=Severity.ERROR) for one in told if one.code == NOT_STORED])
+        if not refused.problems or not _may_be_urgent(refused, body):
+            return tuple(told)
+        kept = self._keep(refused, body, principal)
+        if kept.http_status in (429, 503):
+            raise kept
+        return (*told, kept.problems[-1])
 
     def _keep(self, refused: ProblemError, body: bytes, principal: Principal) -> ProblemError:
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -70,7 +70,15 @@ def transact(intake: IntakeContext, entries: Sequence[Entry], principal: Princip
         intake.stored()
     if any(each.entry.type != RESPONSE for each in done):
         intake.catalogue.entries(principal.tenant)
-    return done
+    return [_passed_over(each, intake, principal) for each in done]
+
+
+def _passed_over(done: Done, intake: IntakeContext, principal: Principal) -> Done:
+    """With what is told of other answers under a known identifier, which are kept for the safety net."""
+    text = done.entry.resource
+    if text is None or done.entry.type != RESPONSE:
+        return done
+    return replace(done, problems=intake.net.passed_over(text, principal, done.problems))
 
 
 def _check_offered(entry: Entry) -> None:

@@ -15,6 +15,7 @@ MOST_ANSWERS = 20_000
 MOST_OBJECTS = 15_000
 """More than a form of 4,000 answered items holds, which is twice what is accepted."""
 DEEPEST = 300
+MOST_DIGITS = 100
 
 
 class Members(tuple[tuple[str, Any], ...]):
@@ -62,13 +63,28 @@ def may_hold_answers(body: bytes) -> bool:
 def read_leniently(body: bytes) -> Members | None:
     """The JSON object in this text, or None where there is none that can be read, or one deeper than `DEEPEST` levels.
 
-    Wrong encodings, control characters, repeated names, NaN and lone surrogates are read over.
+    Wrong encodings, control characters, repeated names, NaN and lone surrogates are read over, and so is a number of
+    more digits than anybody means. An array of objects, and an object that was encoded as a JSON string once more, are
+    read as what they hold.
     """
     try:
-        content = json.loads(body.decode("utf-8-sig", "replace"), strict=False, object_pairs_hook=Members)
+        content = _read(body.decode("utf-8-sig", "replace"))
+        if isinstance(content, str):
+            content = _read(content)
     except (ValueError, RecursionError):
         return None
+    if isinstance(content, list):
+        content = Members((("entry", content),))
     return content if isinstance(content, Members) and not _too_deep(content) else None
+
+
+def _read(text: str) -> Any:
+    return json.loads(text, strict=False, object_pairs_hook=Members, parse_int=_whole)
+
+
+def _whole(digits: str) -> int | None:
+    """The number; None, which is no answer, for one so long that Python refuses to read it."""
+    return int(digits) if len(digits) <= MOST_DIGITS else None
 
 
 def _too_deep(content: Members) -> bool:

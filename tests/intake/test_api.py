@@ -23,7 +23,7 @@ from shared.fhir.structure import check_structure
 from shared.postgres import connect
 from tests.builders import SENDER, a_response, answer_of
 from tests.conftest import Database
-from tests.intake.ehr import FHIR, POST, codes, post, stored
+from tests.intake.ehr import FHIR, POST, all_codes, codes, post, stored
 from tests.serving import client_of
 
 
@@ -431,6 +431,7 @@ def test_other_answers_under_if_none_exist_are_named_as_not_stored(ehr: httpx.Cl
     assert other.status_code == 200
     [warning] = [i for i in other.json()["issue"] if i["details"]["coding"][0]["code"] == "identifier-reused"]
     assert warning["severity"] == "warning"
+    assert all_codes(other)[-1] == "safety-net"
     assert stored(ehr) == 1
 
 

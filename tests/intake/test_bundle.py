@@ -247,3 +247,12 @@ def test_what_a_neighbour_owns_is_asked_of_it_with_the_senders_own_authorization
         resource = answer.json()["entry"][0]["resource"]
 
     assert (resource["id"], asked) == ("1", ["Bearer of-the-sender"])
+
+
+def test_a_condition_with_other_letters_than_ascii_is_understood_in_a_batch(ehr: httpx.Client) -> None:
+    response = a_response({}, identifier="Höhe-1")
+    created = entry("POST", RESPONSE, response, ifNoneExist=f"identifier={SENDER}|Höhe-1")
+
+    answer = sent(ehr, "batch", created, created)
+
+    assert statuses(answer) == ["201", "200"]

@@ -115,3 +115,9 @@ def test_process_response_takes_a_response_in_as_create_does(ehr: httpx.Client) 
     assert id_of(named) == id_of(again)
     assert errors(other) == ["questionnaire-mismatch"]
     assert stored(ehr) == 2
+
+
+def test_an_id_that_can_be_none_is_not_known_to_any_operation(ehr: httpx.Client) -> None:
+    for path in (f"{POST}/a%00b/$validate", f"{FORMS}/a%00b/$validate"):
+        assert ehr.get(path).status_code == 404
+    assert send(ehr, "POST", f"{FORMS}/a%00b/$process-response", a_response()).status_code == 404

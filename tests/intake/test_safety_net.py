@@ -22,10 +22,10 @@ from shared.events import TRIAGE_REFUSED
 from shared.fhir.client import FhirClient
 from shared.ids import DEFAULT_TENANT
 from shared.postgres import open_pool
-from tests.builders import a_response, answer_of
+from tests.builders import SENDER, a_response, answer_of
 from tests.conftest import Database
 from tests.intake.ehr import all_codes as codes
-from tests.intake.ehr import post
+from tests.intake.ehr import post, send
 from tests.serving import client_of, served
 
 QUARANTINE = "/fhir/QuestionnaireResponse/$quarantine"
@@ -92,6 +92,115 @@ def test_other_answers_under_a_used_identifier_are_kept(ehr: httpx.Client, datab
     assert answer.status_code == 409
     assert codes(answer) == ["identifier-reused", "safety-net"]
     assert len(kept(database)) == 1
+
+
+@pytest.mark.requirement("REQ-30")
+def test_other_answers_that_a_conditional_create_passes_over_are_kept(ehr: httpx.Client, database: Database) -> None:
+    header = f"identifier={SENDER}|form-1"
+    post(ehr, a_response({}, identifier="form-1", patient="p"))
+
+    same = post(ehr, a_response({}, identifier="form-1", patient="p"), If_None_Exist=header)
+    other = post(ehr, a_response({"chest_pain": "Y"}, identifier="form-1", patient="p"), If_None_Exist=header)
+
+    assert (same.status_code, other.status_code) == (200, 200)
+    assert "safety-net" not in codes(same)
+    assert codes(other)[-1] == "safety-net"
+    [(state, _, problems, status, _)] = kept(database)
+    assert (state, problems, status) == ("waiting", ["identifier-reused"], 409)
+
+
+@pytest.mark.requirement("REQ-30")
+def test_what_a_conditional_create_passes_over_and_cannot_keep_is_answered_try_again(
+    ehr: httpx.Client, database: Database
+) -> None:
+    post(ehr, a_response({}, identifier="form-1"))
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        owner.execute("ALTER TABLE intake.quarantine RENAME TO elsewhere")
+        try:
+            other = a_response({"chest_pain": "Y"}, identifier="form-1")
+            answer = post(ehr, other, If_None_Exist=f"identifier={SENDER}|form-1")
+        finally:
+            owner.execute("ALTER TABLE intake.elsewhere RENAME TO quarantine")
+
+    assert (answer.status_code, codes(answer)[0]) == (503, "safety-net-away")
+
+
+@pytest.mark.requirement("REQ-30")
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+def test_other_answers_that_a_bundle_passes_over_are_kept(ehr: httpx.Client, database: Database, kind: str) -> None:
+    post(ehr, a_response({}, identifier="form-1"))
+    request = {"method": "POST", "url": "QuestionnaireResponse", "ifNoneExist": f"identifier={SENDER}|form-1"}
+    entry = {"resource": a_response({"chest_pain": "Y"}, identifier="form-1"), "request": request}
+
+    answer = send(ehr, "POST", "/fhir", {"resourceType": "Bundle", "type": kind, "entry": [entry]})
+
+    assert answer.json()["entry"][0]["response"]["status"] == "200 OK"
+    assert [state for state, *_ in kept(database)] == ["waiting"]
+
+
+@pytest.mark.requirement("REQ-30")
+@pytest.mark.parametrize(
+    ("method", "url"),
+    [("POST", "Observation"), ("POST", "QuestionnaireResponse/1"), ("PATCH", "QuestionnaireResponse/1")],
+)
+def test_answers_in_an_entry_of_a_batch_that_leads_nowhere_are_kept(
+    ehr: httpx.Client, database: Database, method: str, url: str
+) -> None:
+    entry = {"resource": a_response({"chest_pain": "Y"}), "request": {"method": method, "url": url}}
+
+    answer = send(ehr, "POST", "/fhir", {"resourceType": "Bundle", "type": "batch", "entry": [entry]})
+
+    response = answer.json()["entry"][0]["response"]
+    assert response["status"].startswith("40")
+    assert response["outcome"]["issue"][-1]["details"]["coding"][0]["code"] == "safety-net"
+    assert len(kept(database)) == 1
+
+
+@pytest.mark.requirement("REQ-30")
+def test_answers_to_be_processed_against_an_unknown_form_are_kept(ehr: httpx.Client, database: Database) -> None:
+    response = a_response({"chest_pain": "Y"})
+
+    answer = send(ehr, "POST", "/fhir/Questionnaire/unknown/$process-response", response)
+
+    assert (answer.status_code, codes(answer)) == (404, ["not-found", "safety-net"])
+    assert len(kept(database)) == 1
+
+
+WRAPPED: dict[str, Callable[[bytes], bytes]] = {
+    "in an array": lambda text: b"[" + text + b"]",
+    "encoded as a string": lambda text: json.dumps(text.decode()).encode(),
+    "beside a number of 5000 digits": lambda text: text[:-1] + b', "x": ' + b"1" * 5000 + b"}",
+}
+
+
+@pytest.mark.requirement("REQ-30")
+@pytest.mark.parametrize("wrapped", WRAPPED.values(), ids=WRAPPED.keys())
+def test_answers_are_kept_however_a_machine_wrapped_them(
+    ehr: httpx.Client, database: Database, wrapped: Callable[[bytes], bytes]
+) -> None:
+    answer = post(ehr, wrapped(json.dumps(a_response({"chest_pain": "Y"})).encode()))
+
+    assert answer.status_code == 400
+    assert len(kept(database)) == 1
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [[], [{"name": "submission", "valueId": "a"}], "waiting", "banana"],
+    ids=["nothing", "no state", "a state that is no verdict", "a state that is none"],
+)
+def test_a_verdict_that_is_none_is_refused(ehr: httpx.Client, database: Database, parameter: Any) -> None:
+    post(ehr, a_response({"chest_pain": "Y"}) | {"status": "banana"})
+    [(identifier,)] = rows(database, "SELECT id FROM intake.quarantine")
+    if isinstance(parameter, str):
+        parameter = [{"name": "submission", "valueId": identifier}, {"name": "state", "valueCode": parameter}]
+    given = {"parameter": parameter} if parameter else {}
+
+    answer = send(ehr, "POST", QUARANTINE, {"resourceType": "Parameters", **given})
+
+    assert (answer.status_code, codes(answer)) == (400, ["parameters"])
+    assert [state for state, *_ in kept(database)] == ["waiting"]
+    assert ehr.get(QUARANTINE, params={"_id": "a\0"}).status_code == 200
 
 
 @pytest.mark.requirement("REQ-30")
