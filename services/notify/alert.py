@@ -98,7 +98,7 @@ class Effect(StrEnum):
     NOTHING = "nothing"
     OPEN = "open"  # a new alert
     JOIN = "join"  # counted and noted on the open alert, nobody is told again
-    RAISE = "raise"  # the open alert becomes more urgent and starts over
+    RAISE = "raise"  # the open alert becomes more urgent, or urgent again, and starts over
     CHANGE = "change"  # less urgent than it was: noted, and told to whoever was told; only a person closes an alert
     WITHDRAW = "withdraw"  # entered in error: whoever was told hears of it; closes what nothing else stands behind
 
@@ -123,7 +123,14 @@ def effect_of(
         return Effect.NOTHING
     if open_alert is None:
         return Effect.OPEN
-    if arrival.rank < open_alert.rank:
+    if arrival.rank < open_alert.rank or _urgent_again(arrival, newest, open_alert):
         return Effect.RAISE
     eased = newest is not None and newest.version < arrival.version and newest.rank < arrival.rank
     return Effect.CHANGE if eased and newest is not None and newest.alert_id == open_alert.id else Effect.JOIN
+
+
+def _urgent_again(arrival: Arrival, newest: Seen | None, open_alert: OpenAlert) -> bool:
+    """True when whoever was told has heard that this assessment became less urgent, and it is as urgent as before."""
+    if newest is None or newest.alert_id != open_alert.id or newest.version > arrival.version:
+        return False
+    return arrival.rank == open_alert.rank and newest.rank > arrival.rank

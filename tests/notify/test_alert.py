@@ -85,6 +85,13 @@ def withdrawn(version: int) -> Arrival:
             id="a new version that is urgent but less so is noted and told",
         ),
         pytest.param(
+            heard(3, EMERGENCY),
+            [Seen(1, EMERGENCY, THIS), Seen(2, SAME_DAY, THIS)],
+            OpenAlert(THIS, EMERGENCY),
+            Effect.RAISE,
+            id="one that was told as less urgent and is an emergency again is told again",
+        ),
+        pytest.param(
             heard(2, SAME_DAY),
             [Seen(1, EMERGENCY, THIS)],
             OpenAlert(OTHER, EMERGENCY),

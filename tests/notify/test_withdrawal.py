@@ -203,6 +203,20 @@ def test_answers_amended_to_something_less_urgent_leave_the_alert_open_and_are_t
 
 
 @pytest.mark.requirement("REQ-32")
+@pytest.mark.parametrize("between", ["routine", "same_day"])
+def test_answers_amended_back_to_an_emergency_alert_anew_whoever_heard_that_they_were_less_urgent(
+    service: Service, triage: Triage, mail: MailServer, receiver: Receiver, between: str
+) -> None:
+    for number, urgency in ((1, "emergency"), (2, between), (3, "emergency")):
+        service.hears(triage.publish(version(number, urgency, status="amended")))
+        service.sends()
+
+    assert service.alert()["urgency"] == "emergency"
+    assert types(receiver) == ["alert.due", "alert.changed", "alert.due"]
+    assert subjects(mail)[2:] == ["Sural: emergency alert, one patient"]
+
+
+@pytest.mark.requirement("REQ-32")
 def test_answers_amended_to_something_more_urgent_alert_anew(
     service: Service, triage: Triage, mail: MailServer
 ) -> None:
