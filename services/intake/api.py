@@ -13,7 +13,7 @@ from services.intake.definitions import api as definitions_api
 from services.intake.judge import judge
 from services.intake.preconditions import read_preconditions
 from services.intake.receive import Received, create, update, update_identified
-from services.intake.written import received_problems, written_response
+from services.intake.written import allowed_prefer, received_problems, written_response
 from shared.audit import query
 from shared.fhir.capability import READ_ONLY, Operation, ResourceCapability, SystemCapability
 from shared.fhir.definitions import canonical
@@ -76,7 +76,7 @@ def routes(intake: IntakeContext) -> APIRouter:
             intake.stored()
         received = replace(received, warnings=intake.net.passed_over(body, who, received.warnings))
         problems = received_problems(received, api.base)
-        prefer = request.headers.get("prefer", "")
+        prefer = allowed_prefer(request.headers.get("prefer", ""), received.stored, body, who)
         return written_response(received.stored, received.outcome, problems, base=api.base, prefer=prefer)
 
     @router.post("/QuestionnaireResponse")

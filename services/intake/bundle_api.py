@@ -24,7 +24,7 @@ from services.intake.bundle import Entry, read_bundle
 from services.intake.context import IntakeContext
 from services.intake.metadata import NeighbourParts
 from services.intake.transaction import READS, Done, transact
-from services.intake.written import location, returned
+from services.intake.written import allowed_prefer, location, returned
 from shared.fhir import identity
 from shared.fhir.http import FHIR_JSON, FhirResponse, outcome_response, read_body
 from shared.fhir.identity import instant
@@ -155,7 +155,8 @@ def _done_entry(done: Done, request: Request, base: str) -> bytes:
         "etag": f'W/"{stored.version_id}"',
         "lastModified": instant(stored.last_updated),
     }
-    match returned(request.headers.get("prefer", "")):
+    prefer = allowed_prefer(request.headers.get("prefer", ""), stored, done.entry.resource, principal_of(request))
+    match returned(prefer):
         case "minimal":
             return _joined(response, b"", b"")
         case "representation":

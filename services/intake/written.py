@@ -9,10 +9,12 @@ from starlette.responses import Response
 
 from services.intake.receive import Received
 from services.intake.store import Outcome
+from shared.access.scopes import READ
 from shared.fhir import identity
 from shared.fhir.codes import SID_RESPONSE
 from shared.fhir.http import FhirResponse, outcome_response, version_headers
 from shared.fhir.resources import Stored
+from shared.principal import Principal
 from shared.problems import Category, Problem, Severity
 
 WRITTEN: Final = frozenset({Outcome.CREATED, Outcome.UPDATED})
@@ -57,6 +59,16 @@ def returned(prefer: str) -> str:
         if name.strip().lower() == "return" and value.strip(' "') in ("minimal", "representation", "OperationOutcome"):
             return value.strip(' "')
     return ""
+
+
+def allowed_prefer(prefer: str, stored: Stored, sent: bytes | None, principal: Principal) -> str:
+    """What Prefer asks for, without the resource where it is another than was sent and the sender may not read it.
+
+    A conditional create that finds one would otherwise give out answers to whoever knows their identifier.
+    """
+    if stored.body == sent or principal.scopes.allows(stored.type, READ):
+        return prefer
+    return "return=OperationOutcome" if returned(prefer) == "representation" else prefer
 
 
 def _stored(stored: Stored, outcome: Outcome) -> Problem:

@@ -26,7 +26,7 @@ from shared.audit.denials import MOST_A_MINUTE
 from shared.ids import DEFAULT_TENANT
 from shared.postgres import connect
 from tests.access.keyring import ec_key, jwks, public_jwk, rsa_key, signed
-from tests.builders import a_response
+from tests.builders import SENDER, a_response
 from tests.conftest import Database
 from tests.serving import client_of
 
@@ -149,6 +149,32 @@ def test_a_token_reaches_no_further_than_its_scopes(intake: Intake) -> None:
     answer = intake.http.get("/fhir/QuestionnaireResponse", headers=bearer(token))
     assert answer.status_code == 403
     assert answer.json()["issue"][0]["code"] == "forbidden"
+
+
+@pytest.mark.parametrize("kind", ["post", "transaction"])
+def test_a_conditional_create_shows_no_answers_of_others_to_whoever_may_only_create(intake: Intake, kind: str) -> None:
+    writer = intake.token(intake.register(), "system/QuestionnaireResponse.c")
+    reader = intake.token(intake.register(), "system/QuestionnaireResponse.cr")
+    intake.http.post(
+        "/fhir/QuestionnaireResponse", json=a_response({"chest_pain": "Y"}, identifier="f"), headers=bearer(reader)
+    )
+    guess, condition = a_response({}, identifier="f"), f"identifier={SENDER}|f"
+    request = {"method": "POST", "url": "QuestionnaireResponse", "ifNoneExist": condition}
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [{"resource": guess, "request": request}]}
+
+    def shown(token: str) -> str:
+        headers = bearer(token) | {"Prefer": "return=representation"}
+        if kind == "post":
+            headers |= {"If-None-Exist": condition}
+            answer = intake.http.post("/fhir/QuestionnaireResponse", json=guess, headers=headers)
+        else:
+            answer = intake.http.post("/fhir", json=bundle, headers=headers)
+        assert answer.status_code == 200
+        return answer.text
+
+    assert "linkId" not in shown(writer)
+    assert "identifier-reused" in shown(writer)
+    assert "linkId" in shown(reader)
 
 
 def test_the_tenant_of_a_token_is_that_of_the_registration(intake: Intake) -> None:
