@@ -17,6 +17,7 @@ from shared import jobs, outbox
 from shared.ids import uuid7
 from shared.postgres import Pool
 from shared.telemetry import correlated
+from shared.trailing_slash import WithoutTrailingSlash
 
 Check = Callable[[], str | None]
 """None when all is well, else one sentence that says what is wrong and what to do."""
@@ -95,6 +96,8 @@ def install_operations(
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
         response.headers.setdefault("Cache-Control", "no-store")
         return response
+
+    app.add_middleware(WithoutTrailingSlash)  # before the guard
 
     @app.get("/livez", include_in_schema=False)
     def livez() -> Response:

@@ -18,6 +18,7 @@ from shared.events import Ref
 from shared.fhir.client import NeighbourUnavailable
 from shared.fhir.http import FhirResponse, read_body, refuse
 from shared.fhir.parse import parse_resource
+from shared.fhir.search import RESOURCE_ID
 from shared.postgres import tenant_transaction
 from shared.principal import principal_of
 from shared.problems import Category
@@ -48,12 +49,14 @@ def routes(dry_run: Callable[[], DryRun]) -> APIRouter:
         tenant = principal_of(request).tenant
         with_intake = dry_run()
         try:
-            found = with_intake.assessor.client.find(RESPONSE, {"_id": resource_id[:64]}, tenant=tenant)
+            found = []
+            if RESOURCE_ID.fullmatch(resource_id):
+                found = with_intake.assessor.client.find(RESPONSE, {"_id": resource_id}, tenant=tenant)
             if not found:
                 refuse(
                     Category.NOT_FOUND,
                     "not-found",
-                    f"{RESPONSE}/{resource_id[:64]} is not known here.",
+                    f"This {RESPONSE} is not known here.",
                     issue_code="not-found",
                 )
             ref = Ref(found[0]["id"], int(found[0]["meta"]["versionId"]), tenant)

@@ -8,6 +8,7 @@ is unknown, which is never no and never yes. Which answers rule a danger out is 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -63,7 +64,9 @@ def _placed(form: QuestionnaireIndex, link_ids: tuple[str, ...], given: Mapping[
 def _answer(item: QuestionItem, found: FoundAnswer) -> Resource | None:
     value = found.value
     if isinstance(value, Mapping) and isinstance(value.get("coding"), list):
-        value = value["coding"][0] if value["coding"] else None
+        codings = [one for one in value["coding"] if not (isinstance(one, Mapping) and "coding" in one)]
+        each = (_answer(item, replace(found, value=coding)) for coding in codings)
+        return next((answer for answer in each if answer is not None), None)
     if item.type in _CHOICES:
         return _choice(item, value)
     if item.type in _NUMBERS:

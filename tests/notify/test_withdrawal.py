@@ -13,7 +13,7 @@ from services.notify.catch_up import catch_up
 from services.notify.deliver import deliver_due
 from services.notify.escalate import repeat_due
 from services.notify.escalation import JOB_KINDS
-from services.notify.take_back import give_notice
+from services.notify.notice import give_notice
 from shared import jobs
 from shared.fhir.r4 import validate_with_fhir_resources
 from shared.fhir.structure import check_structure

@@ -117,5 +117,7 @@ def test_it_says_where_the_stored_assessment_differs(line: Line) -> None:
     assert said(answer) == ["dry-run", "differs-from-stored"]
 
 
-def test_an_unknown_response_is_not_found(line: Line) -> None:
-    assert line.triage.post("/fhir/QuestionnaireResponse/nothing/$triage", headers=FHIR).status_code == 404
+@pytest.mark.parametrize("resource_id", ["nothing", "a%00b", "x" * 65])
+def test_an_unknown_response_is_not_found(line: Line, resource_id: str) -> None:
+    address = f"/fhir/QuestionnaireResponse/{resource_id}/$triage"
+    assert line.triage.post(address, headers=FHIR).status_code == 404

@@ -97,6 +97,9 @@ REFUSALS: dict[str, Change] = {
     "an item in the wrong place": page_1_in_the_wrong_place,
     "a boolean for a coded yes": lambda r: answer_of(r, "chest_pain").update(answer=[{"valueBoolean": True}]),
     "a text for a coded yes": lambda r: answer_of(r, "chest_pain").update(answer=[{"valueString": "Yes"}]),
+    "a concept whose second coding is ours": lambda r: answer_of(r, "chest_pain").update(
+        answer=[{"valueCodeableConcept": {"coding": [{"system": "http://other.example", "code": "A1"}, YES]}}]
+    ),
     "another code system": lambda r: answer_of(r, "chest_pain").update(
         answer=[{"valueCoding": {"system": "http://other.example", "code": "Y"}}]
     ),
@@ -106,7 +109,13 @@ REFUSALS: dict[str, Change] = {
     "a linkId in capitals": lambda r: answer_of(r, "chest_pain").update(linkId=" CHEST_PAIN "),
     "an answer that is no list": lambda r: answer_of(r, "chest_pain").update(answer={"valueCoding": YES}),
 }
-SAYS_YES = {"a boolean for a coded yes", "a text for a coded yes", "another code system", "an answer that is no list"}
+SAYS_YES = {
+    "a concept whose second coding is ours",
+    "a boolean for a coded yes",
+    "a text for a coded yes",
+    "another code system",
+    "an answer that is no list",
+}
 """Changes that are themselves a yes to chest pain."""
 
 
