@@ -52,6 +52,8 @@ CONTROL: Final = {
     "_include": "Type:parameter",
     "_revinclude": "Type:parameter",
 }
+PAGED_ONLY: Final = frozenset({"AuditEvent"})
+"""Types that every service holds a part of: their parts are put together in order of time, and in no other way."""
 
 
 def openapi(statement: Mapping[str, Any], *, base: str) -> Json:
@@ -219,11 +221,21 @@ def _path_parameters(path: str) -> Iterator[Json]:
             yield {"name": name, "in": "path", "required": True, "schema": schema}
 
 
+def _takes(offered: Mapping[str, Any], control: str) -> bool:
+    """Whether searches of this type take this parameter of the search itself."""
+    if control == "_include":
+        return bool(offered.get("searchInclude"))
+    if control == "_revinclude":
+        return bool(offered.get("searchRevInclude"))
+    return control == "_count" or offered["type"] not in PAGED_ONLY
+
+
 def _search_parameters(offered: Mapping[str, Any]) -> list[Json]:
+    control = {name: words for name, words in CONTROL.items() if _takes(offered, name)}
     told = {each["name"]: f"{each['type']} parameter of R4 or of our own" for each in offered.get("searchParam", ())}
     return [
         {"name": name, "in": "query", "description": words, "schema": {"type": "string"}}
-        for name, words in (told | {name: words for name, words in CONTROL.items() if name not in told}).items()
+        for name, words in (control | told).items()
     ]
 
 

@@ -82,6 +82,15 @@ def test_every_offer_of_the_capability_statement_is_described(description: Any, 
     assert all("requestBody" in m["post"] for m in description["paths"].values() if "post" in m)
 
 
+def test_searches_are_described_with_what_they_take_and_nothing_else(description: Any) -> None:
+    def taken(resource_type: str) -> set[str]:
+        return {each["name"] for each in description["paths"][f"/fhir/{resource_type}"]["get"]["parameters"]}
+
+    assert {"_count", "date", "patient"} <= taken("AuditEvent")
+    assert not {"_sort", "_include", "_revinclude", "_elements"} & taken("AuditEvent")
+    assert {"_sort", "_include", "basis"} <= taken("RiskAssessment")
+
+
 def test_the_page_names_every_address_and_takes_nothing_from_elsewhere(description: Any, client: httpx.Client) -> None:
     page = client.get("/docs")
 
