@@ -14,7 +14,7 @@ from shared.problems import ProblemError
 
 @dataclass(slots=True)
 class Forms:
-    """Questionnaires by tenant and canonical. A published version never changes, so what is cached stays true."""
+    """Questionnaires by tenant and canonical. Only forms with rules are asked for, and those never change."""
 
     client: FhirClient
     _known: dict[tuple[UUID, str], QuestionnaireIndex] = field(default_factory=dict)
