@@ -58,8 +58,20 @@ def test_a_name_that_occurs_twice_loses_no_answer() -> None:
         b'{"x": "\xff", "linkId": "chest_pain", "answer": [{"valueString": "Y"}]}',
         b'{"x": "a\x01b", "linkId": "chest_pain", "answer": [{"valueString": "Y"}]}',
         b'{"x": "\\ud800", "linkId": "chest_pain", "answer": [{"valueString": "Y"}]}',
+        b'[{"linkId": "chest_pain", "answer": [{"valueString": "Y"}]}]',
+        json.dumps('{"linkId": "chest_pain", "answer": [{"valueString": "Y"}]}').encode(),
+        b'{"x": ' + b"9" * 5000 + b', "linkId": "chest_pain", "answer": [{"valueString": "Y"}]}',
     ],
-    ids=["byte order mark", "NaN", "not UTF-8", "control character", "half a surrogate pair"],
+    ids=[
+        "byte order mark",
+        "NaN",
+        "not UTF-8",
+        "control character",
+        "half a surrogate pair",
+        "in a list",
+        "in a string",
+        "a number without end",
+    ],
 )
 @pytest.mark.requirement("REQ-30")
 def test_faults_of_the_text_are_read_over(text: bytes) -> None:
@@ -71,8 +83,8 @@ DEEP = b'{"a":' * 900 + b'{"linkId": "x", "answer": [{"valueString": "Y"}]}' + b
 
 @pytest.mark.parametrize(
     "text",
-    [b"", b"{", b"[]", b'"answer"', b"[" * 100_000, DEEP],
-    ids=["nothing", "cut short", "list", "text", "endless", "deep"],
+    [b"", b"{", b"7", b'"answer"', b"[" * 100_000, DEEP],
+    ids=["nothing", "cut short", "number", "text", "endless", "deep"],
 )
 def test_what_is_no_json_object_is_not_read(text: bytes) -> None:
     assert read_leniently(text) is None
