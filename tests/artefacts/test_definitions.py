@@ -185,4 +185,4 @@ def test_what_did_not_change_is_published_once(database: Database) -> None:
 
 
 def test_nothing_of_this_programme_is_named_by_a_path_of_a_machine() -> None:
-    assert "/work/" not in json.dumps([*DEFINITIONS, *TERMINOLOGY])
+    assert str(ROOT) not in json.dumps([*DEFINITIONS, *TERMINOLOGY])
