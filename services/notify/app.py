@@ -6,13 +6,13 @@ from collections.abc import Iterable
 
 from fastapi import FastAPI
 
-from services.notify import api, pages, store
+from services.notify import api, store
 from services.notify.settings import NotifySettings
+from services.notify.worklist import pages
 from shared.access.opening import gate_of
 from shared.fhir import identity
 from shared.fhir.neighbours import Neighbours
 from shared.fhir.rest import ResourceApi
-from shared.ids import DEFAULT_TENANT
 from shared.operations import Gauge, Metrics, measure_work
 from shared.postgres import Pool, open_pool
 from shared.service_app import service_app
@@ -39,7 +39,7 @@ def create_app(settings: NotifySettings, *, metrics: Metrics | None = None) -> F
         gate=gate_of(settings),
     )
     app.include_router(api.routes(resources))
-    app.include_router(pages.routes(pool, DEFAULT_TENANT, public_url=settings.public_url, sandbox=settings.sandbox))
+    app.include_router(pages.routes(pool, public_url=settings.public_url, sandbox=settings.sandbox))
     return app
 
 

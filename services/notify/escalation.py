@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 EMERGENCY = "emergency"
@@ -18,10 +18,11 @@ SAME_DAY_GIVES_UP = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """Somebody to tell: a channel and an address on it."""
+    """Somebody to tell: a channel and an address on it, and the person of the on-call document whose it is, if any."""
 
     channel: str
     address: str
+    person: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,18 @@ class Alert:
     withdrawn_at: datetime | None = None
     refused_client: str | None = None
     refused_at: datetime | None = None
+    policy: str | None = None
+    policy_version: int | None = None
+    team: str | None = None
+    position: int = 0
+    round: int = 1
+    exhausted_at: datetime | None = None
+    owner: str | None = None
+    snoozed_until: datetime | None = None
+    snoozes: int = 0
+    outcome: str | None = None
+    override_reason: str | None = None
+    synthetic: bool = False
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Self:
@@ -73,13 +85,14 @@ class Delivery:
     answer: str | None
     created_at: datetime
     sent_at: datetime | None
+    person: str | None = None
     notice: str | None = None
     """`withdrawn` or `changed`: it says that, and asks for nothing."""
 
     @property
     def to(self) -> Recipient:
         """Who it goes to."""
-        return Recipient(self.channel, self.recipient)
+        return Recipient(self.channel, self.recipient, self.person)
 
 
 def lock_open_alert(connection: DictConnection, assessment: Assessment) -> Alert | None:
@@ -208,7 +221,7 @@ def told_recipients(connection: DictConnection, alert: Alert) -> list[Recipient]
     """Everybody to whom a message of this alert went out."""
     parameters = {"tenant_id": alert.tenant_id, "alert_id": alert.id}
     rows = connection.execute(QUERIES["told_recipients"], parameters).fetchall()
-    return [Recipient(row["channel"], row["recipient"]) for row in rows]
+    return [Recipient(row["channel"], row["recipient"], row["person"]) for row in rows]
 
 
 def missed_notices(connection: DictConnection, alert: Alert, sent: Delivery) -> list[tuple[int, str]]:
@@ -295,6 +308,7 @@ def add_deliveries(
             "ids": [identifier for identifier, _ in to],
             "channels": [recipient.channel for _, recipient in to],
             "recipients": [recipient.address for _, recipient in to],
+            "people": [recipient.person for _, recipient in to],
         },
     )
 

@@ -4,9 +4,10 @@
 -- The alert that a further assessment of this patient and pathway meets, locked; else that of the same submission, which
 -- was refused before and whose patient nobody knows. An identifier alone never joins the alert of a known patient.
 SELECT id, tenant_id, subject_key, pathway, subject, state, urgency, first_step, step, task_version, opened_at, due_at,
-       acknowledged_at, acknowledged_by, closed_at, withdrawn_at, refused_client, refused_at
+       acknowledged_at, acknowledged_by, closed_at, withdrawn_at, refused_client, refused_at, policy, policy_version,
+       team, position, round, exhausted_at, owner, snoozed_until, snoozes, outcome, override_reason, synthetic
 FROM alert
-WHERE tenant_id = %(tenant_id)s AND pathway = %(pathway)s AND state IN ('requested', 'received')
+WHERE tenant_id = %(tenant_id)s AND pathway = %(pathway)s AND state IN ('requested', 'received', 'on-hold')
   AND (subject_key = %(subject_key)s
        OR (refused_at IS NOT NULL AND subject_key LIKE 'RiskAssessment/%%' AND id IN (
            SELECT alert_id FROM alert_assessment WHERE tenant_id = %(tenant_id)s AND submission = %(submission)s)))
@@ -16,7 +17,8 @@ FOR UPDATE
 -- name: lock_alert
 -- One alert, locked: acknowledging, firing a step and recording a delivery wait for each other here.
 SELECT id, tenant_id, subject_key, pathway, subject, state, urgency, first_step, step, task_version, opened_at, due_at,
-       acknowledged_at, acknowledged_by, closed_at, withdrawn_at, refused_client, refused_at
+       acknowledged_at, acknowledged_by, closed_at, withdrawn_at, refused_client, refused_at, policy, policy_version,
+       team, position, round, exhausted_at, owner, snoozed_until, snoozes, outcome, override_reason, synthetic
 FROM alert WHERE tenant_id = %(tenant_id)s AND id = %(id)s FOR UPDATE
 
 -- name: due_alerts
@@ -28,23 +30,29 @@ SELECT tenants_waiting() AS tenant
 -- name: lock_due_alert
 -- An alert that must be told again, locked. One that is locked already is being acknowledged or fired elsewhere.
 SELECT id, tenant_id, subject_key, pathway, subject, state, urgency, first_step, step, task_version, opened_at, due_at,
-       acknowledged_at, acknowledged_by, closed_at, withdrawn_at, refused_client, refused_at
+       acknowledged_at, acknowledged_by, closed_at, withdrawn_at, refused_client, refused_at, policy, policy_version,
+       team, position, round, exhausted_at, owner, snoozed_until, snoozes, outcome, override_reason, synthetic
 FROM alert WHERE tenant_id = %(tenant_id)s AND id = %(id)s AND due_at <= now() FOR UPDATE SKIP LOCKED
 
 -- name: insert_alert
 -- A new alert; no row when another one was opened for the same patient and pathway at the same time.
 INSERT INTO alert (id, tenant_id, subject_key, pathway, subject, state, urgency, first_step, step, task_version,
-                   opened_at, due_at, refused_client, refused_at)
+                   opened_at, due_at, refused_client, refused_at, policy, policy_version, team, position, round,
+                   synthetic)
 VALUES (%(id)s, %(tenant_id)s, %(subject_key)s, %(pathway)s, %(subject)s, %(state)s, %(urgency)s, %(first_step)s,
-        %(step)s, %(task_version)s, %(opened_at)s, %(due_at)s, %(refused_client)s, %(refused_at)s)
-ON CONFLICT (tenant_id, subject_key, pathway) WHERE state IN ('requested', 'received') DO NOTHING
+        %(step)s, %(task_version)s, %(opened_at)s, %(due_at)s, %(refused_client)s, %(refused_at)s, %(policy)s,
+        %(policy_version)s, %(team)s, %(position)s, %(round)s, %(synthetic)s)
+ON CONFLICT (tenant_id, subject_key, pathway) WHERE state IN ('requested', 'received', 'on-hold') DO NOTHING
 
 -- name: update_alert
 UPDATE alert SET state = %(state)s, urgency = %(urgency)s, first_step = %(first_step)s, step = %(step)s,
                  task_version = %(task_version)s, due_at = %(due_at)s, acknowledged_at = %(acknowledged_at)s,
                  acknowledged_by = %(acknowledged_by)s, closed_at = %(closed_at)s, withdrawn_at = %(withdrawn_at)s,
                  subject_key = %(subject_key)s, subject = %(subject)s, refused_client = %(refused_client)s,
-                 refused_at = %(refused_at)s
+                 refused_at = %(refused_at)s, policy = %(policy)s, policy_version = %(policy_version)s, team = %(team)s,
+                 position = %(position)s, round = %(round)s, exhausted_at = %(exhausted_at)s, owner = %(owner)s,
+                 snoozed_until = %(snoozed_until)s, snoozes = %(snoozes)s, outcome = %(outcome)s,
+                 override_reason = %(override_reason)s
 WHERE tenant_id = %(tenant_id)s AND id = %(id)s
 
 -- name: seen
@@ -88,10 +96,10 @@ VALUES (%(tenant_id)s, %(alert_id)s, %(step)s, %(kind)s, %(assessment_id)s, %(as
 
 -- name: told_recipients
 -- Everybody to whom a message of this alert went out, notices apart.
-SELECT DISTINCT channel, recipient FROM delivery
+SELECT DISTINCT channel, recipient, person FROM delivery
 WHERE tenant_id = %(tenant_id)s AND alert_id = %(alert_id)s AND state = 'sent'
   AND NOT EXISTS (SELECT FROM notice WHERE notice.alert_id = delivery.alert_id AND notice.step = delivery.step)
-ORDER BY channel, recipient
+ORDER BY channel, recipient, person
 
 -- name: missed_notices
 -- Notices given after a message was ordered that its recipient does not get yet.
@@ -111,9 +119,10 @@ WHERE tenant_id = %(tenant_id)s AND assessment_id = ANY (%(ids)s)
 SELECT count(*) AS number FROM alert_assessment WHERE tenant_id = %(tenant_id)s AND alert_id = %(alert_id)s
 
 -- name: add_deliveries
-INSERT INTO delivery (id, tenant_id, alert_id, step, channel, recipient, urgency, created_at)
-SELECT id, %(tenant_id)s, %(alert_id)s, %(step)s, channel, recipient, %(urgency)s, %(created_at)s
-FROM unnest(%(ids)s::uuid[], %(channels)s::text[], %(recipients)s::text[]) AS told (id, channel, recipient)
+INSERT INTO delivery (id, tenant_id, alert_id, step, channel, recipient, urgency, created_at, person)
+SELECT id, %(tenant_id)s, %(alert_id)s, %(step)s, channel, recipient, %(urgency)s, %(created_at)s, person
+FROM unnest(%(ids)s::uuid[], %(channels)s::text[], %(recipients)s::text[], %(people)s::text[])
+     AS told (id, channel, recipient, person)
 
 -- name: pending_recipients
 -- Who a message of the present urgency is still being tried for.
@@ -122,7 +131,7 @@ WHERE alert_id = %(alert_id)s AND step >= %(first_step)s AND state = 'pending'
   AND NOT EXISTS (SELECT FROM notice WHERE notice.alert_id = delivery.alert_id AND notice.step = delivery.step)
 
 -- name: delivery
-SELECT id, tenant_id, alert_id, step, channel, recipient, urgency, state, attempts, answer, created_at, sent_at,
+SELECT id, tenant_id, alert_id, step, channel, recipient, person, urgency, state, attempts, answer, created_at, sent_at,
        (SELECT kind FROM notice WHERE notice.alert_id = delivery.alert_id AND notice.step = delivery.step) AS notice
 FROM delivery WHERE tenant_id = %(tenant_id)s AND id = %(id)s
 
@@ -143,7 +152,8 @@ VALUES (%(tenant_id)s, %(alert_id)s, %(kind)s, %(person)s, %(step)s, %(delivery_
 -- name: worklist
 -- What clinicians look at: open alerts, most urgent and oldest first, then those acknowledged lately.
 SELECT id, tenant_id, subject_key, pathway, subject, state, urgency, first_step, step, task_version, opened_at, due_at,
-       acknowledged_at, acknowledged_by, closed_at, withdrawn_at, refused_client, refused_at,
+       acknowledged_at, acknowledged_by, closed_at, withdrawn_at, refused_client, refused_at, policy, policy_version,
+       team, position, round, exhausted_at, owner, snoozed_until, snoozes, outcome, override_reason, synthetic,
        now() AS now,
        (SELECT count(*) FROM alert_assessment WHERE alert_assessment.alert_id = alert.id) AS assessments,
        (SELECT jsonb_agg(jsonb_build_object('channel', channel, 'state', state, 'number', number) ORDER BY channel, state)

@@ -12,7 +12,7 @@ import pytest
 from services.notify.app import create_app
 from services.notify.raise_alert import RAISE_ROUTINE
 from services.notify.settings import NotifySettings
-from services.notify.worklist import age_words, delivery_words, patient_words
+from services.notify.worklist.words import age_words, delivery_words, patient_words
 from tests.notify.conftest import Service
 from tests.notify.neighbours import Triage, an_assessment
 from tests.serving import client_of
@@ -172,7 +172,8 @@ def test_the_page_runs_nothing_and_loads_nothing_from_elsewhere(client: httpx.Cl
     page = client.get("/worklist")
     style = client.get("/worklist/style.css")
 
-    assert page.headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'self'")
+    assert page.headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'self'; style-src 'self'")
+    assert "unsafe" not in page.headers["Content-Security-Policy"]
     assert "unsafe-inline" not in page.headers["Content-Security-Policy"]
     assert page.headers["Cache-Control"] == "no-store"
     assert "style=" not in page.text

@@ -1,0 +1,1 @@
+"""What clinicians see of alerts, and how they act on them."""

@@ -1,0 +1,91 @@
+"""The worklist: which alerts wait, and one button to say that somebody knows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import quote, unquote, urlsplit
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse, Response
+
+from services.notify import store
+from services.notify.acknowledge import LookedAt, acknowledge, changed_since
+from services.notify.page import ASSETS, SECURITY_HEADERS, Form, page_route, read_form, renderer
+from services.notify.sign_in.visitor import visitor_of
+from services.notify.worklist.words import clock, shown
+from shared.audit.act import Act, Interaction, asker_or, record
+from shared.fhir.codes import Urgency
+from shared.postgres import Pool, database_now, tenant_transaction
+
+REFRESH_S = 15
+MOST_SHOWN = 300
+COUNT = re.compile(r"[0-9]{1,9}")
+NAME_COOKIE = "sural_name"
+SHIFT_S = 12 * 3600
+
+
+def routes(pool: Pool, *, public_url: str, sandbox: bool) -> APIRouter:
+    """The worklist, its button and its style sheet."""
+    base = urlsplit(public_url).path.rstrip("/")
+    render = renderer(base=base, sandbox=sandbox)
+    router = APIRouter(route_class=page_route(render), include_in_schema=False)
+
+    async def sent(request: Request) -> Form:
+        return await read_form(request, public_url)
+
+    @router.get("/worklist")
+    def worklist(request: Request) -> Response:
+        tenant = visitor_of(request).tenant
+        with tenant_transaction(pool, tenant) as connection:
+            rows = store.worklist(connection, tenant, limit=MOST_SHOWN)
+            now = database_now(connection)
+            looked = Act(Interaction.SEARCH, "Task", query="worklist")
+            record(connection, tenant, looked, asker_or("service/notify"))
+        alerts = [shown(row) for row in rows]
+        return render(
+            "worklist.html",
+            waiting=[alert for alert in alerts if alert.is_open],
+            acknowledged=[alert for alert in alerts if not alert.is_open],
+            cut=len(rows) == MOST_SHOWN,
+            updated=clock(now),
+            refresh_s=REFRESH_S,
+            name=unquote(request.cookies.get(NAME_COOKIE, ""))[:120],
+        )
+
+    @router.post("/worklist/{alert_id}/acknowledge")
+    def acknowledge_alert(request: Request, alert_id: UUID, form: Mapping[str, list[str]] = Depends(sent)) -> Response:
+        name = form.get("name", [""])[0]
+        acknowledge(pool, visitor_of(request).tenant, alert_id, person=name, looked_at=looked_at(form))
+        answer = RedirectResponse(f"{base}/worklist#alert-{alert_id}", status_code=303, headers=SECURITY_HEADERS)
+        answer.set_cookie(
+            NAME_COOKIE,
+            quote(name.strip()),
+            max_age=SHIFT_S,
+            path=f"{base}/worklist",
+            secure=public_url.startswith("https://"),
+            httponly=True,
+            samesite="strict",
+        )
+        return answer
+
+    @router.get("/worklist/style.css")
+    def style() -> Response:
+        headers = {**SECURITY_HEADERS, "Cache-Control": "max-age=300"}
+        return Response((ASSETS / "style.css").read_bytes(), media_type="text/css", headers=headers)
+
+    @router.get("/worklist/{rest:path}")
+    def nothing_here(rest: str) -> Response:
+        raise HTTPException(404)
+
+    return router
+
+
+def looked_at(form: Mapping[str, list[str]]) -> LookedAt:
+    """What the page had shown when the button was pressed. Raises ProblemError 409 where the form does not say it."""
+    urgency, assessments = (form.get(field, [""])[0] for field in ("urgency", "assessments"))
+    if urgency not in list(Urgency) or not COUNT.fullmatch(assessments):
+        raise changed_since()
+    return LookedAt(Urgency(urgency), int(assessments))
