@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from shared.access.limits import Limits
-from shared.access.needs import needed, require
+from shared.access.needs import needed, require, stores_nothing
 from shared.access.service_token import is_service_credential, service_principal
 from shared.ids import DEFAULT_TENANT
 from shared.principal import SANDBOX, Principal
@@ -98,6 +98,8 @@ class Gate:
         if not is_fhir(path):
             return Principal("page", DEFAULT_TENANT)
         principal = service or await self._client(self.tokens, request)
+        if service is not None and stores_nothing(request.method, path):
+            return service
         needs = needed(request.method, path)
         try:
             require(principal, needs)

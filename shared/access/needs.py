@@ -74,6 +74,7 @@ RULES = (
     _rule("GET", rf"ValueSet/(\$validate-code|\$expand|{_ID}/\$expand)", ("ValueSet", READ)),
 )
 UNKNOWN: Needs = (Scope(EVERY_TYPE, EVERY_PERMISSION),)
+_STORES_NOTHING = re.compile(rf"/fhir/{RESPONSE}/\$(validate|triage)")
 
 
 def needed(method: str, path: str) -> Needs:
@@ -85,6 +86,14 @@ def needed(method: str, path: str) -> Needs:
             named = match.groupdict().get("type") or ""
             return tuple(Scope(need.resource_type or named, need.permissions) for need in rule.needs)
     return UNKNOWN
+
+
+def stores_nothing(method: str, path: str) -> bool:
+    """Whether this is a POST that only judges what it carries: services ask it of each other, and may else only look.
+
+    From clients it needs more (`RULES`), as the answer shows what an assessment would say.
+    """
+    return method == "POST" and _STORES_NOTHING.fullmatch(path) is not None
 
 
 def authorise(principal: Principal, method: str, path: str) -> None:

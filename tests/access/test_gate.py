@@ -145,6 +145,14 @@ def test_our_services_may_read_and_write_nothing(client: httpx.Client) -> None:
     assert client.put("/fhir/Task/1", headers=signed).status_code == 403
 
 
+@pytest.mark.parametrize("operation", ["$validate", "$triage"])
+def test_our_services_may_ask_each_other_to_judge_what_is_not_stored(client: httpx.Client, operation: str) -> None:
+    signed = {"Authorization": ServiceToken(SECRET.get_secret_value().encode(), "triage").authorization(DEFAULT_TENANT)}
+
+    assert client.post(f"/fhir/QuestionnaireResponse/{operation}", headers=signed).text == "service/triage"
+    assert client.post("/fhir/QuestionnaireResponse", headers=signed).status_code == 403
+
+
 def test_a_false_service_credential_is_refused(client: httpx.Client) -> None:
     signed = {"Authorization": ServiceToken(b"guessed", "triage").authorization(DEFAULT_TENANT)}
 

@@ -105,6 +105,14 @@ def test_an_emergency_is_assessed_alerted_and_acknowledged_with_tokens_alone(ehr
     assert answer.json()["status"] == "accepted"
 
 
+def test_a_response_can_be_tried_without_storing_it(ehr: Ehr) -> None:
+    headers = {"Content-Type": "application/fhir+json"}
+    answer = ehr.http.post("/fhir/QuestionnaireResponse/$triage", content=EMERGENCY, headers=headers)
+
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["entry"][0]["resource"]["mitigation"].startswith("Emergency")
+
+
 def test_without_a_token_nothing_of_a_patient_is_given_out(system: System, ehr: Ehr) -> None:
     response_id = ehr.post()
     with httpx.Client(base_url=system.url, trust_env=False) as stranger:
