@@ -20,6 +20,8 @@ from shared.ids import DEFAULT_TENANT
 os.environ.setdefault("SURAL_MODE", "sandbox")
 """A test that says nothing of the mode runs a sandbox; without the word a service is in production."""
 
+pytest_plugins = ["tests.browser"]
+
 
 @dataclass(frozen=True)
 class Servers:

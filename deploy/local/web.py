@@ -110,7 +110,7 @@ PRODUCTION = "<p>What is below the FHIR base needs an access token, and the work
 HOME = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Sural</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="stylesheet" href="/worklist/style.css"></head><body>
+<link rel="stylesheet" href="/worklist/assets/style.css"></head><body>
 MODE
 <main><h1>Sural</h1>
 <p>Triage of pain behind the knee, in the calf and behind the ankle: a FHIR QuestionnaireResponse comes in, an explained

@@ -10,24 +10,25 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-from fastapi import Request
+from fastapi import APIRouter, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from jinja2 import Environment, FileSystemLoader
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from services.notify.sign_in.visitor import SANDBOX_VISITOR
+from services.notify.assets_of_pages import ASSETS, address, answer
+from services.notify.sign_in.visitor import SANDBOX_VISITOR, Role, Visitor
 from shared.origin import from_elsewhere
 from shared.postgres import unavailable
 from shared.problems import ProblemError
 
 TEMPLATES = Path(__file__).parent / "templates"
-ASSETS = Path(__file__).parent / "assets"
 FORM_BYTES = 4096
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -41,22 +42,65 @@ SECURITY_HEADERS = {
 }
 NOTE = "Decision support for clinicians. Not a diagnosis. Based only on the answers given."
 
+SEES_ALERTS = (Role.CLINICIAN, Role.LEAD)
+NAVIGATION = (
+    ("/worklist", "Worklist", SEES_ALERTS),
+    ("/worklist/handover", "Handover", SEES_ALERTS),
+    ("/worklist/on-call", "On call", SEES_ALERTS),
+    ("/worklist/measures", "Measures", (Role.LEAD, Role.ADMINISTRATOR, Role.AUDITOR)),
+    ("/worklist/account", "Account", tuple(Role)),
+)
+"""Address, words, and the roles one of which somebody needs to be shown the way there."""
+
 log = logging.getLogger(__name__)
 Render = Callable[..., Response]
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 Form = Mapping[str, list[str]]
 
 
+ASKED: ContextVar[Request | None] = ContextVar("asked", default=None)
+"""The request that is being answered by a `page_route`: templates know from it who looks, and at which page."""
+
+
 def renderer(*, base: str, sandbox: bool) -> Render:
-    """A function that fills a template; everything that is filled in is escaped."""
+    """A function that fills a template; everything that is filled in is escaped.
+
+    Beside its own values a template has `base` (before every address), `sandbox`, `note`, `asset('style.css')`,
+    `visitor`, `csrf` (for the hidden field of that name), `here` (the path that was asked) and `navigation`.
+    """
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.globals.update(base=base, sandbox=sandbox, note=NOTE)
+    environment.globals.update(base=base, sandbox=sandbox, note=NOTE, asset=lambda name: base + address(name))
 
     def render(template: str, *, status: int = 200, **values: object) -> Response:
-        text = environment.get_template(template).render(**values)
+        text = environment.get_template(template).render(**_surroundings(), **values)
         return Response(text, status, media_type="text/html", headers=SECURITY_HEADERS)
 
     return render
+
+
+def _surroundings() -> dict[str, object]:
+    """What every template knows of the request that it answers; nobody and nowhere outside of one."""
+    request = ASKED.get()
+    visitor: Visitor | None = getattr(request.state, "visitor", None) if request else None
+    return {
+        "visitor": visitor,
+        "csrf": visitor.csrf if visitor else "",
+        "here": request.url.path if request else "",
+        "navigation": [(path, words) for path, words, roles in NAVIGATION if visitor and visitor.may(*roles)],
+    }
+
+
+def asset_routes() -> APIRouter:
+    """Style sheet, scripts and pictures: for everybody, as the page to sign in needs them too."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/worklist/assets/{name:path}")
+    def asset(request: Request, name: str) -> Response:
+        if name not in ASSETS:
+            raise HTTPException(404)
+        return answer(ASSETS[name], version=request.query_params.get("v"), known=request.headers.get("if-none-match"))
+
+    return router
 
 
 async def read_form(request: Request, public_url: str, *, most_bytes: int = FORM_BYTES) -> Form:
@@ -103,11 +147,14 @@ def page_route(render: Render) -> type[APIRoute]:
             handler = super().get_route_handler()
 
             async def guarded(request: Request) -> Response:
+                asked = ASKED.set(request)
                 try:
                     request.state.visitor = SANDBOX_VISITOR
                     return await handler(request)
                 except Exception as error:
                     return error_page(render, error)
+                finally:
+                    ASKED.reset(asked)
 
             return guarded
 

@@ -33,12 +33,11 @@ PUBLIC = frozenset(
         "/docs",
         "/openapi.json",
         "/submission/style.css",
-        "/worklist/style.css",
         "/fhir/metadata",
         "/fhir/.well-known/smart-configuration",
     }
 )
-PUBLIC_BELOW = ("/.well-known/", "/capability/")
+PUBLIC_BELOW = ("/.well-known/", "/capability/", "/worklist/assets/")
 REALM = 'Bearer realm="sural"'
 
 

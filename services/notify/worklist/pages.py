@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from services.notify import store
 from services.notify.acknowledge import LookedAt, acknowledge, changed_since
-from services.notify.page import ASSETS, SECURITY_HEADERS, Form, page_route, read_form, renderer
+from services.notify.page import SECURITY_HEADERS, Form, page_route, read_form, renderer
 from services.notify.sign_in.visitor import visitor_of
 from services.notify.worklist.words import clock, shown
 from shared.audit.act import Act, Interaction, asker_or, record
@@ -28,7 +28,7 @@ SHIFT_S = 12 * 3600
 
 
 def routes(pool: Pool, *, public_url: str, sandbox: bool) -> APIRouter:
-    """The worklist, its button and its style sheet."""
+    """The worklist, and its button."""
     base = urlsplit(public_url).path.rstrip("/")
     render = renderer(base=base, sandbox=sandbox)
     router = APIRouter(route_class=page_route(render), include_in_schema=False)
@@ -70,11 +70,6 @@ def routes(pool: Pool, *, public_url: str, sandbox: bool) -> APIRouter:
             samesite="strict",
         )
         return answer
-
-    @router.get("/worklist/style.css")
-    def style() -> Response:
-        headers = {**SECURITY_HEADERS, "Cache-Control": "max-age=300"}
-        return Response((ASSETS / "style.css").read_bytes(), media_type="text/css", headers=headers)
 
     @router.get("/worklist/{rest:path}")
     def nothing_here(rest: str) -> Response:

@@ -1,0 +1,1 @@
+"""The worklist and what all pages share."""
