@@ -99,7 +99,11 @@ class Outbound:
 
     def send(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
         """POST; the status of the answer, whose body is not read. Raises OutboundRefused or OutboundFailed."""
-        return self._request("POST", url, headers, body, reads=False).status
+        return self.post(url, headers, body).status
+
+    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """POST; status and headers of the answer, whose body is not read. Raises OutboundRefused or OutboundFailed."""
+        return self._request("POST", url, headers, body, reads=False)
 
     def _request(self, method: str, url: str, headers: Mapping[str, str], body: bytes, *, reads: bool) -> Answer:
         """One request on a connection of its own."""

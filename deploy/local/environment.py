@@ -16,7 +16,7 @@ HOST = "127.0.0.1"
 SANDBOX, PRODUCTION = "sandbox", "production"
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - allowed in production only
 SANDBOX_RECIPIENT = "on-call@sural.example"
-SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN(?!_FILE)|KEY(?!_FILE)")
+SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN(?!_FILE)|KEY(?!_FILE)|WEBHOOK(S|_URL)$|APPRISE_TARGETS$")
 
 
 def server_variables(given: Mapping[str, str], urls: Mapping[str, str], data: DataFolder) -> dict[str, str]:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from services.notify.escalation import EMAIL, Recipient
 from services.notify.task import Task
-from shared.fhir.codes import CANONICAL, PROFILES, SID_ALERT
+from shared.fhir.codes import CANONICAL, PROFILES, SID_ALERT, SID_RECIPIENT
 from shared.fhir.identity import instant
 
 CS_DELIVERY = f"{CANONICAL}/CodeSystem/delivery-outcome"
@@ -131,8 +131,10 @@ def _medium(channel: str) -> dict[str, Any]:
 
 
 def _recipient(recipient: Recipient) -> dict[str, Any]:
-    address = f"mailto:{recipient.address}" if recipient.channel == EMAIL else recipient.address
-    return {"identifier": {"system": URI_SYSTEM, "value": address}}
+    """An e-mail address; else channel and name: the address behind a name may hold a secret, and stays where it is."""
+    if recipient.channel == EMAIL:
+        return {"identifier": {"system": URI_SYSTEM, "value": f"mailto:{recipient.address}"}}
+    return {"identifier": {"system": SID_RECIPIENT, "value": f"{recipient.channel}/{recipient.address}"}}
 
 
 def _reason(reason: str) -> dict[str, Any]:

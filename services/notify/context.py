@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from urllib.parse import urlsplit
 
 from services.notify import store
 from services.notify.channels import Channel, Message
 from services.notify.channels.email import EmailChannel
+from services.notify.channels.receivers import DEFAULT
 from services.notify.channels.webhook import WebhookChannel
 from services.notify.escalation import EMAIL, WEBHOOK, Plan, Recipient
 from services.notify.settings import NotifySettings
@@ -72,19 +72,18 @@ def channels(settings: NotifySettings) -> dict[str, Channel]:
     configured: dict[str, Channel] = {}
     timeout_s = settings.channel_timeout_s
     if settings.smtp_url is not None:
-        configured[EMAIL] = EmailChannel(settings.smtp_url.get_secret_value(), settings.smtp_from, timeout_s)
-    if settings.webhook_url is not None and settings.webhook_secret is not None:
-        url, secret = settings.webhook_url.get_secret_value(), settings.webhook_secret.get_secret_value()
-        configured[WEBHOOK] = WebhookChannel(url, secret, timeout_s, settings.sandbox)
+        url = settings.smtp_url.get_secret_value()
+        configured[EMAIL] = EmailChannel(url, settings.smtp_from, timeout_s, settings.smtp_ca)
+    if receivers := settings.receivers:
+        configured[WEBHOOK] = WebhookChannel(receivers, timeout_s, settings.sandbox)
     return configured
 
 
 def plan(settings: NotifySettings) -> Plan:
-    """Who is told and when again. Of a webhook only the origin is named: its path may hold a token."""
+    """Who is told and when again. Other receivers than `default` are told where the on-call document says so."""
     recipients = [Recipient(EMAIL, address) for address in settings.recipients if settings.smtp_url is not None]
-    if settings.webhook_url is not None:
-        url = urlsplit(settings.webhook_url.get_secret_value())
-        recipients.append(Recipient(WEBHOOK, f"{url.scheme}://{url.netloc}"))
+    if DEFAULT in settings.receivers:
+        recipients.append(Recipient(WEBHOOK, DEFAULT))
     return Plan(
         recipients=tuple(recipients),
         repeat_emergency=timedelta(seconds=settings.repeat_emergency_s),

@@ -22,7 +22,7 @@ from services.notify.channels import Answer, Channel, DeliveryResult, Message
 from services.notify.communication import Outcome
 from services.notify.context import Notify
 from services.notify.escalate import request_id
-from services.notify.escalation import gives_up, retry_delay
+from services.notify.escalation import gives_up, retry_pause
 from services.notify.notice import follow_up
 from services.notify.store import Alert, Delivery
 from shared import jobs
@@ -120,7 +120,7 @@ def _record(connection: DictConnection, claim: Claim, delivery: Delivery, result
     delivery = replace(delivery, attempts=delivery.attempts + 1, answer=result.detail)
     delivery = replace(delivery, state=_state_after(delivery, result, now))
     if delivery.state == PENDING:
-        pause = retry_delay(delivery.attempts)
+        pause = retry_pause(delivery.urgency, delivery.attempts, asked=result.retry_after)
         held = jobs.retry(connection, claim, error=result.detail, delay_s=pause / timedelta(seconds=1), counts=False)
     else:
         held = jobs.finish(connection, claim)

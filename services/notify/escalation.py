@@ -13,6 +13,7 @@ LANES = ("urgent", "routine")
 
 FIRST_RETRY = timedelta(seconds=5)
 LONGEST_RETRY = timedelta(minutes=5)
+SHORTEST_ASKED_FOR, LONGEST_ASKED_FOR = timedelta(seconds=1), timedelta(hours=1)
 SAME_DAY_GIVES_UP = timedelta(hours=24)
 
 
@@ -55,6 +56,18 @@ def retry_delay(attempts: int) -> timedelta:
     """The pause after so many failed attempts: 5 s, 15 s, 45 s, … and 5 minutes from then on."""
     factor: int = 3 ** min(max(attempts - 1, 0), 10)
     return min(FIRST_RETRY * factor, LONGEST_RETRY)
+
+
+def retry_pause(urgency: str, attempts: int, *, asked: timedelta | None = None) -> timedelta:
+    """When a message is tried again after so many failed attempts, where the other side may have asked for a pause.
+
+    An emergency is never put off longer than without being asked; anything else for an hour at the most.
+    """
+    usual = retry_delay(attempts)
+    if asked is None:
+        return usual
+    longest = usual if urgency == EMERGENCY else max(usual, LONGEST_ASKED_FOR)
+    return min(max(asked, SHORTEST_ASKED_FOR), longest)
 
 
 def gives_up(urgency: str, *, created_at: datetime, now: datetime) -> bool:

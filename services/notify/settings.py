@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import Self
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 
+from services.notify.channels.receivers import (
+    DEFAULT,
+    Receiver,
+    check_receiver,
+    check_receivers,
+    parse_receivers,
+    split_secrets,
+)
 from shared.settings import ServiceSettings, is_loopback
 
 NOBODY = "@sural.example"
@@ -23,13 +32,17 @@ class NotifySettings(ServiceSettings):
     """Where RiskAssessments are read."""
     smtp_url: SecretStr | None = None
     """smtp://user:password@host:port, smtps://… (TLS from the start) or smtp+starttls://… Unset: no e-mail."""
+    smtp_ca: str = ""
+    """Certificates of authorities (PEM) that the mail server's certificate must come from. Empty: the usual ones."""
     smtp_from: str = "sural@localhost"
     alert_recipients: str = ""
     """E-mail addresses that get every alert, separated by commas."""
     webhook_url: SecretStr | None = None
     """Where alerts are posted. https, or http in the sandbox. May carry a token in its path, so it is a secret."""
     webhook_secret: SecretStr | None = None
-    """Standard Webhooks secret (`whsec_…`) that signs what is posted."""
+    """Standard Webhooks secret (`whsec_…`) that signs what is posted; two, with a blank between, in a change."""
+    webhooks: SecretStr = SecretStr("")
+    """Further receivers with names, as JSON; see `channels.receivers`."""
     repeat_emergency_s: float = Field(default=300, gt=0)
     repeat_same_day_s: float = Field(default=3600, gt=0)
     """An alert that nobody acknowledged is told again after this time."""
@@ -40,6 +53,15 @@ class NotifySettings(ServiceSettings):
     def recipients(self) -> tuple[str, ...]:
         """The e-mail addresses, each once, in their order."""
         return tuple(dict.fromkeys(part.strip() for part in self.alert_recipients.split(",") if part.strip()))
+
+    @property
+    def receivers(self) -> dict[str, Receiver]:
+        """All receivers of webhooks by id."""
+        named = parse_receivers(self.webhooks.get_secret_value())
+        if self.webhook_url is not None and self.webhook_secret is not None:
+            secrets = split_secrets(self.webhook_secret.get_secret_value())
+            named[DEFAULT] = Receiver(DEFAULT, self.webhook_url.get_secret_value(), secrets)
+        return named
 
     @model_validator(mode="after")
     def require_somebody_to_tell(self) -> Self:
@@ -74,17 +96,27 @@ class NotifySettings(ServiceSettings):
         return self
 
     @model_validator(mode="after")
-    def check_webhook(self) -> Self:
-        """https (http only in the sandbox), no credentials in the address, and a secret that signs."""
+    def check_webhooks(self) -> Self:
+        """Receivers that can be reached, are named once, and whose secrets sign."""
+        named = parse_receivers(self.webhooks.get_secret_value())
+        check_receivers(named.values(), sandbox=self.sandbox)
         if self.webhook_url is None:
             return self
-        url = _split("SURAL_WEBHOOK_URL", self.webhook_url)
-        if url.scheme != "https" and not (url.scheme == "http" and self.sandbox):
-            raise ValueError("SURAL_WEBHOOK_URL must start with https:// (http:// only in the sandbox).")
-        if url.username or url.password or url.fragment:
-            raise ValueError("SURAL_WEBHOOK_URL must hold no user, password or fragment; SURAL_WEBHOOK_SECRET signs.")
-        if self.webhook_secret is None or not self.webhook_secret.get_secret_value().startswith("whsec_"):
+        if DEFAULT in named:
+            raise ValueError(f"SURAL_WEBHOOK_URL is the receiver {DEFAULT}, and SURAL_WEBHOOKS names one too.")
+        if self.webhook_secret is None:
             raise ValueError("Set SURAL_WEBHOOK_SECRET to the Standard Webhooks secret (whsec_…) of SURAL_WEBHOOK_URL.")
+        check_receiver(self.receivers[DEFAULT], setting="SURAL_WEBHOOK_URL", sandbox=self.sandbox)
+        return self
+
+    @model_validator(mode="after")
+    def check_smtp_ca(self) -> Self:
+        """Certificates that can be read."""
+        if self.smtp_ca:
+            try:
+                ssl.create_default_context(cadata=self.smtp_ca)
+            except (ssl.SSLError, ValueError):
+                raise ValueError("SURAL_SMTP_CA holds no certificates in PEM.") from None
         return self
 
 

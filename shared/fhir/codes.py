@@ -20,6 +20,7 @@ SID_SUBMISSION = f"{CANONICAL}/sid/submission"
 """Stands for the sender's identifier of a filled form (`submission_key`), the same for a refused one and its
 correction."""
 SID_ALERT = f"{CANONICAL}/sid/alert"
+SID_RECIPIENT = f"{CANONICAL}/sid/recipient"
 
 CS_AUDIT_ACT = f"{CANONICAL}/CodeSystem/audit-act"
 CS_ISSUE = f"{CANONICAL}/CodeSystem/qr-issue"

@@ -21,13 +21,13 @@ REAL = {
 HOOK = {"SURAL_WEBHOOK_URL": "https://hooks.clinic.example/x/token", "SURAL_WEBHOOK_SECRET": "whsec_c2VjcmV0"}
 
 
-def test_each_recipient_is_told_once_and_a_webhook_is_named_by_its_origin() -> None:
+def test_each_recipient_is_told_once_and_a_webhook_is_told_by_name() -> None:
     told = plan(NotifySettings.load(REAL | HOOK)).recipients
 
     assert told == (
         Recipient("email", "a@clinic.example"),
         Recipient("email", "b@clinic.example"),
-        Recipient("webhook", "https://hooks.clinic.example"),
+        Recipient("webhook", "default"),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
@@ -22,10 +22,14 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DeliveryResult:
-    """The answer, and its class ("smtp-550", "http-503", "timeout"): never text of the other side."""
+    """The answer, and its class ("smtp-550", "http-503", "timeout"): never text of the other side.
+
+    `retry_after`: the other side asked not to be tried again before.
+    """
 
     answer: Answer
     detail: str
+    retry_after: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Webhooks as Standard Webhooks (https://www.standardwebhooks.com) sign them.
 
 POST, `Content-Type: application/json`, headers `webhook-id` (the delivery's id, the same at every attempt),
-`webhook-timestamp` and `webhook-signature`. Body, without health data::
+`webhook-timestamp` and `webhook-signature` (one signature for each secret of the receiver, separated by a blank).
+Body, without health data::
 
     {"type": "alert.due" | "alert.withdrawn" | "alert.changed", "timestamp": "<when the alert was opened>",
      "data": {"alert": "<id>", "delivery": "<id>", "urgency": "emergency" | "same_day", "step": 1,
@@ -13,6 +14,7 @@ the alert's next step tries anew. Redirects are not followed, and the answer's b
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -21,49 +23,47 @@ import orjson
 from standardwebhooks import Webhook
 
 from services.notify.channels import Answer, DeliveryResult, Message, as_json
+from services.notify.channels.answers import of_http
+from services.notify.channels.receivers import Receiver
 from shared.outbound import Outbound, OutboundFailed, OutboundRefused
-
-TRY_AGAIN = frozenset({408, 425, 429})
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookChannel:
-    """One receiver. No proxy is taken from the environment. `sandbox`: it may be reached by http."""
+    """The receivers, by id. No proxy is taken from the environment. `sandbox`: they may be reached by http."""
 
-    url: str = field(repr=False)
-    secret: str = field(repr=False)
+    receivers: Mapping[str, Receiver] = field(repr=False)
     timeout_s: float
     sandbox: bool = False
 
     def send(self, message: Message) -> DeliveryResult:
-        """Post the message once."""
+        """Post the message once, to the receiver that it names."""
+        receiver = self.receivers.get(message.recipient)
+        if receiver is None:
+            return DeliveryResult(Answer.REFUSED, "receiver-unknown")
         body = orjson.dumps(as_json(message))
         try:
-            return _result(self._door().send(self.url, self._headers(message, body), body))
+            answer = self._door(receiver).post(receiver.url, _headers(receiver, message, body), body)
         except OutboundFailed as failed:
             return DeliveryResult(Answer.FAILED, str(failed))
         except OutboundRefused:
             return DeliveryResult(Answer.FAILED, "address-refused")
+        return of_http(answer.status, answer.headers, now=datetime.now(UTC))
 
-    def _door(self) -> Outbound:
+    def _door(self, receiver: Receiver) -> Outbound:
         """To the one host that the operator named, who may have it in a private network, and to no other."""
-        host = (urlsplit(self.url).hostname or "").removesuffix(".")
+        host = (urlsplit(receiver.url).hostname or "").removesuffix(".")
         return Outbound(frozenset({host}), sandbox=self.sandbox, total_s=self.timeout_s)
 
-    def _headers(self, message: Message, body: bytes) -> dict[str, str]:
-        now = datetime.now(UTC)
-        identifier = str(message.delivery_id)
-        return {
-            "Content-Type": "application/json",
-            "User-Agent": "sural",
-            "webhook-id": identifier,
-            "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": Webhook(self.secret).sign(identifier, now, body.decode()),
-        }
 
-
-def _result(status: int) -> DeliveryResult:
-    if 200 <= status < 300:
-        return DeliveryResult(Answer.SENT, f"http-{status}")
-    passing = status in TRY_AGAIN or status >= 500
-    return DeliveryResult(Answer.FAILED if passing else Answer.REFUSED, f"http-{status}")
+def _headers(receiver: Receiver, message: Message, body: bytes) -> dict[str, str]:
+    now = datetime.now(UTC)
+    identifier = str(message.delivery_id)
+    signatures = [Webhook(secret).sign(identifier, now, body.decode()) for secret in receiver.secrets]
+    return {
+        "Content-Type": "application/json",
+        "User-Agent": "sural",
+        "webhook-id": identifier,
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": " ".join(signatures),
+    }
