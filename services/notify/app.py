@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from fastapi import FastAPI
 
 from services.notify import api, store
-from services.notify.page import asset_routes
+from services.notify.page import asset_routes, no_other_pages
 from services.notify.settings import NotifySettings
 from services.notify.worklist import pages
 from shared.access.opening import gate_of
@@ -42,6 +42,7 @@ def create_app(settings: NotifySettings, *, metrics: Metrics | None = None) -> F
     app.include_router(api.routes(resources))
     app.include_router(asset_routes())
     app.include_router(pages.routes(pool, public_url=settings.public_url, sandbox=settings.sandbox))
+    app.include_router(no_other_pages(public_url=settings.public_url, sandbox=settings.sandbox))
     return app
 
 

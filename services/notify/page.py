@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 from fastapi import APIRouter, Request
 from fastapi.exceptions import RequestValidationError
@@ -99,6 +99,18 @@ def asset_routes() -> APIRouter:
         if name not in ASSETS:
             raise HTTPException(404)
         return answer(ASSETS[name], version=request.query_params.get("v"), known=request.headers.get("if-none-match"))
+
+    return router
+
+
+def no_other_pages(*, public_url: str, sandbox: bool) -> APIRouter:
+    """Says of every other address below /worklist that there is no such page. Included after the pages of all rooms."""
+    render = renderer(base=urlsplit(public_url).path.rstrip("/"), sandbox=sandbox)
+    router = APIRouter(route_class=page_route(render), include_in_schema=False)
+
+    @router.get("/worklist/{rest:path}")
+    def nothing_here(rest: str) -> Response:
+        raise HTTPException(404)
 
     return router
 

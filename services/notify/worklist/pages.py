@@ -8,7 +8,6 @@ from urllib.parse import quote, unquote, urlsplit
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request
-from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from services.notify import store
@@ -70,10 +69,6 @@ def routes(pool: Pool, *, public_url: str, sandbox: bool) -> APIRouter:
             samesite="strict",
         )
         return answer
-
-    @router.get("/worklist/{rest:path}")
-    def nothing_here(rest: str) -> Response:
-        raise HTTPException(404)
 
     return router
 
