@@ -48,8 +48,11 @@ class ServiceSettings(BaseSettings):
     """Whether SMART scopes of version 1 (`.read`, `.write`) are understood beside those of version 2."""
     outbound_hosts: str = ""
     """The only hosts, separated by commas, that registered addresses may name. Empty: any public one."""
-    pages: Literal["closed", "behind-sign-in"] = "closed"
-    """Pages with patients on them, outside the sandbox: closed, or shown because a proxy before us signs people in."""
+    pages: Literal["sign-in", "behind-sign-in", "closed"] = "sign-in"
+    """Pages with patients on them, outside the sandbox: shown to who signed in with us, to everybody (as a proxy before
+    us signs people in), or to nobody."""
+    sandbox_sign_in: bool = False
+    """Whether people sign in in the sandbox too."""
     rate_client: float = Field(default=50, gt=0)
     """Requests a second that one client may send to one web process, and ten seconds' worth at once."""
     rate_tenant: float = Field(default=200, gt=0)
@@ -63,6 +66,11 @@ class ServiceSettings(BaseSettings):
     def sandbox(self) -> bool:
         """Test data only, and no token is asked."""
         return self.mode == "sandbox"
+
+    @property
+    def people_sign_in(self) -> bool:
+        """Whether pages are shown to who signed in with us and to nobody else."""
+        return self.sandbox_sign_in if self.sandbox else self.pages == "sign-in"
 
     @model_validator(mode="after")
     def require_what_production_needs(self) -> Self:

@@ -72,7 +72,7 @@ def create_app(settings: IntakeSettings, *, metrics: Metrics | None = None) -> F
         system=api.WHOLE,
         close=close,
         allowed_hosts=settings.allowed_hosts,
-        gate=gate_of(settings, GivenKeys(keys.public)),
+        gate=gate_of(settings, GivenKeys(keys.public), pages=() if settings.people_sign_in else ("/submission",)),
     )
     signing_in.install(app, settings, pool, keys, lambda: [*parts_of(api.CAPABILITIES), *neighbours.parts()])
     net = SafetyNet(pool, settings.quarantine_per_minute, waker.wake)

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from services.notify import api, store
 from services.notify.page import asset_routes, no_other_pages
 from services.notify.settings import NotifySettings
+from services.notify.sign_in.door import door_of
 from services.notify.worklist import pages
 from shared.access.opening import gate_of
 from shared.fhir import identity
@@ -37,8 +38,9 @@ def create_app(settings: NotifySettings, *, metrics: Metrics | None = None) -> F
         measure=lambda: measure(pool),
         metrics=metrics,
         allowed_hosts=settings.allowed_hosts,
-        gate=gate_of(settings),
+        gate=gate_of(settings, pages=("/worklist", "/a")),
     )
+    app.state.door = door_of(settings, pool)
     app.include_router(api.routes(resources))
     app.include_router(asset_routes())
     app.include_router(pages.routes(pool, public_url=settings.public_url, sandbox=settings.sandbox))

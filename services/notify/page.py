@@ -7,6 +7,7 @@ is a POST that browsers send only from our own pages (Fetch Metadata, https://ww
 
 from __future__ import annotations
 
+import hmac
 import logging
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
@@ -19,11 +20,14 @@ from fastapi import APIRouter, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from jinja2 import Environment, FileSystemLoader
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from services.notify.assets_of_pages import ASSETS, address, answer
-from services.notify.sign_in.visitor import SANDBOX_VISITOR, Role, Visitor
+from services.notify.sign_in.door import Door, SignInNeeded, asker_of
+from services.notify.sign_in.visitor import NOBODY, Role, RoleNeeded, Visitor, visitor_of
+from shared.audit.act import asked_by
 from shared.origin import from_elsewhere
 from shared.postgres import unavailable
 from shared.problems import ProblemError
@@ -47,7 +51,7 @@ NAVIGATION = (
     ("/worklist", "Worklist", SEES_ALERTS),
     ("/worklist/handover", "Handover", SEES_ALERTS),
     ("/worklist/on-call", "On call", SEES_ALERTS),
-    ("/worklist/measures", "Measures", (Role.LEAD, Role.ADMINISTRATOR, Role.AUDITOR)),
+    ("/worklist/measures", "Measures", (Role.LEAD,)),
     ("/worklist/account", "Account", tuple(Role)),
 )
 """Address, words, and the roles one of which somebody needs to be shown the way there."""
@@ -86,7 +90,7 @@ def _surroundings() -> dict[str, object]:
         "visitor": visitor,
         "csrf": visitor.csrf if visitor else "",
         "here": request.url.path if request else "",
-        "navigation": [(path, words) for path, words, roles in NAVIGATION if visitor and visitor.may(*roles)],
+        "navigation": [(path, words) for path, words, roles in NAVIGATION if visitor and visitor.reaches(*roles)],
     }
 
 
@@ -116,14 +120,21 @@ def no_other_pages(*, public_url: str, sandbox: bool) -> APIRouter:
 
 
 async def read_form(request: Request, public_url: str, *, most_bytes: int = FORM_BYTES) -> Form:
-    """The fields of a form of ours. Raises HTTPException 403 when another site sent it, 413 when it is too large."""
+    """The fields of a form of ours. Raises HTTPException 403 when another site sent it, 413 when it is too large.
+
+    Where somebody is signed in, the field `csrf` must be that of the session too.
+    """
     refuse_foreign(request.headers, public_url)
     body = b""
     async for chunk in request.stream():
         body += chunk
         if len(body) > most_bytes:
             raise HTTPException(413)
-    return parse_qs(body.decode("utf-8", "replace"))
+    form = parse_qs(body.decode("utf-8", "replace"))
+    expected = visitor_of(request).csrf
+    if expected and not hmac.compare_digest(form.get("csrf", [""])[0].encode(), expected.encode()):
+        raise HTTPException(403)
+    return form
 
 
 def refuse_foreign(headers: Mapping[str, str], public_url: str) -> None:
@@ -138,8 +149,8 @@ def refuse_foreign(headers: Mapping[str, str], public_url: str) -> None:
 
 SENTENCES = {
     403: (
-        "Not acknowledged",
-        "The request did not come from the worklist. Open the worklist and press the button there.",
+        "Not done",
+        "The request did not come from this page as it is now. Open the page again and press the button there.",
     ),
     404: ("Not found", "There is no such page or alert."),
     413: ("Not acknowledged", "The form is too large."),
@@ -159,14 +170,28 @@ def page_route(render: Render) -> type[APIRoute]:
             handler = super().get_route_handler()
 
             async def guarded(request: Request) -> Response:
+                door: Door = request.app.state.door
+                request.state.visitor = NOBODY
                 asked = ASKED.set(request)
                 try:
-                    request.state.visitor = SANDBOX_VISITOR
-                    return await handler(request)
-                except Exception as error:
-                    return error_page(render, error)
+                    return door.seal(await answered(door, request))
                 finally:
                     ASKED.reset(asked)
+
+            async def answered(door: Door, request: Request) -> Response:
+                try:
+                    visitor = request.state.visitor = await run_in_threadpool(door.admit, request)
+                    if visitor.account is not None:
+                        asked_by(asker_of(visitor, request))
+                    return await handler(request)
+                except SignInNeeded:
+                    return door.to_sign_in(request)
+                except RoleNeeded as needed:
+                    request.state.visitor = needed.visitor
+                    await run_in_threadpool(door.note_denied, request, needed.visitor)
+                    return error_page(render, needed)
+                except Exception as error:
+                    return error_page(render, error)
 
             return guarded
 
@@ -181,6 +206,8 @@ def error_page(render: Render, error: Exception) -> Response:
             problem = error.problems[0]
             title = "Not found" if error.http_status == 404 else "Not acknowledged"
             return render("error.html", status=error.http_status, title=title, sentence=problem.message, reference="")
+        case RoleNeeded():
+            return render("error.html", status=403, title="Not for your role", sentence=error.sentence, reference="")
         case HTTPException():
             status = error.status_code
         case RequestValidationError():

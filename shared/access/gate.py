@@ -1,4 +1,4 @@
-"""The gate before every route: what is public, what needs a token, and which pages stay closed.
+"""The gate before every route: what is public, what needs a token, and which pages there are.
 
 In the sandbox everybody may do everything. Elsewhere a request below /fhir needs a Bearer token (RFC 6750) whose scopes
 cover it, before anything is looked up: whoever may not ask does not learn what exists.
@@ -73,18 +73,20 @@ class Tokens(Protocol):
 class Gate:
     """Who is let in. `tokens` None: everybody, as in the sandbox.
 
-    `pages_open`: something before us signs people in, so pages may be shown. `service_secret`: with it our services
-    sign their calls. `limits`: how much a client may ask.
+    `pages`: below these addresses are pages whose own routes find out who looks; any other page stays closed.
+    `service_secret`: with it our services sign their calls. `limits`: how much a client may ask.
     """
 
     tokens: Tokens | None = None
     service_secret: SecretStr | None = None
-    pages_open: bool = False
+    pages: tuple[str, ...] = ()
     limits: Limits | None = None
 
     def closes(self, path: str) -> bool:
-        """Whether this is a page that nobody is shown, as there is no sign-in for people yet."""
-        return self.tokens is not None and not self.pages_open and not is_public(path) and not is_fhir(path)
+        """Whether this is a page that nobody is shown."""
+        if self.tokens is None or is_public(path) or is_fhir(path):
+            return False
+        return not any(path == page or path.startswith(f"{page}/") for page in self.pages)
 
     async def admit(self, request: Request) -> Principal | None:
         """Who asks, if they may ask this; None for what is public. Raises Refusal (401, 403)."""
@@ -95,7 +97,7 @@ class Gate:
         if is_public(path):
             return None
         if not is_fhir(path):
-            return Principal("page", DEFAULT_TENANT)
+            return service or Principal("page", DEFAULT_TENANT)
         principal = service or await self._client(self.tokens, request)
         if service is not None and stores_nothing(request.method, path):
             return service
@@ -184,13 +186,12 @@ PAGE_HEADERS = {
 CLOSED = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Closed · Sural</title></head><body>
 <h1>This page is closed</h1>
-<p>It shows who is ill, and Sural cannot sign people in yet, so outside the sandbox nobody is shown it.</p>
-<p>Alerts are acknowledged from your own system: update the Task with an access token. Where a proxy in front of Sural
-signs people in, its operator can open this page with SURAL_PAGES=behind-sign-in.</p>
+<p>Either there is no such page, or this installation shows pages to nobody (SURAL_PAGES=closed). Alerts are then
+acknowledged from your own system: update the Task with an access token.</p>
 </body></html>
 """
 
 
 def closed_page() -> Response:
-    """What is shown instead of a page with patients on it."""
+    """What is shown instead of a page that is closed."""
     return HTMLResponse(CLOSED, status_code=403, headers=PAGE_HEADERS)

@@ -14,8 +14,11 @@ from shared.outbound import Outbound
 from shared.settings import ServiceSettings
 
 
-def gate_of(settings: ServiceSettings, own_keys: Keys | None = None) -> Gate:
-    """Who is let in. `own_keys`: those of our own token endpoint, where they are at hand. Raises ValueError."""
+def gate_of(settings: ServiceSettings, own_keys: Keys | None = None, *, pages: tuple[str, ...] = ()) -> Gate:
+    """Who is let in. `own_keys`: those of our own token endpoint, where they are at hand. Raises ValueError.
+
+    `pages`: addresses below which this service has pages that find out themselves who looks.
+    """
     if settings.sandbox:
         return Gate(service_secret=settings.service_token)
     registered = outbound_of(settings)
@@ -25,7 +28,7 @@ def gate_of(settings: ServiceSettings, own_keys: Keys | None = None) -> Gate:
             raise ValueError("SURAL_TRUSTED_ISSUERS names this installation itself.")
         issuers.append(trusted.as_issuer(RemoteKeys(trusted.jwks_uri, registered.get), v1=settings.smart_v1_scopes))
     limits = Limits(settings.rate_client, settings.rate_tenant, settings.rate_answers)
-    return Gate(Verifier(issuers), settings.service_token, settings.pages == "behind-sign-in", limits)
+    return Gate(Verifier(issuers), settings.service_token, () if settings.pages == "closed" else pages, limits)
 
 
 def outbound_of(settings: ServiceSettings) -> Outbound:

@@ -63,6 +63,17 @@ class Word(StrEnum):
     TOKEN_ISSUED = "token-issued"  # noqa: S105
     TOKEN_DENIED = "token-denied"  # noqa: S105
     LOGIN_DENIED = "login-denied"
+    SIGNED_IN = "signed-in"
+    SIGN_IN_FAILED = "sign-in-failed"
+    SIGNED_OUT = "signed-out"
+    PAGE_DENIED = "page-denied"
+    ACCOUNT_ADDED = "account-added"
+    ACCOUNT_DISABLED = "account-disabled"
+    ACCOUNT_ENABLED = "account-enabled"
+    ACCOUNT_RESET = "account-reset"
+    ROLES_CHANGED = "roles-changed"
+    PASSWORD_CHANGED = "password-changed"  # noqa: S105
+    SECOND_FACTOR_SET = "second-factor-set"
 
 
 READING = frozenset(

@@ -131,11 +131,11 @@ def test_what_only_looks_public_is_not(client: httpx.Client, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/worklist", "/worklist/1/acknowledge", "/anything"])
-def test_pages_are_closed_as_nobody_can_sign_in(client: httpx.Client, path: str) -> None:
+def test_pages_that_no_service_has_a_sign_in_for_stay_closed(client: httpx.Client, path: str) -> None:
     answer = client.get(path, headers=bearer("good"))
 
     assert answer.status_code == 403
-    assert "cannot sign people in" in answer.text
+    assert "This page is closed" in answer.text
 
 
 def test_our_services_may_read_and_write_nothing(client: httpx.Client) -> None:
@@ -165,9 +165,12 @@ def test_without_a_service_secret_no_service_is_let_in() -> None:
         assert client.get("/fhir/Task/1", headers=signed).status_code == 401
 
 
-def test_pages_are_shown_where_something_else_signs_people_in() -> None:
-    with client_of(app_behind(Gate(OneToken(), pages_open=True))) as client:
+def test_pages_that_find_out_who_looks_are_reached_and_no_others() -> None:
+    with client_of(app_behind(Gate(OneToken(), pages=("/worklist",)))) as client:
         assert client.get("/worklist").text == "page"
+        assert client.get("/worklist/account").text == "page"
+        assert client.get("/worklists").status_code == 403
+        assert client.get("/anything").status_code == 403
         assert client.get("/fhir/Task").status_code == 401
 
 
