@@ -121,7 +121,7 @@ def test_without_a_token_nothing_of_a_patient_is_given_out(system: System, ehr: 
         for resource_type in types:
             assert stranger.get(f"/fhir/{resource_type}").status_code == 401
         assert stranger.get(f"/fhir/QuestionnaireResponse/{response_id}").status_code == 401
-        assert stranger.get("/worklist").status_code == 403
+        assert stranger.get("/worklist").status_code == 303
         assert stranger.post("/fhir", json={}).status_code == 401
 
 

@@ -39,7 +39,7 @@ def _rule(methods: tuple[str, ...], path: str, roles: frozenset[Role] | None, *,
 
 
 RULES = (
-    _rule(_READ, r"/worklist/(style\.css|assets/.*)", None),
+    _rule(_READ, r"/worklist/assets/.*", None),
     _rule(_ANY, r"/worklist/sign-in(/(oidc|back))?", None),
     _rule(_ANY, r"/worklist/sign-in/.*", EVERYBODY, halfway=True),
     _rule(_ANY, r"/worklist/sign-out", EVERYBODY, halfway=True),

@@ -48,14 +48,14 @@ def test_a_page_is_for_these_roles(method: str, path: str, roles: set[Role]) -> 
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "/worklist/style.css"), ("GET", "/worklist/assets/live.js"), ("GET", "/worklist/sign-in"),
+    [("GET", "/worklist/assets/live.js"), ("GET", "/worklist/sign-in"),
      ("POST", "/worklist/sign-in"), ("GET", "/a/one-time"), ("POST", "/a/one-time")],
 )  # fmt: skip
 def test_a_page_is_for_anybody(method: str, path: str) -> None:
     assert reach_of(method, path).roles is None
 
 
-@pytest.mark.parametrize("path", ["/worklist/sign-inn", "/worklist/style.css.html", "/worklist/sign-in/code", "/b"])
+@pytest.mark.parametrize("path", ["/worklist/sign-inn", "/worklist/sign-in/code", "/b"])
 def test_what_looks_open_is_not(path: str) -> None:
     assert reach_of("GET", path).roles is not None
 
