@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -11,10 +11,13 @@ from uuid import UUID
 from services.notify import communication, store, task
 from services.notify.channels import subject_line
 from services.notify.escalation import Plan, Recipient, job_kind
+from services.notify.on_call.route import at_turn, first_turn, next_turn
+from services.notify.on_call.turn import Turn
 from services.notify.store import Alert
 from services.notify.task import Task
 from shared import jobs
 from shared.events import Ref
+from shared.fhir.identity import instant
 from shared.ids import named
 from shared.postgres import DictConnection, Pool, database_now, tenant_transaction, unavailable
 
@@ -64,15 +67,29 @@ def repeat_one(pool: Pool, plan: Plan, tenant: UUID, alert_id: UUID) -> bool | N
 
 def _repeat(connection: DictConnection, plan: Plan, alert: Alert) -> None:
     now = database_now(connection)
-    alert = replace(
-        alert,
-        step=alert.step + 1,
-        due_at=plan.next_due(alert.urgency, now),
-        task_version=alert.task_version + 1,
-    )
+    turn = next_turn(connection, plan, alert, now)
+    was_exhausted = alert.exhausted_at is not None
+    alert = replace(at_turn(alert, turn, now), step=alert.step + 1, task_version=alert.task_version + 1)
     store.update_alert(connection, alert)
-    begin_step(connection, plan, alert, store.read_task(connection, alert), now)
     store.add_event(connection, alert, "repeated")
+    begin_step(connection, alert, store.read_task(connection, alert), turn, now, was_exhausted=was_exhausted)
+
+
+def restart(
+    connection: DictConnection, plan: Plan, alert: Alert, content: Task, now: datetime, *, owner_first: bool = True
+) -> Alert:
+    """Begin the chain of an open alert anew with a new step, in the caller's transaction; returns the alert, stored.
+
+    `alert` and `content` are as they shall be stored, `alert.task_version` the version that the Task gets. Messages of
+    earlier steps that are still on their way are not sent any more. The policy is that of the newest document.
+    `owner_first`: whoever the alert was handed to (`alert.owner`) is told before the chain begins.
+    """
+    step = alert.step + 1
+    alert = replace(alert, step=step, first_step=step, snoozed_until=None)
+    alert, turn = first_turn(connection, plan, alert, now, owner_first=owner_first)
+    store.update_alert(connection, alert)
+    begin_step(connection, alert, content, turn, now)
+    return alert
 
 
 def _put_off(pool: Pool, failed: Alert) -> None:
@@ -84,18 +101,40 @@ def _put_off(pool: Pool, failed: Alert) -> None:
             store.add_event(connection, alert, "repeat_failed")
 
 
-def begin_step(connection: DictConnection, plan: Plan, alert: Alert, content: Task, now: datetime) -> None:
-    """Store the alert's Task with its new step, and order that everybody is told, in the caller's transaction.
+def begin_step(
+    connection: DictConnection, alert: Alert, content: Task, turn: Turn, now: datetime, *, was_exhausted: bool = False
+) -> None:
+    """Store the alert's Task with its new step, and order that the turn's people are told, in the caller's transaction.
 
-    Somebody for whom a message of the present urgency is still being tried gets no second one.
+    Somebody for whom a message of the present urgency is still being tried gets no second one, nor does one wait twice
+    for the end of somebody's quiet hours. What the turn passed over, held or reached the end of is in the ledger.
     """
     assert alert.due_at is not None
     content = task.with_step(content, step=alert.step, due_at=alert.due_at)
     content = task.stamped(content, version=alert.task_version, now=now)
     store.save_task(connection, alert, content, now)
-    told = list(plan.to_tell(store.pending_recipients(connection, alert)))
+    pending, waiting = store.pending_recipients(connection, alert), store.held_recipients(connection, alert)
+    told = [recipient for recipient in turn.told if recipient not in pending]
+    held = {one.recipient: one.until for one in turn.held if one.recipient not in pending | waiting}
     text = subject_line(alert.urgency, alert.id, refused=alert.refused_client is not None)
-    order_messages(connection, alert, content, told, text=text, now=now, replaces=_replaced(connection, alert))
+    replaced = _replaced(connection, alert)
+    order_messages(connection, alert, content, [*told, *held], text=text, now=now, replaces=replaced, until=held)
+    _note_turn(connection, alert, turn, held, was_exhausted=was_exhausted)
+
+
+def _note_turn(
+    connection: DictConnection, alert: Alert, turn: Turn, held: Mapping[Recipient, datetime], *, was_exhausted: bool
+) -> None:
+    """What is more than a step that somebody hears: in the ledger, and loud where nobody was there."""
+    for recipient, until in held.items():
+        store.add_event(connection, alert, "held", person=recipient.person, detail=f"until {instant(until)}")
+    for place in turn.unheard:
+        detail = f"step {place.position + 1} of round {place.round}"
+        store.add_event(connection, alert, "nobody_on_call", detail=detail)
+        log.error("nobody on call", extra={"alert": str(alert.id), "number": place.position + 1})
+    if turn.exhausted and not was_exhausted:
+        store.add_event(connection, alert, "exhausted", detail=alert.policy)
+        log.error("chain exhausted, the fallback is told", extra={"alert": str(alert.id), "urgency": alert.urgency})
 
 
 def order_messages(
@@ -108,12 +147,17 @@ def order_messages(
     now: datetime,
     replaces: UUID | None = None,
     notice: str | None = None,
+    until: Mapping[Recipient, datetime] | None = None,
 ) -> None:
-    """Order that these are told, with the alert's present step, in the caller's transaction."""
+    """Order that these are told, with the alert's present step, in the caller's transaction.
+
+    `until`: whose message waits, and when it goes out if the alert is still open then.
+    """
     if not told:
         return
+    until = until or {}
     deliveries = [(delivery_id(alert, alert.step, recipient), recipient) for recipient in told]
-    store.add_deliveries(connection, alert, deliveries, now)
+    store.add_deliveries(connection, alert, deliveries, now, until=until)
     order = communication.request(
         request_id(alert, alert.step),
         content,
@@ -125,18 +169,28 @@ def order_messages(
         notice=notice,
     )
     store.save_resource(connection, alert.tenant_id, order, now)
-    add_jobs(connection, alert, alert.step, deliveries)
+    add_jobs(connection, alert, alert.step, [one for one in deliveries if one[1] not in until])
+    for one in deliveries:
+        if (ends := until.get(one[1])) is not None:
+            add_jobs(connection, alert, alert.step, [one], delay_s=(ends - now) / timedelta(seconds=1))
 
 
-def add_jobs(connection: DictConnection, alert: Alert, step: int, deliveries: Sequence[tuple[UUID, Recipient]]) -> None:
-    """Let these deliveries be made, each by the sender of its channel and urgency."""
+def add_jobs(
+    connection: DictConnection,
+    alert: Alert,
+    step: int,
+    deliveries: Sequence[tuple[UUID, Recipient]],
+    *,
+    delay_s: float = 0,
+) -> None:
+    """Let these deliveries be made, each by the sender of its channel and urgency, after `delay_s` seconds."""
     for kind in dict.fromkeys(job_kind(recipient.channel, alert.urgency) for _, recipient in deliveries):
         refs = [
             Ref(str(identifier), step, alert.tenant_id)
             for identifier, recipient in deliveries
             if job_kind(recipient.channel, alert.urgency) == kind
         ]
-        jobs.add(connection, kind, refs)
+        jobs.add(connection, kind, refs, delay_s=delay_s)
 
 
 def _replaced(connection: DictConnection, alert: Alert) -> UUID | None:

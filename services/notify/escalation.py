@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-EMERGENCY = "emergency"
+EMERGENCY, SAME_DAY = "emergency", "same_day"
 EMAIL, WEBHOOK = "email", "webhook"
 CHANNELS = (EMAIL, WEBHOOK)
 LANES = ("urgent", "routine")
@@ -28,19 +27,79 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Who is told, and after what time again."""
+    """Who is told where no on-call document says it, or when its chains have ended, and after what time again."""
 
     recipients: tuple[Recipient, ...]
     repeat_emergency: timedelta
     repeat_same_day: timedelta
 
-    def next_due(self, urgency: str, now: datetime) -> datetime:
-        """When an alert of this urgency is told again if nobody acknowledges it."""
-        return now + (self.repeat_emergency if urgency == EMERGENCY else self.repeat_same_day)
+    def pause(self, urgency: str) -> timedelta:
+        """After this time an alert of this urgency is told again if nobody acknowledges it."""
+        return self.repeat_emergency if urgency == EMERGENCY else self.repeat_same_day
 
-    def to_tell(self, pending: Collection[Recipient]) -> Iterable[Recipient]:
-        """Who gets a new message with a new step: everybody for whom none is still being tried."""
-        return (recipient for recipient in self.recipients if recipient not in pending)
+    def longest_pause(self, urgency: str) -> timedelta:
+        """No alert of this urgency waits longer for its next step, whatever its policy says."""
+        return max(self.pause(urgency), LONGEST_PAUSE[urgency])
+
+
+LONGEST_PAUSE = {EMERGENCY: timedelta(minutes=10), SAME_DAY: timedelta(hours=1)}
+"""Longest pause between two steps of a policy (SR-16)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an alert is in its chain: position of the newest step, from 0, and the round, from 1.
+
+    Position -1: somebody that it was handed to, before the chain begins. Positions after the last step: the fallback.
+    """
+
+    position: int = 0
+    round: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The steps of a policy as pauses before each, the pause after the last, how many rounds, then the fallback's.
+
+    It has no end: after the last round the fallback is told (position `len(pauses)`), then the wider fallback
+    (`len(pauses) + 1`), again and again.
+    """
+
+    pauses: tuple[timedelta, ...]
+    again_after: timedelta
+    fallback_again_after: timedelta
+    rounds: int
+
+    def is_ended(self, place: Place) -> bool:
+        """True when the steps are over and the fallback is told."""
+        return place.position >= len(self.pauses)
+
+    def is_past_end(self, place: Place) -> bool:
+        """True when the fallback was told before."""
+        return place.position > len(self.pauses)
+
+    def end(self, number: int) -> Place:
+        """Where the fallback is told for the first time, in this round."""
+        return Place(len(self.pauses), number)
+
+    def following(self, place: Place) -> Place:
+        """Where an alert goes from here when nobody acknowledges."""
+        if self.is_ended(place):
+            return Place(len(self.pauses) + 1, place.round)
+        if place.position + 1 < len(self.pauses):
+            return Place(place.position + 1, place.round)
+        return Place(0, place.round + 1) if place.round < self.rounds else self.end(place.round)
+
+    def pause_after(self, place: Place) -> timedelta:
+        """How long a place waits for an acknowledgement before what follows it."""
+        if self.is_ended(place):
+            return self.fallback_again_after
+        if place.position < 0:
+            return min((*self.pauses[1:2], self.again_after, self.fallback_again_after))
+        following = self.following(place)
+        if 0 < following.position < len(self.pauses):
+            return self.pauses[following.position]
+        return self.again_after
 
 
 def job_kind(channel: str, urgency: str) -> str:

@@ -13,8 +13,9 @@ from services.notify.alert import Arrival, Effect, OpenAlert, State, effect_of
 from services.notify.assessment import Assessment, read_assessment, unreadable
 from services.notify.attempt import give_back, given_back
 from services.notify.context import Notify
-from services.notify.escalate import begin_step
+from services.notify.escalate import begin_step, restart
 from services.notify.escalation import Plan
+from services.notify.on_call.route import first_turn
 from services.notify.store import Alert
 from services.notify.take_back import note_change, take_back
 from services.notify.task import Task
@@ -133,15 +134,16 @@ def _open(connection: DictConnection, plan: Plan, assessment: Assessment, now: d
         step=1,
         task_version=1,
         opened_at=now,
-        due_at=plan.next_due(assessment.urgency, now),
+        due_at=None,
         refused_client=assessment.refused.client if assessment.refused else None,
         refused_at=assessment.refused.received_at if assessment.refused else None,
     )
+    alert, turn = first_turn(connection, plan, alert, now)
     if not store.insert_alert(connection, alert):
         return False
     store.add_assessment(connection, alert, assessment, now)
-    begin_step(connection, plan, alert, task.new_task(alert.id, assessment, now), now)
     store.add_event(connection, alert, "opened", assessment=assessment.ref, detail=assessment.urgency)
+    begin_step(connection, alert, task.new_task(alert.id, assessment, now), turn, now)
     return True
 
 
@@ -157,12 +159,9 @@ def _join(
     alert = replace(alert, task_version=alert.task_version + 1)
     store.add_assessment(connection, alert, assessment, now)
     if effect is Effect.RAISE:
-        step = alert.step + 1
-        due_at = plan.next_due(assessment.urgency, now)
-        alert = replace(alert, urgency=assessment.urgency, step=step, first_step=step, due_at=due_at)
-        store.update_alert(connection, alert)
+        alert = replace(alert, urgency=assessment.urgency)
         content = task.with_note(task.with_focus(content, assessment), task.raised_note(assessment), now)
-        begin_step(connection, plan, alert, content, now)
+        alert = restart(connection, plan, alert, content, now, owner_first=False)
         store.add_event(connection, alert, "raised", assessment=assessment.ref, detail=assessment.urgency)
     else:
         _note(connection, alert, task.with_note(content, task.joined_note(assessment), now), now)

@@ -7,12 +7,23 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from uuid import UUID
 
 from services.notify import store
-from services.notify.escalation import Plan, job_kind
+from services.notify.escalate import repeat_one
+from services.notify.escalation import EMERGENCY, SAME_DAY, Plan, job_kind
+from services.notify.on_call import store as on_call
+from services.notify.on_call.route import chain_length
 from shared.postgres import DictConnection, Pool, tenant_transaction
 
-KINDS = ("alert_without_due", "alert_without_delivery", "delivery_without_job")
+KINDS = (
+    "alert_without_due",
+    "alert_without_delivery",
+    "alert_overdue",
+    "alert_due_too_late",
+    "alert_past_its_policy",
+    "delivery_without_job",
+)
 
 log = logging.getLogger(__name__)
 
@@ -24,22 +35,60 @@ def reconcile(pool: Pool, plan: Plan) -> dict[str, int]:
     found: Counter[str] = Counter(dict.fromkeys(KINDS, 0))
     for tenant in tenants:
         with tenant_transaction(pool, tenant) as connection:
-            found.update(_repair(connection, plan))
+            found.update(_repair(connection, plan, tenant))
+        found["alert_overdue"] += _fire_overdue(pool, plan, tenant)
     for kind, number in found.items():
         if number:
             log.error("repaired", extra={"kind": kind, "number": number})
     return dict(found)
 
 
-def _repair(connection: DictConnection, plan: Plan) -> dict[str, int]:
+def _repair(connection: DictConnection, plan: Plan, tenant: UUID) -> dict[str, int]:
     """Repair what the present tenant has."""
     found = {"alert_without_due": connection.execute(store.QUERIES["without_due"]).rowcount}
-    if plan.recipients:
+    if plan.recipients or on_call.newest(connection, tenant):
         found["alert_without_delivery"] = connection.execute(store.QUERIES["untold"]).rowcount
+    found["alert_due_too_late"] = _hasten(connection, plan)
+    found["alert_past_its_policy"] = _bring_back(connection, tenant)
     found["delivery_without_job"] = _revive(connection)
     for kind, number in found.items():
         store.count_repair(connection, kind, number)
     return found
+
+
+def _hasten(connection: DictConnection, plan: Plan) -> int:
+    """Alerts that wait longer than any policy may say are due at the latest that one may say."""
+    hastened = 0
+    for urgency in (EMERGENCY, SAME_DAY):
+        parameters = {"urgency": urgency, "longest": plan.longest_pause(urgency)}
+        hastened += connection.execute(store.QUERIES["due_too_late"], parameters).rowcount
+    return hastened
+
+
+def _bring_back(connection: DictConnection, tenant: UUID) -> int:
+    """Alerts at a step that their policy does not have, or of a policy that cannot be found, are due now.
+
+    Their next turn is the fallback's (`on_call.route`).
+    """
+    lost = 0
+    for chain in connection.execute(store.QUERIES["chains"], {"tenant_id": tenant}).fetchall():
+        steps = chain_length(connection, tenant, chain["policy"], chain["policy_version"], chain["urgency"])
+        if chain["furthest"] >= steps:
+            lost += connection.execute(
+                store.QUERIES["past_policy"], chain | {"tenant_id": tenant, "steps": steps}
+            ).rowcount
+    return lost
+
+
+def _fire_overdue(pool: Pool, plan: Plan, tenant: UUID) -> int:
+    """Begin the step of every alert that should have had it a minute ago: whoever should have done it does not."""
+    with tenant_transaction(pool, tenant) as connection:
+        overdue = [row["id"] for row in connection.execute(store.QUERIES["overdue"], {"tenant_id": tenant}).fetchall()]
+    fired = sum(repeat_one(pool, plan, tenant, alert_id) is not None for alert_id in overdue)
+    if fired:
+        with pool.connection() as connection:
+            store.count_repair(connection, "alert_overdue", fired)
+    return fired
 
 
 def _revive(connection: DictConnection) -> int:

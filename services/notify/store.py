@@ -293,10 +293,23 @@ def pending_recipients(connection: DictConnection, alert: Alert) -> set[Recipien
     return {Recipient(row["channel"], row["recipient"]) for row in rows}
 
 
+def held_recipients(connection: DictConnection, alert: Alert) -> set[Recipient]:
+    """Who a message of the present urgency waits for until their quiet hours end."""
+    parameters = {"alert_id": alert.id, "first_step": alert.first_step}
+    rows = connection.execute(QUERIES["held_recipients"], parameters).fetchall()
+    return {Recipient(row["channel"], row["recipient"]) for row in rows}
+
+
 def add_deliveries(
-    connection: DictConnection, alert: Alert, to: Sequence[tuple[UUID, Recipient]], now: datetime
+    connection: DictConnection,
+    alert: Alert,
+    to: Sequence[tuple[UUID, Recipient]],
+    now: datetime,
+    *,
+    until: Mapping[Recipient, datetime] | None = None,
 ) -> None:
-    """Messages of the alert's present step, each with its id."""
+    """Messages of the alert's present step, each with its id; `until`: when those go out that wait."""
+    until = until or {}
     connection.execute(
         QUERIES["add_deliveries"],
         {
@@ -309,6 +322,7 @@ def add_deliveries(
             "channels": [recipient.channel for _, recipient in to],
             "recipients": [recipient.address for _, recipient in to],
             "people": [recipient.person for _, recipient in to],
+            "held": [until.get(recipient) for _, recipient in to],
         },
     )
 

@@ -38,10 +38,10 @@ FROM alert WHERE tenant_id = %(tenant_id)s AND id = %(id)s AND due_at <= now() F
 -- A new alert; no row when another one was opened for the same patient and pathway at the same time.
 INSERT INTO alert (id, tenant_id, subject_key, pathway, subject, state, urgency, first_step, step, task_version,
                    opened_at, due_at, refused_client, refused_at, policy, policy_version, team, position, round,
-                   synthetic)
+                   exhausted_at, synthetic)
 VALUES (%(id)s, %(tenant_id)s, %(subject_key)s, %(pathway)s, %(subject)s, %(state)s, %(urgency)s, %(first_step)s,
         %(step)s, %(task_version)s, %(opened_at)s, %(due_at)s, %(refused_client)s, %(refused_at)s, %(policy)s,
-        %(policy_version)s, %(team)s, %(position)s, %(round)s, %(synthetic)s)
+        %(policy_version)s, %(team)s, %(position)s, %(round)s, %(exhausted_at)s, %(synthetic)s)
 ON CONFLICT (tenant_id, subject_key, pathway) WHERE state IN ('requested', 'received', 'on-hold') DO NOTHING
 
 -- name: update_alert
@@ -119,16 +119,22 @@ WHERE tenant_id = %(tenant_id)s AND assessment_id = ANY (%(ids)s)
 SELECT count(*) AS number FROM alert_assessment WHERE tenant_id = %(tenant_id)s AND alert_id = %(alert_id)s
 
 -- name: add_deliveries
-INSERT INTO delivery (id, tenant_id, alert_id, step, channel, recipient, urgency, created_at, person)
-SELECT id, %(tenant_id)s, %(alert_id)s, %(step)s, channel, recipient, %(urgency)s, %(created_at)s, person
-FROM unnest(%(ids)s::uuid[], %(channels)s::text[], %(recipients)s::text[], %(people)s::text[])
-     AS told (id, channel, recipient, person)
+INSERT INTO delivery (id, tenant_id, alert_id, step, channel, recipient, urgency, created_at, person, held_until)
+SELECT id, %(tenant_id)s, %(alert_id)s, %(step)s, channel, recipient, %(urgency)s, %(created_at)s, person, held_until
+FROM unnest(%(ids)s::uuid[], %(channels)s::text[], %(recipients)s::text[], %(people)s::text[], %(held)s::timestamptz[])
+     AS told (id, channel, recipient, person, held_until)
 
 -- name: pending_recipients
 -- Who a message of the present urgency is still being tried for.
 SELECT channel, recipient FROM delivery
 WHERE alert_id = %(alert_id)s AND step >= %(first_step)s AND state = 'pending'
+  AND (held_until IS NULL OR held_until <= now())
   AND NOT EXISTS (SELECT FROM notice WHERE notice.alert_id = delivery.alert_id AND notice.step = delivery.step)
+
+-- name: held_recipients
+-- Who a message of the present urgency waits for until their quiet hours end.
+SELECT channel, recipient FROM delivery
+WHERE alert_id = %(alert_id)s AND step >= %(first_step)s AND state = 'pending' AND held_until > now()
 
 -- name: delivery
 SELECT id, tenant_id, alert_id, step, channel, recipient, person, urgency, state, attempts, answer, created_at, sent_at,
@@ -173,14 +179,38 @@ ORDER BY state IN ('requested', 'received') DESC, coalesce(acknowledged_at, with
 LIMIT %(limit)s
 
 -- name: without_due
--- Open alerts that nothing would ever tell again: due now.
-UPDATE alert SET due_at = now() WHERE state IN ('requested', 'received') AND due_at IS NULL
+-- Open alerts that nothing would ever tell again: due now, or at the end of their snooze.
+UPDATE alert SET due_at = greatest(now(), snoozed_until)
+WHERE state IN ('requested', 'received', 'on-hold') AND due_at IS NULL
 
 -- name: untold
 -- Open alerts without a single delivery, although there is somebody to tell: due now.
 UPDATE alert SET due_at = now()
-WHERE state IN ('requested', 'received') AND due_at > now()
+WHERE state IN ('requested', 'received') AND due_at > now() AND NOT synthetic
   AND NOT EXISTS (SELECT FROM delivery WHERE delivery.alert_id = alert.id)
+
+-- name: overdue
+-- Open alerts that should have been told again a minute ago.
+SELECT id FROM alert WHERE tenant_id = %(tenant_id)s AND due_at < now() - interval '1 minute' ORDER BY due_at LIMIT 50
+
+-- name: due_too_late
+-- Open alerts that would wait longer than any policy may say; whoever is snoozed waits as long as was asked for.
+UPDATE alert SET due_at = now() + %(longest)s
+WHERE state IN ('requested', 'received') AND urgency = %(urgency)s
+  AND due_at > now() + %(longest)s + interval '5 seconds'
+
+-- name: chains
+-- The policies that open alerts follow, each with the furthest step of one whose chain has not ended.
+SELECT policy, policy_version, urgency, max(position) AS furthest FROM alert
+WHERE tenant_id = %(tenant_id)s AND state IN ('requested', 'received') AND exhausted_at IS NULL AND policy IS NOT NULL
+GROUP BY policy, policy_version, urgency
+
+-- name: past_policy
+-- Open alerts at a step that their policy does not have: due now.
+UPDATE alert SET due_at = now()
+WHERE tenant_id = %(tenant_id)s AND state IN ('requested', 'received') AND exhausted_at IS NULL
+  AND policy = %(policy)s AND policy_version IS NOT DISTINCT FROM %(policy_version)s AND urgency = %(urgency)s
+  AND position >= %(steps)s AND due_at > now()
 
 -- name: orphaned
 -- Deliveries still to be made that no job stands for.

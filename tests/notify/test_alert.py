@@ -202,10 +202,8 @@ def test_every_channel_and_urgency_has_a_queue_of_its_own() -> None:
     assert len(kinds) == 4
 
 
-def test_who_is_still_being_tried_gets_no_second_message() -> None:
-    first, second = Recipient("email", "a@example.org"), Recipient("email", "b@example.org")
-    plan = Plan((first, second), timedelta(minutes=5), timedelta(hours=1))
+def test_an_emergency_without_a_policy_is_told_again_after_five_minutes_and_the_rest_after_an_hour() -> None:
+    plan = Plan((Recipient("email", "a@example.org"),), timedelta(minutes=5), timedelta(hours=1))
 
-    assert list(plan.to_tell({first})) == [second]
-    assert plan.next_due("emergency", NOW) - NOW == timedelta(minutes=5)
-    assert plan.next_due("same_day", NOW) - NOW == timedelta(hours=1)
+    assert plan.pause("emergency") == timedelta(minutes=5)
+    assert plan.pause("same_day") == timedelta(hours=1)

@@ -1,0 +1,108 @@
+"""Which way an alert goes: stamped when its chain begins, and found again for every further step."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from services.notify.escalation import Place, Plan
+from services.notify.on_call import store as on_call
+from services.notify.on_call.document import Document, Kind, Target, team_for
+from services.notify.on_call.flaw import DocumentFlawed
+from services.notify.on_call.turn import Route, Turn, turn_at
+from services.notify.store import Alert
+from shared.postgres import DictConnection
+
+HANDED_OVER = -1
+
+log = logging.getLogger(__name__)
+
+
+def first_turn(
+    connection: DictConnection, plan: Plan, alert: Alert, now: datetime, *, owner_first: bool = False
+) -> tuple[Alert, Turn]:
+    """The alert stamped with team, policy and version of the newest document, and the first turn of its chain.
+
+    Without a document there is nothing to stamp, and the addresses of the settings are told. `owner_first`: a person
+    that the alert was handed to is told before the chain begins, a team in place of the one that it would go to.
+    """
+    document = _document(connection, alert.tenant_id)
+    team = None
+    if document is not None:
+        team = document.team(alert.owner) if owner_first and alert.owner else None
+        team = team or team_for(document, pathway=alert.pathway, urgency=alert.urgency, synthetic=alert.synthetic)
+    alert = replace(
+        alert,
+        policy=team.policy if team else None,
+        policy_version=document.version if document else None,
+        team=team.id if team else None,
+        exhausted_at=None,
+    )
+    place = Place(HANDED_OVER if owner_first and document and document.person(alert.owner or "") else 0)
+    turn = _turn(_route(connection, plan, alert), plan, alert, place, now)
+    return at_turn(alert, turn, now), turn
+
+
+def next_turn(connection: DictConnection, plan: Plan, alert: Alert, now: datetime) -> Turn:
+    """The turn that follows when nobody acknowledged in time."""
+    route = _route(connection, plan, alert)
+    place = Place(alert.position, alert.round)
+    return _turn(route, plan, alert, route.chain.following(place) if route else place, now)
+
+
+def at_turn(alert: Alert, turn: Turn, now: datetime) -> Alert:
+    """The alert once this turn was taken."""
+    exhausted_at = (alert.exhausted_at or now) if turn.exhausted else None
+    place = turn.place
+    return replace(
+        alert, position=place.position, round=place.round, exhausted_at=exhausted_at, due_at=now + turn.pause
+    )
+
+
+def chain_length(connection: DictConnection, tenant: UUID, policy: str, version: int, urgency: str) -> int:
+    """How many steps the chain of this stamped policy has; 0 where it cannot be found."""
+    held = _document(connection, tenant, version)
+    found = held.policy(policy) if held else None
+    return len(found.steps(urgency)) if found else 0
+
+
+def _turn(route: Route | None, plan: Plan, alert: Alert, place: Place, now: datetime) -> Turn:
+    if route is None:
+        told = () if alert.synthetic else plan.recipients
+        return Turn(place, told, plan.pause(alert.urgency))
+    return turn_at(route, place, now)
+
+
+def _route(connection: DictConnection, plan: Plan, alert: Alert) -> Route | None:
+    """None where no document was there when the chain began.
+
+    A stamped version or policy that cannot be found leaves the fallback: never nobody. What the watchdog makes reaches
+    no real fallback.
+    """
+    if alert.policy_version is None:
+        return None
+    nothing = Document(alert.policy_version, "UTC", (), (), (), (), ())
+    stamped = _document(connection, alert.tenant_id, alert.policy_version) or nothing
+    newest = _document(connection, alert.tenant_id) or stamped
+    return Route(
+        policy=stamped.policy(alert.policy) if alert.policy else None,
+        stamped=stamped,
+        newest=replace(newest, fallback=()) if alert.synthetic else newest,
+        urgency=alert.urgency,
+        site=() if alert.synthetic else plan.recipients,
+        repeat=plan.pause(alert.urgency),
+        first=Target(Kind.PERSON, alert.owner) if alert.owner else None,
+    )
+
+
+def _document(connection: DictConnection, tenant: UUID, version: int | None = None) -> Document | None:
+    """The newest document, or this version. One that cannot be read any more counts as not there, loudly."""
+    try:
+        if version is None:
+            return on_call.current(connection, tenant)
+        return on_call.at_version(connection, tenant, version)
+    except DocumentFlawed as error:
+        log.error("on-call document cannot be read", extra={"error": type(error).__name__, "number": version or 0})
+        return None

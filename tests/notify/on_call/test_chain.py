@@ -1,0 +1,116 @@
+"""The chain never ends silently, whatever policy, rota and moment: every turn tells somebody, and another follows."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.notify.escalation import EMERGENCY, SAME_DAY, Chain, Place, Recipient
+from services.notify.on_call.document import (
+    Contact,
+    DatedSlot,
+    Document,
+    Kind,
+    Person,
+    Policy,
+    PolicyStep,
+    QuietHours,
+    Rota,
+    Target,
+    Window,
+)
+from services.notify.on_call.turn import Route, turn_at
+
+NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+SITE = Recipient("email", "site@clinic.example")
+IDS = ("ada", "ben", "cyd")
+WEEK = frozenset(range(7))
+
+people = st.builds(
+    lambda name, channels, quiet: Person(
+        name,
+        name,
+        tuple(Contact(channel, f"{name}@{channel}") for channel in channels),
+        (QuietHours(Window(WEEK, time(quiet), time((quiet + 8) % 24))),) if quiet is not None else (),
+        "Europe/London",
+    ),
+    st.sampled_from(IDS),
+    st.sets(st.sampled_from(("email", "push"))),
+    st.none() | st.integers(0, 23),
+)
+targets = st.builds(Target, st.sampled_from(Kind), st.sampled_from((*IDS, "doctors", "nobody")))
+steps = st.builds(
+    PolicyStep,
+    st.sampled_from((timedelta(0), 5 * MINUTE, 10 * MINUTE)),
+    st.lists(targets, min_size=1, max_size=3).map(tuple),
+    st.lists(st.sampled_from(("email", "push")), max_size=1).map(tuple),
+)
+chains = st.lists(steps, max_size=4).map(tuple)
+policies = st.builds(
+    lambda emergency, same_day, repeat: Policy("p", "p", emergency, same_day, repeat, 10 * MINUTE, 60 * MINUTE),
+    chains,
+    chains,
+    st.integers(0, 3),
+)
+rotas = st.builds(
+    lambda shifts: Rota(
+        "doctors",
+        "Doctors",
+        "Europe/London",
+        (),
+        tuple(
+            DatedSlot(NOW + start * MINUTE, NOW + (start + length) * MINUTE, (person,))
+            for start, length, person in shifts
+        ),
+        (),
+    ),
+    st.lists(st.tuples(st.integers(-200, 200), st.integers(1, 300), st.sampled_from(IDS)), max_size=3),
+)
+documents = st.builds(
+    lambda known, rota, fallback: Document(
+        1, "Europe/London", tuple({person.id: person for person in known}.values()), (), (rota,), (), fallback
+    ),
+    st.lists(people, max_size=3),
+    rotas,
+    st.lists(targets, max_size=2).map(tuple),
+)
+
+
+@pytest.mark.requirement("REQ-09", "SR-16")
+@given(
+    document=documents, newest=documents, policy=st.none() | policies, urgency=st.sampled_from((EMERGENCY, SAME_DAY))
+)
+def test_an_alert_that_nobody_acknowledges_is_told_for_ever_whatever_the_document_says(
+    document: Document, newest: Document, policy: Policy | None, urgency: str
+) -> None:
+    route = Route(policy, document, newest, urgency, (SITE,), 5 * MINUTE)
+    place, at = Place(), NOW
+    for _ in range(40):
+        turn = turn_at(route, place, at)
+
+        assert turn.told
+        assert all(held.recipient not in turn.told for held in turn.held)
+        assert urgency == SAME_DAY or not turn.held
+        assert timedelta(0) <= turn.pause <= timedelta(hours=1)
+        place, at = route.chain.following(turn.place), at + turn.pause
+    assert turn.exhausted
+    assert SITE in turn.told
+
+
+@given(pauses=st.lists(st.sampled_from((5 * MINUTE, 10 * MINUTE)), max_size=5).map(tuple), rounds=st.integers(1, 4))
+def test_a_chain_passes_every_step_in_every_round_and_then_stays_with_the_fallback(
+    pauses: tuple[timedelta, ...], rounds: int
+) -> None:
+    chain = Chain(pauses, 10 * MINUTE, 5 * MINUTE, rounds)
+    place, seen = Place(), []
+    for _ in range(len(pauses) * rounds + 3):
+        seen.append((place.position, place.round))
+        place = chain.following(place)
+
+    full = [(position, number) for number in range(1, rounds + 1) for position in range(len(pauses))]
+    end = (len(pauses), rounds if pauses else 1)
+    assert seen == [*full, end, *[(end[0] + 1, end[1])] * 2]
