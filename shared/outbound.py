@@ -14,6 +14,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -92,6 +93,16 @@ class Outbound:
     def check(self, url: str) -> None:
         """What can be said without asking anybody. Raises OutboundRefused."""
         _split(url, self)
+
+    def check_address(self, url: str) -> None:
+        """Look the host up, and say whether it may be reached. Raises OutboundRefused; not for a name that is unknown.
+
+        Asking later looks it up again and connects to nothing else than what was found good then.
+        """
+        host = _split(url, self)
+        parts = urlsplit(url)
+        with suppress(httpcore.ConnectError):
+            _addresses(self, host, host, parts.port or PORTS[parts.scheme])
 
     def get(self, url: str, headers: Mapping[str, str] | None = None) -> Answer:
         """GET. Raises OutboundRefused or OutboundFailed."""
@@ -192,7 +203,7 @@ class _CheckedBackend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         """To the first address that answers, after all of them were found good."""
         failed: Exception = httpcore.ConnectError("no address")
-        for address in self._addresses(host, port):
+        for address in _addresses(self._rules, self._host, host, port):
             try:
                 stream = self._sockets.connect_tcp(address, port, _left(self._deadline), local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
@@ -201,22 +212,25 @@ class _CheckedBackend(httpcore.NetworkBackend):
                 return _TimedStream(stream, self._deadline)
         raise failed
 
-    def _addresses(self, host: str, port: int) -> list[str]:
-        try:
-            found = self._rules.resolve(host, port)
-        except OSError:
-            raise httpcore.ConnectError("unknown host") from None
-        for text in found:
-            address = ipaddress.ip_address(text.partition("%")[0])
-            mapped = getattr(address, "ipv4_mapped", None)
-            if not self._may_reach(mapped or address):
-                raise OutboundRefused("The host of this address is not on the public network.")
-        return found
 
-    def _may_reach(self, address: Address) -> bool:
-        if self._rules.sandbox and address.is_loopback:
-            return True
-        return is_public(address) or (self._host in self._rules.hosts and not _is_never(address))
+def _addresses(rules: Outbound, asked: str, host: str, port: int) -> list[str]:
+    """What a name resolves to, if all of it may be reached for the host that was asked for."""
+    try:
+        found = rules.resolve(host, port)
+    except OSError:
+        raise httpcore.ConnectError("unknown host") from None
+    for text in found:
+        address = ipaddress.ip_address(text.partition("%")[0])
+        mapped = getattr(address, "ipv4_mapped", None)
+        if not _may_reach(rules, asked, mapped or address):
+            raise OutboundRefused("The host of this address is not on the public network.")
+    return found
+
+
+def _may_reach(rules: Outbound, host: str, address: Address) -> bool:
+    if rules.sandbox and address.is_loopback:
+        return True
+    return is_public(address) or (host in rules.hosts and not _is_never(address))
 
 
 class _TimedStream(httpcore.NetworkStream):

@@ -67,7 +67,7 @@ def _interactions(client: httpx.Client, resource_type: str, claimed: set[str]) -
         "search-type": ("POST", f"{base}/_search", 200),
         "create": ("POST", base, 415),
         "update": ("PUT", f"{base}/{resource_id}", 415),
-        "delete": ("DELETE", f"{base}/{resource_id}", 204),
+        "delete": ("DELETE", f"{base}/{resource_id}", 204 if entries else 404),
         "patch": ("PATCH", f"{base}/{resource_id}", 415),
     }
     for code, (method, path, status) in asked.items():

@@ -1,4 +1,7 @@
-"""FHIR routes of notify: Task (read, search, update), CommunicationRequest and Communication (read, search)."""
+"""FHIR routes of notify: Task (read, search, update), CommunicationRequest and Communication (read, search).
+
+Those of Subscription stand in their room (`subscriptions.api`).
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from services.notify.acknowledge import update_task
+from services.notify.subscriptions.api import SUBSCRIPTION
 from shared.fhir.capability import READ_ONLY, ResourceCapability
 from shared.fhir.http import quoted_version, read_body, refuse
 from shared.fhir.parse import parse_resource
@@ -19,17 +23,18 @@ from shared.principal import principal_of
 from shared.problems import Category
 
 TASK = ResourceCapability("Task", ("update", *READ_ONLY), versioning="versioned-update")
-CAPABILITIES = (
+ALERTING = (
     TASK,
     ResourceCapability("CommunicationRequest", READ_ONLY),
     ResourceCapability("Communication", READ_ONLY),
 )
+CAPABILITIES = (*ALERTING, SUBSCRIPTION)
 
 
 def routes(api: ResourceApi) -> APIRouter:
     """Search, read and vread of each type that notify owns, and the update of a Task."""
     router = APIRouter(prefix="/fhir")
-    for capability in CAPABILITIES:
+    for capability in ALERTING:
         add_routes(router, api, capability)
 
     @router.put("/Task/{resource_id}")

@@ -10,9 +10,15 @@ from services.notify import api, store
 from services.notify.page import asset_routes, no_other_pages
 from services.notify.settings import NotifySettings
 from services.notify.sign_in.door import door_of
+from services.notify.subscriptions import api as subscriptions
+from services.notify.subscriptions import store as subscription_store
+from services.notify.subscriptions.register import Desk
+from services.notify.subscriptions.send import Sender
 from services.notify.worklist import pages
-from shared.access.opening import gate_of
+from shared.access.opening import gate_of, outbound_of
+from shared.access.service_token import signer
 from shared.fhir import identity
+from shared.fhir.client import FhirClient
 from shared.fhir.neighbours import Neighbours
 from shared.fhir.rest import ResourceApi
 from shared.operations import Gauge, Metrics, measure_work
@@ -28,21 +34,26 @@ def create_app(settings: NotifySettings, *, metrics: Metrics | None = None) -> F
         pool,
         settings.public_url,
         identity.as_stored,
-        frozenset(capability.type for capability in api.CAPABILITIES),
+        frozenset(capability.type for capability in api.ALERTING),  # includes bring no Subscription: each has an owner
         Neighbours({"triage": settings.triage_url}),
     )
+    triage = FhirClient(settings.triage_url, token=signer(settings.service_token, "notify"))
     app = service_app(
         "notify",
         resources,
         api.CAPABILITIES,
         measure=lambda: measure(pool),
         metrics=metrics,
+        close=triage.close,
         allowed_hosts=settings.allowed_hosts,
         gate=gate_of(settings, pages=("/worklist", "/a")),
     )
     app.state.door = door_of(settings, pool)
     app.include_router(api.routes(resources))
     app.include_router(asset_routes())
+    outbound = outbound_of(settings)
+    sender = Sender(pool, triage, outbound, resources.base)
+    app.include_router(subscriptions.routes(resources, Desk(pool, outbound), sender))
     app.include_router(pages.routes(pool, public_url=settings.public_url, sandbox=settings.sandbox))
     app.include_router(no_other_pages(public_url=settings.public_url, sandbox=settings.sandbox))
     return app
@@ -54,6 +65,7 @@ def measure(pool: Pool) -> Iterable[Gauge]:
     with pool.connection() as connection:
         alerts = connection.execute(store.QUERIES["measure_alerts"]).fetchall()
         deliveries = connection.execute(store.QUERIES["measure_deliveries"]).fetchall()
+        subscriptions_now = connection.execute(subscription_store.QUERIES["measure"]).fetchall()
         repairs = connection.execute(store.QUERIES["repairs"]).fetchall()
     for row in alerts:
         labels = {"urgency": row["urgency"], "state": row["state"]}
@@ -65,6 +77,11 @@ def measure(pool: Pool) -> Iterable[Gauge]:
     for row in deliveries:
         labels = {"channel": row["channel"], "state": row["state"]}
         yield Gauge("sural_deliveries", "Deliveries of the last 24 hours.", labels, float(row["number"]))
+    for row in subscriptions_now:
+        labels = {"state": row["state"]}
+        yield Gauge("sural_subscriptions", "FHIR Subscriptions.", labels, float(row["number"]))
+        yield Gauge("sural_subscription_events_waiting", "Events not yet taken.", labels, row["waiting"])
+        yield Gauge("sural_subscription_failing_seconds", "Longest time without success.", labels, row["failing_s"])
     for row in repairs:
         labels = {"service": "notify", "kind": row["kind"]}
         yield Gauge("sural_reconciler_repairs", "What the reconciler put right.", labels, float(row["number"]))

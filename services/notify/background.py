@@ -18,6 +18,9 @@ from services.notify.escalation import JOB_KINDS
 from services.notify.raise_alert import RAISE_ROUTINE, RAISE_URGENT, raise_alerts
 from services.notify.reconcile import reconcile
 from services.notify.settings import NotifySettings
+from services.notify.subscriptions.distribute import distribute
+from services.notify.subscriptions.send import send_due as send_to_subscribers
+from services.notify.subscriptions.store import forget as forget_events
 from shared import jobs
 from shared.audit.chain import run_sealing
 from shared.broker import Publisher, make_celery
@@ -25,6 +28,8 @@ from shared.canary import run_heartbeat, send_canaries
 from shared.events import NOTIFY_ROUTINE, NOTIFY_URGENT
 from shared.loops import run_every
 
+EVENTS_S = 0.5
+ANSWERING_SENDERS, FAILING_SENDERS = 4, 2
 CATCH_UP_S, TICK_S, SWEEP_S, RECONCILE_S, PRUNE_S = 2.0, 1.0, 1.0, 5.0, 3600.0
 WORKER_GRACE_S = 1.0
 """Due work younger than this is left to the workers."""
@@ -45,6 +50,7 @@ def loops(settings: NotifySettings) -> list[Loop]:
     ]
     every += [(f"notify-{kind}", SWEEP_S, partial(sweep, notify, kind)) for kind in (RAISE_URGENT, RAISE_ROUTINE)]
     every += [(f"notify-{kind}", SWEEP_S, partial(send_due, notify, kind)) for kind in JOB_KINDS]
+    every += subscription_loops(notify)
     running: list[Loop] = [
         (name, partial(run_every, name, interval_s, function)) for name, interval_s, function in every
     ]
@@ -55,6 +61,25 @@ def loops(settings: NotifySettings) -> list[Loop]:
         ("notify-canary", lambda stop: send_canaries(publisher, queues, stop)),
         ("notify-audit", lambda stop: run_sealing(url, store.SCHEMA, stop)),
         ("notify-heartbeat", lambda stop: run_heartbeat(url, store.SCHEMA, stop)),
+    ]
+
+
+def subscription_loops(notify: Notify) -> list[tuple[str, float, Callable[[], object]]]:
+    """Give events out, and tell subscribers: a few threads for whoever answers, and others for whoever does not."""
+
+    def forget() -> None:
+        with notify.pool.connection() as connection:
+            forget_events(connection)
+
+    senders = [
+        (f"notify-subscribers-{'failing' if failing else 'answering'}-{at}", failing)
+        for failing, number in ((False, ANSWERING_SENDERS), (True, FAILING_SENDERS))
+        for at in range(1, number + 1)
+    ]
+    return [
+        ("notify-events", EVENTS_S, lambda: distribute(notify.pool, notify.triage)),
+        ("notify-events-prune", PRUNE_S, forget),
+        *((name, EVENTS_S, partial(send_to_subscribers, notify.sender, failing=failing)) for name, failing in senders),
     ]
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from services.notify import store
 from services.notify.raise_alert import RAISE_ROUTINE, RAISE_URGENT
+from services.notify.subscriptions.distribute import note_assessments
 from shared import jobs
 from shared.catch_up import Source
 from shared.catch_up import catch_up as catch_up_with
@@ -21,12 +22,15 @@ SOURCE = Source("triage", "RiskAssessment")
 def catch_up(pool: Pool, triage: FhirClient) -> int:
     """Note every assessment that must alert, or that changes one that did, and is not known yet; returns how many.
 
+    Beside that every assessment is noted for those who subscribed to them.
+
     Raises NeighbourUnavailable.
     """
     return catch_up_with(pool, triage, SOURCE, _note)
 
 
 def _note(connection: DictConnection, tenant: UUID, changed: Sequence[Changed]) -> int:
+    note_assessments(connection, tenant, changed)
     urgent, routine = _sorted(connection, tenant, changed)
     return jobs.add(connection, RAISE_URGENT, urgent) + jobs.add(connection, RAISE_ROUTINE, routine)
 

@@ -14,8 +14,11 @@ from services.notify.channels.webhook import WebhookChannel
 from services.notify.escalation import EMAIL, WEBHOOK, Plan, Recipient
 from services.notify.settings import NotifySettings
 from services.notify.store import Alert, Delivery
+from services.notify.subscriptions.send import Sender
+from shared.access.opening import outbound_of
 from shared.access.service_token import signer
 from shared.fhir.client import FhirClient
+from shared.outbound import Outbound
 from shared.postgres import Pool, open_pool
 
 
@@ -30,6 +33,12 @@ class Notify:
     channel_timeout_s: float
     public_url: str
     sandbox: bool
+    outbound: Outbound
+
+    @property
+    def sender(self) -> Sender:
+        """What tells subscribers."""
+        return Sender(self.pool, self.triage, self.outbound, f"{self.public_url.rstrip('/')}/fhir")
 
     def message(self, alert: Alert, delivery: Delivery) -> Message:
         """What this delivery says."""
@@ -64,6 +73,7 @@ def open_notify(settings: NotifySettings, *, size: int, name: str) -> Notify:
         channel_timeout_s=settings.channel_timeout_s,
         public_url=settings.public_url,
         sandbox=settings.sandbox,
+        outbound=outbound_of(settings),
     )
 
 

@@ -70,6 +70,9 @@ RULES = (
     # Refused submissions: the operation itself lets in our own services alone.
     _rule("GET POST", f"{RESPONSE}/\\$quarantine(/\\$changed-tenants)?", (EVERY_TYPE, READ)),
     _rule("GET POST", f"{RESPONSE}/{_ID}/\\$everything", *((kind, READ) for kind in (RESPONSE, *FOLLOWED))),
+    # How subscriptions stand, and what they were told; content in full needs more, which the operation asks itself.
+    _rule("GET POST", f"Subscription(/{_ID})?/\\$status", ("Subscription", READ)),
+    _rule("GET POST", f"Subscription/{_ID}/\\$events", ("Subscription", READ)),
     _rule("GET", r"CodeSystem/\$(lookup|validate-code)", ("CodeSystem", READ)),
     _rule("GET", rf"ValueSet/(\$validate-code|\$expand|{_ID}/\$expand)", ("ValueSet", READ)),
 )

@@ -30,6 +30,7 @@ class Interaction(StrEnum):
     READ = "read"
     VREAD = "vread"
     UPDATE = "update"
+    DELETE = "delete"
     SEARCH = "search-type"
     HISTORY_INSTANCE = "history-instance"
     HISTORY_TYPE = "history-type"

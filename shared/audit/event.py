@@ -28,6 +28,7 @@ ACTIONS = {
     Interaction.READ: "R",
     Interaction.VREAD: "R",
     Interaction.UPDATE: "U",
+    Interaction.DELETE: "D",
     Interaction.HISTORY_INSTANCE: "R",
     Interaction.HISTORY_TYPE: "R",
 }
@@ -37,6 +38,7 @@ PROFILES = {
     Interaction.READ: "Read",
     Interaction.VREAD: "Read",
     Interaction.UPDATE: "Update",
+    Interaction.DELETE: "Delete",
     Interaction.SEARCH: "Query",
 }
 FROM_SERVER = frozenset({"R"})

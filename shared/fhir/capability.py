@@ -12,6 +12,9 @@ from shared.fhir.identity import instant
 from shared.fhir.search_parameters import HELD, PARAMETERS, Parameter, parameters_of
 
 STATEMENT_ID: Final = "sural"
+EXT_TOPIC: Final = (
+    "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/capabilitystatement-subscriptiontopic-canonical"
+)
 READ_ONLY: Final = ("read", "vread", "history-instance", "history-type", "search-type")
 """The interactions of a type that only the service itself writes."""
 
@@ -33,7 +36,8 @@ class ResourceCapability:
     """What one service offers for one resource type. Its routes are registered from the same object.
 
     What can be searched is `search_parameters.PARAMETERS`, or of these what `search` names. `operations`: of the type
-    and of its instances.
+    and of its instances. `profiles`: of others, beside ours. `topics`: canonicals that can be subscribed to
+    (Subscriptions R5 Backport, capabilitystatement-subscriptiontopic-canonical).
     """
 
     type: str
@@ -44,12 +48,17 @@ class ResourceCapability:
     versioning: str = "versioned"
     operations: tuple[Operation, ...] = ()
     search: frozenset[str] | None = None
+    profiles: tuple[str, ...] = ()
+    topics: tuple[str, ...] = ()
 
     def as_fhir(self) -> dict[str, Any]:
         """The `rest.resource` entry."""
+        profiles = [*([PROFILES[self.type]] if self.type in PROFILES else []), *self.profiles]
+        topics = [{"url": EXT_TOPIC, "valueCanonical": topic} for topic in self.topics]
         resource: dict[str, Any] = {
+            **({"extension": topics} if topics else {}),
             "type": self.type,
-            **({"supportedProfile": [PROFILES[self.type]]} if self.type in PROFILES else {}),
+            **({"supportedProfile": profiles} if profiles else {}),
             "interaction": [{"code": code} for code in self.interactions],
             "versioning": self.versioning,
             "readHistory": "vread" in self.interactions,

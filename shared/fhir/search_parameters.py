@@ -246,6 +246,14 @@ PARAMETERS: Final[Mapping[str, tuple[Parameter, ...]]] = {
         _reference("based-on", "basedOn"),
         _reference("part-of", "partOf"),
     ),
+    "Subscription": (
+        _code("status", "subscription-status"),
+        _code("type", "subscription-channel-type", path="channel.type"),
+        Parameter("url", "uri", ("channel.endpoint",), single=True),
+        Parameter("criteria", "string", ("criteria",), single=True),
+        _token("payload", "channel.payload", system="urn:ietf:bcp:13", single=True),
+        _token("contact"),
+    ),
     "AuditEvent": (
         _date("date", "recorded"),
         _code("action", "audit-event-action"),
@@ -320,7 +328,7 @@ OWNERS: Final[Mapping[str, tuple[str, ...]]] = {
         *("RiskAssessment", "DetectedIssue", "Provenance", "Device", "Library", "PlanDefinition"),
         *("CodeSystem", "ValueSet"),
     ),
-    "notify": ("Task", "CommunicationRequest", "Communication"),
+    "notify": ("Task", "CommunicationRequest", "Communication", "Subscription"),
 }
 """Which service holds which types: where a reference to one of them leads."""
 

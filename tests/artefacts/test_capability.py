@@ -13,8 +13,10 @@ from services.intake.app import create_app as create_intake
 from services.intake.settings import IntakeSettings
 from services.notify.app import create_app as create_notify
 from services.notify.settings import NotifySettings
+from services.notify.subscriptions.document import PROFILE
 from services.triage.app import create_app as create_triage
 from services.triage.settings import TriageSettings
+from shared.fhir.capability import EXT_TOPIC
 from shared.fhir.codes import CANONICAL, PROFILES
 from shared.fhir.r4 import validate_with_fhir_resources
 from shared.fhir.search_parameters import parameters_of
@@ -67,7 +69,17 @@ def readable(services: dict[str, httpx.Client], canonical: str) -> bool:
 def test_every_type_that_we_emit_names_the_profile_that_it_keeps(services: dict[str, httpx.Client]) -> None:
     named = {entry["type"]: entry["supportedProfile"] for _, entry in offered(services) if "supportedProfile" in entry}
 
+    assert named.pop("Subscription") == [PROFILE]
     assert named == {resource_type: [url] for resource_type, url in PROFILES.items()}
+
+
+def test_the_topics_that_can_be_subscribed_to_are_named(services: dict[str, httpx.Client]) -> None:
+    [entry] = [entry for _, entry in offered(services) if entry["type"] == "Subscription"]
+
+    assert [(one["url"], one["valueCanonical"]) for one in entry["extension"]] == [
+        (EXT_TOPIC, f"{CANONICAL}/SubscriptionTopic/alert"),
+        (EXT_TOPIC, f"{CANONICAL}/SubscriptionTopic/assessment"),
+    ]
 
 
 def a_value(resource_type: str, parameter: dict[str, Any]) -> str:

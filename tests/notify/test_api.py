@@ -176,7 +176,7 @@ def test_capability_and_metrics_say_what_there_is(client: httpx.Client, task_id:
     types = [part["type"] for part in client.get("/capability/notify").json()["resource"]]
     metrics = client.get("/metrics").text
 
-    assert types == ["Task", "CommunicationRequest", "Communication"]
+    assert types == ["Task", "CommunicationRequest", "Communication", "Subscription"]
     assert 'sural_alerts_open{state="received",urgency="emergency"} 1.0' in metrics
     assert 'sural_deliveries{channel="email",state="sent"} 1.0' in metrics
     assert "sural_alert_oldest_unacknowledged_seconds" in metrics

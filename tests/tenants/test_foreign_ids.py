@@ -6,6 +6,7 @@ import json
 import re
 import warnings
 
+from tests.notify.subscriptions.conftest import a_subscription
 from tests.tenants.conftest import System, an_emergency
 
 MARK = "ZZAAA"
@@ -18,6 +19,7 @@ PER_TENANT = {
     "CommunicationRequest",
     "Communication",
     "AuditEvent",
+    "Subscription",
 }
 
 
@@ -39,8 +41,15 @@ def addresses(system: System) -> list[tuple[str, str, str]]:
     return found
 
 
+def subscribe(system: System) -> None:
+    """Tenant A listens to its alerts; nobody answers at its endpoint."""
+    subscription = a_subscription("https://1.1.1.1/fhir-events")
+    assert system.a.ask("POST", "/fhir/Subscription", json=subscription).status_code == 201
+
+
 def test_no_route_gives_changes_or_admits_what_belongs_to_another_tenant(system: System) -> None:
     system.a.post(an_emergency(MARK))
+    subscribe(system)
     system.works()
     tried = addresses(system)
     assert len({resource_type for _, _, resource_type in tried}) == len(PER_TENANT)
@@ -65,6 +74,7 @@ def test_no_route_gives_changes_or_admits_what_belongs_to_another_tenant(system:
 
 def test_no_search_finds_what_belongs_to_another_tenant(system: System) -> None:
     response_id = system.a.post(an_emergency(MARK))
+    subscribe(system)
     system.works()
 
     for resource_type in sorted(PER_TENANT - {"AuditEvent"}):

@@ -1,0 +1,1 @@
+"""Subscriptions as a subscriber meets them."""
