@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -29,6 +30,7 @@ from services.triage.knowledge.loader import load_not_assessable_texts, load_pac
 from services.triage.refused import Examiner
 from services.triage.risk_assessment import build_resources, not_assessable
 from services.triage.settings import TriageSettings
+from services.triage.store import Unassessed
 from services.triage.wording import wording_floor
 from shared import jobs
 from shared.access.service_token import signer
@@ -46,6 +48,8 @@ NEIGHBOUR_PAUSE_S = 2.0
 RETRY_PAUSE_S = 1.0
 UNKNOWN_PAUSES_S = (1.0, 10.0, 60.0)
 """How long to wait before asking again for what intake does not know: a replica or a restore may lag behind."""
+EARLIER_PAUSE_S = 1.0
+"""How long to wait before looking again whether the earlier versions of a response are assessed."""
 HOPELESS_PAUSE_S = 60.0
 """How long to wait when not even "cannot be assessed" can be stored."""
 BATCH_S = 8.0
@@ -57,6 +61,10 @@ log = logging.getLogger(__name__)
 
 class ResponseWithheld(NeighbourFault):
     """Intake answers, but not to the question for this one response: too slow for it, or stopped on the way."""
+
+
+class Overtaken(Exception):
+    """An older version of the same response was written while this one was evaluated without knowing of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +101,10 @@ class _Kept:
         """The same, or made again when the earlier urgency has become another one in the meantime."""
         return self.described if earlier == self.earlier else self.prepare(earlier=earlier)
 
+    def remembered(self, run: Run) -> Remembered:
+        """What later evaluations would know of it."""
+        return self.described(run).remembered
+
 
 @dataclass(frozen=True, slots=True)
 class Assessor:
@@ -115,7 +127,11 @@ class Assessor:
             log.info("intake not ready yet")
 
     def work(self, claims: Sequence[Claim]) -> None:
-        """Do these jobs. Each ends done, or is put back for later; none is dropped."""
+        """Do these jobs. Each ends done, or is put back for later; none is dropped.
+
+        Older versions come first, as later ones wait for them.
+        """
+        claims = sorted(claims, key=lambda claimed: claimed.ref.version)
         try:
             responses = self._read(claims)
         except NeighbourUnavailable as error:
@@ -184,6 +200,8 @@ class Assessor:
                     self._assess(claimed, {**response, "id": claimed.ref.id})
             except NeighbourUnavailable as error:
                 self._wait_for_intake([claimed], error)
+            except Overtaken as error:
+                self._put_back([claimed], type(error).__name__, 0, counts=False)
             except Exception as error:
                 self._failed(claimed, error)
 
@@ -229,6 +247,7 @@ class Assessor:
         held_id = assessment_id(ref.tenant, ref.id, name)
         same_patient = store.SamePatient(ref, patient_key(basis.subject), name)
         with tenant_transaction(self.pool, ref.tenant) as connection:
+            before = store.unassessed(connection, claimed)
             held = store.current(connection, ref.tenant, [held_id]).get(held_id)
             if held is not None and held.response_version >= ref.version:
                 jobs.finish(connection, claimed)
@@ -242,7 +261,22 @@ class Assessor:
         version = held.version_id + 1 if held else 1
         kept = _Kept(same_patient, earlier, prepare, prepare(earlier=earlier))
         first = held is None or held.status == Status.PRELIMINARY
-        self._store(claimed, held_id, version, status_of(response, first=first), kept)
+        status = status_of(response, first=first)
+        if before and not kept.remembered(Run(held_id, version, datetime.now(UTC), status)).waits_for_nothing:
+            self._wait_for_earlier(claimed, before)
+        else:
+            self._store(claimed, held_id, version, status, kept)
+
+    def _wait_for_earlier(self, claimed: Claim, before: Sequence[Unassessed]) -> None:
+        """Have the earlier versions assessed first: an emergency that stands only in one of them must be told too.
+
+        The message about them may have been lost, and catch-up finds current versions only. None of them waits for a
+        later one, and each ends: assessed, called unreadable, or set aside.
+        """
+        log.info("waits for earlier versions", extra={"response": claimed.ref.id, "number": len(before)})
+        with self.pool.connection() as connection:
+            jobs.add(connection, claimed.kind, [version.ref for version in before if not version.noted])
+        self._put_back([claimed], "EarlierVersion", EARLIER_PAUSE_S, counts=False)
 
     def _not_assessable(self, basis: Basis, *, reason: str) -> Describe:
         """Same-day by decision, whatever page 1 may hold: it is not known to be readable."""
@@ -290,6 +324,8 @@ class Assessor:
                 remembered=evaluated.remembered,
             )
             written = store.commit(connection, outcome)
+            if not written and store.overtaken(connection, outcome):
+                raise Overtaken
         log.info(
             "assessed" if written else "superseded",
             extra={"assessment": run.assessment_id, "urgency": evaluated.urgency},

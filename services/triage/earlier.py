@@ -32,6 +32,14 @@ class Remembered:
     withdrawn: bool = False
     by_clinician: bool = False
 
+    @property
+    def waits_for_nothing(self) -> bool:
+        """True when no earlier version of the same response could change what comes of this one.
+
+        It is an emergency by its own answers, or it takes back all that was said.
+        """
+        return self.withdrawn or self.urgency == Urgency.EMERGENCY
+
 
 def kept_floor(assessment: Assessment, earlier: Urgency | None) -> AppliedFloor | None:
     """The floor of a more urgent earlier assessment; None where there is none, or where a clinician answered now."""

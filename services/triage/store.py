@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,14 @@ from shared.fhir.canonicals import Canonical
 from shared.fhir.codes import REVIEW_TAG, Urgency
 from shared.fhir.resources import NewVersion
 from shared.fhir.search import MAX_COUNT, searched
+from shared.jobs import MAX_ATTEMPTS, Claim
 from shared.postgres import DictConnection, load_queries
 
 QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 SCHEMA = "triage"
+HOPELESS_AFTER_S = 300.0
+"""After this time a version that failed too often no longer holds up later ones: longer than jobs take to call one
+unreadable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,35 @@ def current(connection: DictConnection, tenant: UUID, assessment_ids: Sequence[s
 
 
 @dataclass(frozen=True, slots=True)
+class Unassessed:
+    """A version of a response that was not assessed yet; `noted`: there is a job that will."""
+
+    ref: Ref
+    noted: bool
+
+
+def unassessed(connection: DictConnection, claimed: Claim) -> list[Unassessed]:
+    """The earlier versions of this response that must be assessed before it, oldest first.
+
+    Not those that intake does not know, nor those that fail by themselves even when they need only be called
+    unreadable: they would hold up all that follow.
+    """
+    ref = claimed.ref
+    if ref.version == 1:
+        return []
+    parameters = {
+        "tenant": ref.tenant,
+        "kind": claimed.kind,
+        "response_id": ref.id,
+        "version": ref.version,
+        "attempts": MAX_ATTEMPTS + 1,
+        "age_s": HOPELESS_AFTER_S,
+    }
+    rows = connection.execute(QUERIES["unassessed"], parameters).fetchall()
+    return [Unassessed(replace(ref, version=row["version"]), row["noted"]) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
 class SamePatient:
     """Which evaluations belong together: of this response, or of this patient (`patient_key`), with this pack."""
 
@@ -109,7 +142,8 @@ def earlier_urgency(connection: DictConnection, same: SamePatient) -> Urgency | 
 def commit(connection: DictConnection, outcome: Outcome) -> bool:
     """Write an evaluation in the caller's transaction: assessment, resources, outbox row.
 
-    False, and nothing is written, when a newer (or the same) version of the response was evaluated in the meantime.
+    False, and nothing is written, when another version of the response was evaluated in the meantime: `overtaken` says
+    whether an older one.
     """
     tenant = outcome.response.tenant
     run = {
@@ -149,6 +183,12 @@ def commit(connection: DictConnection, outcome: Outcome) -> bool:
         queue = NOTIFY_URGENT if outcome.tag == Urgency.EMERGENCY else NOTIFY_ROUTINE
         outbox.add(connection, queue, [Ref(outcome.assessment_id, outcome.version_id, tenant)])
     return True
+
+
+def overtaken(connection: DictConnection, outcome: Outcome) -> bool:
+    """True when what stands now in the place of this outcome is of an older version: it must be evaluated again."""
+    held = current(connection, outcome.response.tenant, [outcome.assessment_id]).get(outcome.assessment_id)
+    return held is not None and held.response_version < outcome.response.version
 
 
 def _act(outcome: Outcome) -> Act:

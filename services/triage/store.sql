@@ -7,6 +7,20 @@ LEFT JOIN resource AS r ON r.tenant_id = a.tenant_id AND r.type = 'RiskAssessmen
     AND r.version_id = a.version_id
 WHERE a.tenant_id = %(tenant)s AND a.id = ANY (%(ids)s)
 
+-- name: unassessed
+-- Versions between the newest one before this version that was assessed and this version, but those that were set aside
+-- or have failed for too long; and whether there is work noted for them.
+SELECT version, job.state IS NOT NULL AS noted
+FROM generate_series(
+    1 + coalesce((SELECT max(response_version) FROM assessment_run
+                  WHERE tenant_id = %(tenant)s AND response_id = %(response_id)s AND response_version < %(version)s), 0),
+    %(version)s - 1) AS version
+LEFT JOIN job ON job.tenant_id = %(tenant)s AND job.kind = %(kind)s AND job.ref_id = %(response_id)s
+    AND job.ref_version = version
+WHERE job.state IS NULL OR job.state IN ('pending', 'running')
+    AND NOT (job.attempts > %(attempts)s AND job.created_at < now() - make_interval(secs => %(age_s)s))
+ORDER BY version
+
 -- name: supersede
 INSERT INTO assessment AS held (tenant_id, id, response_id, response_version, pack, pack_version, pack_sha256,
                                 version_id, urgency, assessed_at)

@@ -6,10 +6,14 @@ import os
 import signal
 from collections.abc import Iterator
 
+import httpx
 import pytest
 import redis
 
-from tests.journeys.system import System, a_system, settled
+from tests.builders import a_response
+from tests.intake.ehr import post, put
+from tests.journeys.system import RECOVERY_S, System, a_system, settled
+from tests.journeys.test_main_line import by_response
 from tests.waiting import eventually
 
 CHILDREN = ["postgres", "valkey", "web", "triage", "notify-urgent", "notify-routine", "background", "mail"]
@@ -74,6 +78,28 @@ def test_while_the_broker_is_frozen_alerts_go_out_without_it(system: System) -> 
         os.kill(broker, signal.SIGCONT)
 
     assert [row.problem for row in rows] == [None] * len(rows)
+    settled(system)
+
+
+@pytest.mark.requirement("REQ-05", "SR-18")
+def test_an_emergency_that_was_amended_during_an_outage_is_told(system: System) -> None:
+    first = a_response({"chest_pain": "Y"}, patient="p-amended")
+    then = a_response({"chest_pain": "N"}, patient="p-amended", status="amended")
+    broker, background = system.process("valkey").pid, system.process("background").pid
+    with httpx.Client(base_url=system.url, timeout=20, trust_env=False) as client:
+        os.kill(broker, signal.SIGSTOP)
+        try:
+            os.kill(background, signal.SIGSTOP)
+            try:
+                response_id = post(client, first).headers["location"].split("/")[-3]
+                amended = {**then, "identifier": first["identifier"], "id": response_id}
+                assert put(client, amended, If_Match='W/"1"').status_code == 200
+            finally:
+                os.kill(background, signal.SIGCONT)
+            [task] = eventually(lambda: by_response(client, "Task", response_id), within_s=RECOVERY_S)
+        finally:
+            os.kill(broker, signal.SIGCONT)
+        assert task["priority"] == "stat"
     settled(system)
 
 

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from shared.fhir.codes import SID_RESPONSE
+from tests.builders import a_response
 from tests.tenants.conftest import System, Tenant, an_emergency
 
 EVERYTHING = (
@@ -71,6 +72,23 @@ def test_an_alert_is_acknowledged_by_its_own_tenant_alone(system: System) -> Non
 
     assert (by_b.status_code, by_a.status_code) == (404, 200)
     assert by_a.json()["status"] == "accepted"
+
+
+@pytest.mark.requirement("REQ-05", "SR-18")
+def test_an_emergency_that_was_amended_before_anybody_looked_reaches_people(system: System) -> None:
+    first = an_emergency("ZZAAA")
+    response_id = system.a.post(first)
+    mild = a_response({}, status="amended", patient="7391", identifier="form-1") | {"id": response_id}
+    mild["subject"]["display"] = "ZZAAA"
+    path, if_match = f"/fhir/QuestionnaireResponse/{response_id}", {"If-Match": 'W/"1"'}
+    assert system.a.ask("PUT", path, json=mild, headers=if_match).status_code == 200
+
+    system.works()
+
+    [task] = system.a.all("Task")
+    assert task["priority"] == "stat"
+    assert len(system.mail.mails) == 1
+    assert system.b.all("Task") == []
 
 
 def test_the_audit_shows_each_tenant_its_own_acts(system: System) -> None:

@@ -40,11 +40,26 @@ class Line:
         assert answer.status_code == 201, answer.text
         return answer.headers["location"].split("/QuestionnaireResponse/")[1].split("/")[0]
 
+    def amend(self, response_id: str, response: dict[str, Any], *, version: int) -> None:
+        """Replace this version of a response."""
+        answer = self.ehr.put(
+            f"/fhir/QuestionnaireResponse/{response_id}",
+            content=json.dumps(response | {"id": response_id}),
+            headers={"Content-Type": "application/fhir+json", "If-Match": f'W/"{version}"'},
+        )
+        assert answer.status_code == 200, answer.text
+
     def deliver(self, *response_ids: str, version: int = 1) -> None:
         """A message with these references reaches the worker."""
         with self.pool.connection() as connection:
             jobs.add(connection, KIND, [Ref(response_id, version) for response_id in response_ids])
         jobs.drain(self.pool, KIND, self.assessor.work)
+
+    def time_passes(self) -> None:
+        """All that waits is due, and a worker looks for it."""
+        with self.pool.connection() as connection:
+            connection.execute("UPDATE job SET due_at = now() WHERE state = 'pending'")
+        self.deliver()
 
     def found(self, resource_type: str, response_id: str) -> list[dict[str, Any]]:
         """What an integrator finds by the id of the response."""
@@ -98,4 +113,6 @@ class OtherIntake:
         return {"resourceType": "Bundle", "entry": [{"resource": newest}]}
 
     def vread(self, _id: str, version: int, _request: Request) -> Response:
+        if version not in self.versions:
+            return Response(status_code=404)
         return Response(json.dumps(self.versions[version]), media_type="application/fhir+json")

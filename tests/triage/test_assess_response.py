@@ -241,19 +241,19 @@ def test_while_intake_is_away_the_work_waits_and_is_not_counted_as_a_failure(lin
 
 
 @pytest.mark.requirement("REQ-06")
-def test_a_late_run_for_an_older_version_writes_nothing_and_alerts_nobody(
+def test_a_late_run_for_an_older_version_writes_nothing_and_alerts_nobody_again(
     amended: tuple[Line, OtherIntake],
 ) -> None:
     line, other = amended
-    other.keep(1, {"chest_pain": "Y"}, "completed")
-    other.keep(2, {"chest_pain": "N"}, "amended")
+    other.keep(1, {"foot_cold_pale_blue": "Y"}, "completed")
+    other.keep(2, {"chest_pain": "Y"}, "amended")
 
     line.deliver("r-1", version=2)
     line.deliver("r-1", version=1)
 
     [assessment] = line.found("RiskAssessment", "r-1")
     assert assessment["basis"] == [{"reference": "QuestionnaireResponse/r-1/_history/2"}]
-    assert line.outbox() == []
+    assert line.outbox() == [("notify.urgent", 1)]
 
 
 SCORE = [{"url": "http://ehr.example.org/match-score", "valueDecimal": 0.97}]
