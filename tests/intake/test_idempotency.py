@@ -9,11 +9,14 @@ import httpx
 import psycopg
 import pytest
 
+from services.intake.app import create_app
 from services.intake.forgetting import forget_old_keys
 from shared.postgres import open_pool
 from tests.builders import a_response
 from tests.conftest import Database
 from tests.intake.ehr import codes, errors, id_of, post, stored
+from tests.intake.test_token import Intake, bearer, settings
+from tests.serving import client_of
 
 
 def nameless(answers: dict[str, object] | None = None, **more: Any) -> dict[str, Any]:
@@ -39,6 +42,24 @@ def test_a_request_repeated_with_its_key_is_stored_once_also_without_identifier(
     assert id_of(again) == id_of(first) != id_of(other_key)
     assert "duplicate" in codes(again)
     assert stored(ehr) == 2
+
+
+@pytest.mark.requirement("REQ-04")
+@pytest.mark.parametrize("answers", [{}, {"chest_pain": "Y"}], ids=["the same answers", "other answers"])
+def test_the_same_key_of_another_client_is_another_key(database: Database, answers: dict[str, object]) -> None:
+    with client_of(create_app(settings(database))) as http:
+        http.headers["Host"] = "sural.clinic.example"
+        intake = Intake(http, database)
+        one, other = (bearer(intake.token(intake.register())) for _ in range(2))
+        sent = ((one, nameless()), (other, nameless(answers)))
+
+        first = [post(http, response, Idempotency_Key="k-1", **who) for who, response in sent]
+        again = [post(http, response, Idempotency_Key="k-1", **who) for who, response in sent]
+
+    assert [answer.status_code for answer in first] == [201, 201]
+    assert [answer.status_code for answer in again] == [200, 200]
+    assert [id_of(answer) for answer in again] == [id_of(answer) for answer in first]
+    assert id_of(first[0]) != id_of(first[1])
 
 
 @pytest.mark.requirement("REQ-04")

@@ -134,8 +134,8 @@ def unkept_promises(system: System) -> list[str]:
         }
     by_response: dict[str, list[dict[str, Any]]] = {}
     for assessment in assessments:
-        [response_id] = [i["value"] for i in assessment["identifier"] if i["system"] == SID_RESPONSE]
-        by_response.setdefault(response_id, []).append(assessment)
+        for response_id in (i["value"] for i in assessment["identifier"] if i["system"] == SID_RESPONSE):
+            by_response.setdefault(response_id, []).append(assessment)
     broken = []
     for response in responses:
         found = by_response.get(response["id"], [])
