@@ -116,6 +116,10 @@ class Outbound:
         """POST; status and headers of the answer, whose body is not read. Raises OutboundRefused or OutboundFailed."""
         return self._request("POST", url, headers, body, reads=False)
 
+    def ask(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """POST; the whole answer. Raises OutboundRefused or OutboundFailed."""
+        return self._request("POST", url, headers, body, reads=True)
+
     def _request(self, method: str, url: str, headers: Mapping[str, str], body: bytes, *, reads: bool) -> Answer:
         """One request on a connection of its own."""
         host = _split(url, self)

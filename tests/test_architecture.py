@@ -12,6 +12,10 @@ ROOT = Path(__file__).resolve().parent.parent
 SERVICES = ("intake", "triage", "notify")
 
 DOORS = {
+    "argon2": {"services.notify.sign_in.password"},
+    "authlib": {"services.notify.sign_in.oidc"},
+    "pyotp": {"services.notify.sign_in.totp"},
+    "segno": {"services.notify.sign_in.totp"},
     "fhir": {"shared.fhir.r4"},
     "re2": {"services.intake.patterns"},
     "celery": {
@@ -53,6 +57,7 @@ DOORS = {
         "services.triage.operations_api",
         "services.triage.terminology_api",
         "services.notify.page",
+        "services.notify.sign_in.opening",
     },
 }
 """Library to the only modules of services and shared that may import it."""

@@ -51,6 +51,8 @@ def child_variables(
     variables |= {f"SURAL_{service.upper()}_URL": base for service in SERVICES}
     variables |= {"SURAL_MODE": mode, "SURAL_HOST": _host(given, mode), "SURAL_PORT": str(port)}
     variables["SURAL_SERVICE_TOKEN_FILE"] = str(data.secret_file("service-token"))
+    if not given.get("SURAL_ACCOUNT_KEY"):
+        variables.setdefault("SURAL_ACCOUNT_KEY_FILE", str(data.secret_file("account-key")))
     variables["SURAL_TOKEN_KEYS_URL"] = f"{base}/.well-known/jwks.json"
     if not given.get("SURAL_TOKEN_KEY") and not given.get("SURAL_TOKEN_KEY_FILE"):
         variables["SURAL_TOKEN_KEY_FILE"] = str(_token_key_file(data))

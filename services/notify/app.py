@@ -10,6 +10,7 @@ from services.notify import api, store
 from services.notify.page import asset_routes, no_other_pages
 from services.notify.settings import NotifySettings
 from services.notify.sign_in.door import door_of
+from services.notify.sign_in.opening import sign_in_routes
 from services.notify.subscriptions import api as subscriptions
 from services.notify.subscriptions import store as subscription_store
 from services.notify.subscriptions.register import Desk
@@ -48,12 +49,14 @@ def create_app(settings: NotifySettings, *, metrics: Metrics | None = None) -> F
         allowed_hosts=settings.allowed_hosts,
         gate=gate_of(settings, pages=("/worklist", "/a")),
     )
-    app.state.door = door_of(settings, pool)
+    app.state.door = door = door_of(settings, pool)
     app.include_router(api.routes(resources))
     app.include_router(asset_routes())
     outbound = outbound_of(settings)
     sender = Sender(pool, triage, outbound, resources.base)
     app.include_router(subscriptions.routes(resources, Desk(pool, outbound), sender))
+    for router in sign_in_routes(settings, pool, door):
+        app.include_router(router)
     app.include_router(pages.routes(pool, public_url=settings.public_url, sandbox=settings.sandbox))
     app.include_router(no_other_pages(public_url=settings.public_url, sandbox=settings.sandbox))
     return app

@@ -52,6 +52,8 @@ NAVIGATION = (
     ("/worklist/handover", "Handover", SEES_ALERTS),
     ("/worklist/on-call", "On call", SEES_ALERTS),
     ("/worklist/measures", "Measures", (Role.LEAD,)),
+    ("/worklist/audit", "Audit", (Role.AUDITOR,)),
+    ("/worklist/accounts", "Accounts", (Role.ADMINISTRATOR,)),
     ("/worklist/account", "Account", tuple(Role)),
 )
 """Address, words, and the roles one of which somebody needs to be shown the way there."""

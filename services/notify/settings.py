@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from typing import Self
 from urllib.parse import SplitResult, urlsplit
+from uuid import UUID
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -16,7 +17,9 @@ from services.notify.channels.receivers import (
     parse_receivers,
     split_secrets,
 )
-from shared.settings import ServiceSettings, is_loopback
+from services.notify.sign_in.provider import parse_roles
+from shared.ids import DEFAULT_TENANT
+from shared.settings import SHORTEST_SECRET, ServiceSettings, is_loopback
 
 NOBODY = "@sural.example"
 """Where the sandbox sends its mail: an address that can belong to nobody."""
@@ -48,6 +51,22 @@ class NotifySettings(ServiceSettings):
     """An alert that nobody acknowledged is told again after this time."""
     channel_timeout_s: float = Field(default=10, gt=0, le=60)
     """Longest time that one attempt to send may take."""
+    account_key: SecretStr | None = None
+    """Key under which the secrets of second factors are kept. Unset: they are kept as they are."""
+    oidc_issuer: str = ""
+    """OpenID Connect provider that signs people in: the issuer, as it stands in its ID tokens. Empty: none."""
+    oidc_client_id: str = ""
+    oidc_client_secret: SecretStr | None = None
+    """What the provider gave us. Without a secret we are a public client; PKCE holds either way."""
+    oidc_scope: str = "openid profile"
+    oidc_roles_claim: str = "roles"
+    """Claim of the ID token that names groups or roles: a text or an array; dots lead into objects."""
+    oidc_roles: str = ""
+    """What they mean here, as JSON: `{"sural-clinicians": "clinician"}`. Who has none of them is not let in."""
+    oidc_person_claim: str = ""
+    """Claim that holds the person's id in the on-call document. Empty: none does."""
+    oidc_tenant: str = str(DEFAULT_TENANT)
+    """Tenant of everybody whom the provider signs in."""
 
     @property
     def recipients(self) -> tuple[str, ...]:
@@ -72,6 +91,24 @@ class NotifySettings(ServiceSettings):
             raise ValueError("Set SURAL_ALERT_RECIPIENTS and SURAL_SMTP_URL: without them no alert reaches anybody.")
         if any(address.endswith(NOBODY) for address in self.recipients):
             raise ValueError(f"SURAL_ALERT_RECIPIENTS names {NOBODY}: no alert reaches anybody there.")
+        return self
+
+    @model_validator(mode="after")
+    def check_sign_in(self) -> Self:
+        """A key that nobody guesses, and an identity provider of which all is known that it takes."""
+        key = self.account_key
+        if key is not None and len(key.get_secret_value()) < SHORTEST_SECRET:
+            raise ValueError(f"SURAL_ACCOUNT_KEY needs at least {SHORTEST_SECRET} characters.")
+        if not self.oidc_issuer:
+            return self
+        url = urlsplit(self.oidc_issuer)
+        if url.scheme not in (("https", "http") if self.sandbox else ("https",)) or not url.hostname:
+            raise ValueError("SURAL_OIDC_ISSUER must be the https:// address that stands as iss in the ID tokens.")
+        if not self.oidc_client_id:
+            raise ValueError("Set SURAL_OIDC_CLIENT_ID to the id under which the provider knows Sural.")
+        if not parse_roles(self.oidc_roles):
+            raise ValueError("Set SURAL_OIDC_ROLES, or nobody whom the provider signs in has a role here.")
+        UUID(self.oidc_tenant)
         return self
 
     @model_validator(mode="after")

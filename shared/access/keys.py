@@ -48,7 +48,7 @@ class RemoteKeys:
     """The keys at one address. Thread-safe; one request reads, others take what is known or wait a moment."""
 
     def __init__(self, url: str, get: Callable[[str], Answer], now: Callable[[], float] = time.monotonic) -> None:
-        self._url, self._get, self._now = url, get, now
+        self.url, self._get, self._now = url, get, now
         self._lock = threading.Lock()
         self._keys: Sequence[PublicKey] = ()
         self._why = "its key set has not been read yet"
@@ -77,7 +77,7 @@ class RemoteKeys:
 
     def _read(self) -> None:
         try:
-            answer = self._get(self._url)
+            answer = self._get(self.url)
             if answer.status != 200:
                 raise OutboundFailed(f"status {answer.status}")
             keys = parse_key_set(answer.body)

@@ -31,11 +31,12 @@ class Denials:
     _number: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def note(self, asker: Asker, word: Word, tenant: UUID = DEFAULT_TENANT) -> None:
-        """Record that this asker was refused. Never raises."""
+    def note(self, asker: Asker, word: Word, tenant: UUID = DEFAULT_TENANT, *, account: str | None = None) -> None:
+        """Record that this asker was refused. `account`: whose account was tried, if anybody's. Never raises."""
         if not self._may():
             return
-        act = Act(Interaction.LOGIN, word=word, outcome=Outcome.REFUSED)
+        about = "Practitioner" if account else None
+        act = Act(Interaction.LOGIN, type=about, id=account, word=word, outcome=Outcome.REFUSED)
         try:
             with tenant_transaction(self.pool, tenant) as connection:
                 record(connection, tenant, act, asker)

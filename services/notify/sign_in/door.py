@@ -60,14 +60,22 @@ class Door:
         token = self.cookies.read(request.cookies, SESSION)
         if not token or self.unasked is not None:
             return None
-        with self.pool.connection() as connection:
-            found = store.session_of(connection, hashed(token))
+        found = self._found(hashed(token))
         if found is None:
             return None
         if found.stale and extends(request.method, request.headers):
             with tenant_transaction(self.pool, found.tenant) as connection:
                 store.note_use(connection, found.tenant, found.id)
         return _visitor(found, csrf_of(token))
+
+    def whose(self, id_hash: bytes) -> Visitor | None:
+        """Whose session has a cookie of this hash. Shows nothing of the session being used, and cannot send forms."""
+        found = self._found(id_hash)
+        return _visitor(found, "") if found else None
+
+    def _found(self, id_hash: bytes) -> store.Found | None:
+        with self.pool.connection() as connection:
+            return store.session_of(connection, id_hash)
 
     def still(self, request: Request) -> bool:
         """Whether this request's session is not over meanwhile. For answers that take long, as event streams do."""

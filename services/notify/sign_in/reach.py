@@ -43,7 +43,6 @@ RULES = (
     _rule(_ANY, r"/worklist/sign-in(/(oidc|back))?", None),
     _rule(_ANY, r"/worklist/sign-in/.*", EVERYBODY, halfway=True),
     _rule(_ANY, r"/worklist/sign-out", EVERYBODY, halfway=True),
-    _rule(("POST",), r"/worklist/whose", None),  # asked by our own services, which prove it
     _rule(_ANY, r"/a/.*", None),  # a one-time link: who has it was told
     _rule(_ANY, r"/worklist/account(/.*)?", EVERYBODY),
     _rule(_ANY, r"/worklist/accounts(/.*)?", frozenset({Role.ADMINISTRATOR})),

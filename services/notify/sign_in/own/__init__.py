@@ -1,0 +1,1 @@
+"""What somebody changes of their own account."""
