@@ -127,6 +127,15 @@ def claim(
     return []
 
 
+def due_kinds(connection: DictConnection, name: str, *, most: int = 200, min_age_s: float = 0) -> list[str]:
+    """The kinds with due work that are this name, or this name with a `/` and more behind it; the longest due first.
+
+    What stands behind the `/` keeps work apart that must not wait for one another. Figures leave it out.
+    """
+    parameters = {"name": name, "most": most, "min_age_s": min_age_s}
+    return [row["kind"] for row in connection.execute(QUERIES["due_kinds"], parameters).fetchall()]
+
+
 def finish(connection: DictConnection, claimed: Claim, *, dead: bool = False) -> bool:
     """End the job in the caller's transaction. False: the lease was lost, and the caller must write nothing."""
     return _with_token(connection, "finish", claimed, {"state": "dead" if dead else "done"})

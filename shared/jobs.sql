@@ -50,9 +50,18 @@ UPDATE job SET state = 'pending', error = %(error)s, lease_token = NULL, lease_u
 WHERE tenant_id = %(tenant_id)s AND kind = %(kind)s AND ref_id = %(ref_id)s AND ref_version = %(ref_version)s
   AND state = 'running' AND lease_token = %(token)s
 
+-- name: due_kinds
+-- The kinds below one name that have due work, the longest due first.
+SELECT kind FROM job
+WHERE split_part(kind, '/', 1) = %(name)s
+  AND ((state = 'pending' AND due_at <= now() - make_interval(secs => %(min_age_s)s))
+    OR (state = 'running' AND lease_until < now()))
+GROUP BY kind ORDER BY min(due_at) LIMIT %(most)s
+
 -- name: measure
-SELECT kind, state, count(*) AS number, coalesce(extract(epoch FROM now() - min(due_at)), 0)::float8 AS oldest_s
-FROM job WHERE state <> 'done' GROUP BY kind, state
+SELECT split_part(kind, '/', 1) AS kind, state, count(*) AS number,
+       coalesce(extract(epoch FROM now() - min(due_at)), 0)::float8 AS oldest_s
+FROM job WHERE state <> 'done' GROUP BY 1, state
 
 -- name: prune
 DELETE FROM job WHERE ctid IN (

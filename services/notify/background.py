@@ -12,9 +12,10 @@ from functools import partial
 from services.notify import store
 from services.notify.catch_up import catch_up
 from services.notify.context import Notify, open_notify
-from services.notify.deliver import deliver_due
+from services.notify.deliver import deliver_to, due_recipients
 from services.notify.escalate import repeat_due
 from services.notify.escalation import JOB_KINDS
+from services.notify.lanes import Lanes
 from services.notify.raise_alert import RAISE_ROUTINE, RAISE_URGENT, raise_alerts
 from services.notify.reconcile import reconcile
 from services.notify.settings import NotifySettings
@@ -33,7 +34,8 @@ ANSWERING_SENDERS, FAILING_SENDERS = 4, 2
 CATCH_UP_S, TICK_S, SWEEP_S, RECONCILE_S, PRUNE_S = 2.0, 1.0, 1.0, 5.0, 3600.0
 WORKER_GRACE_S = 1.0
 """Due work younger than this is left to the workers."""
-POOL_SIZE = 16
+POOL_SIZE = 20
+CLOSING_S = 8.0
 
 Loop = tuple[str, Callable[[threading.Event], None]]
 
@@ -49,7 +51,6 @@ def loops(settings: NotifySettings) -> list[Loop]:
         ("notify-prune", PRUNE_S, lambda: prune(notify)),
     ]
     every += [(f"notify-{kind}", SWEEP_S, partial(sweep, notify, kind)) for kind in (RAISE_URGENT, RAISE_ROUTINE)]
-    every += [(f"notify-{kind}", SWEEP_S, partial(send_due, notify, kind)) for kind in JOB_KINDS]
     every += subscription_loops(notify)
     running: list[Loop] = [
         (name, partial(run_every, name, interval_s, function)) for name, interval_s, function in every
@@ -58,6 +59,7 @@ def loops(settings: NotifySettings) -> list[Loop]:
     queues = (NOTIFY_URGENT, NOTIFY_ROUTINE)
     return [
         *running,
+        ("notify-send", partial(send_due, notify)),
         ("notify-canary", lambda stop: send_canaries(publisher, queues, stop)),
         ("notify-audit", lambda stop: run_sealing(url, store.SCHEMA, stop)),
         ("notify-heartbeat", lambda stop: run_heartbeat(url, store.SCHEMA, stop)),
@@ -97,9 +99,16 @@ def sweep(notify: Notify, kind: str) -> None:
             store.count_repair(connection, "assessment_without_worker", taken)
 
 
-def send_due(notify: Notify, kind: str) -> None:
+def send_due(notify: Notify, stop: threading.Event) -> None:
     """Send what is due: first attempts that no worker made, all repeats and all further attempts."""
-    deliver_due(notify, kind, min_age_s=WORKER_GRACE_S)
+    lanes = Lanes(
+        JOB_KINDS,
+        find=lambda lane: due_recipients(notify, lane, min_age_s=WORKER_GRACE_S),
+        work=lambda kind, stopped: deliver_to(notify, kind, min_age_s=WORKER_GRACE_S, stopped=stopped)[1],
+    )
+    while not stop.wait(SWEEP_S):
+        lanes.wake()
+    lanes.close(CLOSING_S)
 
 
 def prune(notify: Notify) -> None:

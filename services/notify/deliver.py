@@ -36,35 +36,56 @@ GRACE_S = 2.0
 log = logging.getLogger(__name__)
 
 
-def deliver_due(notify: Notify, kind: str, *, min_age_s: float = 0, stopped: Callable[[], bool] = lambda: False) -> int:
-    """Send what is due of one kind (channel and lane), one message after the other; returns how many were taken."""
-    taken = 0
-    while not stopped():
+def due_recipients(notify: Notify, lane: str, *, min_age_s: float = 0) -> list[str]:
+    """The kinds of jobs of a lane that have due messages, each for one recipient; the longest due first."""
+    with notify.pool.connection() as connection:
+        return jobs.due_kinds(connection, lane, min_age_s=min_age_s)
+
+
+def deliver_to(
+    notify: Notify, kind: str, *, min_age_s: float = 0, stopped: Callable[[], bool] = lambda: False
+) -> tuple[int, bool]:
+    """Send what is due to one recipient until nothing is, or one attempt failed.
+
+    Returns how many were taken, and whether all of them went well.
+    """
+    taken, well = 0, True
+    while well and not stopped():
         with notify.pool.connection() as connection:
             claims = jobs.claim(connection, kind, limit=1, min_age_s=min_age_s)
         if not claims:
             break
         taken += 1
+        well = False
         with jobs.kept_alive(notify.pool, claims), given_back(notify.pool, claims[0], "delivery not handled"):
-            deliver(notify, claims[0])
-    return taken
+            well = deliver(notify, claims[0])
+    return taken, well
 
 
-def deliver(notify: Notify, claim: Claim) -> None:
-    """Send one message and record the outcome."""
+def deliver_due(notify: Notify, lane: str) -> int:
+    """Send what is due of a lane (channel and urgency), one recipient after the other; returns how many were taken."""
+    total = 0
+    while kinds := due_recipients(notify, lane):
+        total += sum(deliver_to(notify, kind)[0] for kind in kinds)
+    return total
+
+
+def deliver(notify: Notify, claim: Claim) -> bool:
+    """Send one message and record the outcome. False: it failed, and it may be that the next one fails too."""
     ready = _ready(notify, claim)
     if ready is None:
-        return
+        return True
     alert, delivery = ready
     channel = notify.channels.get(delivery.channel)
     if claim.exhausted:
         result = DeliveryResult(Answer.REFUSED, "sender-crashed")
     elif channel is None:
-        result = DeliveryResult(Answer.FAILED, "channel-not-configured")
+        result = DeliveryResult(Answer.REFUSED, "channel-not-configured")
     else:
         result = send_within(notify.channel_timeout_s + GRACE_S, channel, notify.message(alert, delivery))
     with tenant_transaction(notify.pool, claim.ref.tenant) as connection:
         _record(connection, claim, delivery, result)
+    return result.answer is not Answer.FAILED
 
 
 def send_within(timeout_s: float, channel: Channel, message: Message) -> DeliveryResult:

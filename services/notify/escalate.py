@@ -183,14 +183,13 @@ def add_jobs(
     *,
     delay_s: float = 0,
 ) -> None:
-    """Let these deliveries be made, each by the sender of its channel and urgency, after `delay_s` seconds."""
-    for kind in dict.fromkeys(job_kind(recipient.channel, alert.urgency) for _, recipient in deliveries):
-        refs = [
-            Ref(str(identifier), step, alert.tenant_id)
-            for identifier, recipient in deliveries
-            if job_kind(recipient.channel, alert.urgency) == kind
-        ]
-        jobs.add(connection, kind, refs, delay_s=delay_s)
+    """Let these deliveries be made, each by the sender of its recipient and urgency, after `delay_s` seconds."""
+    refs: dict[str, list[Ref]] = {}
+    for identifier, recipient in deliveries:
+        kind = job_kind(recipient.channel, alert.urgency, recipient.address)
+        refs.setdefault(kind, []).append(Ref(str(identifier), step, alert.tenant_id))
+    for kind, queued in refs.items():
+        jobs.add(connection, kind, queued, delay_s=delay_s)
 
 
 def _replaced(connection: DictConnection, alert: Alert) -> UUID | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -102,13 +103,17 @@ class Chain:
         return self.again_after
 
 
-def job_kind(channel: str, urgency: str) -> str:
-    """The queue of jobs for a delivery. Each channel and each lane has its own, so that none waits for another."""
+def job_kind(channel: str, urgency: str, address: str) -> str:
+    """The queue of jobs for a delivery: each recipient has its own, so that none waits for another.
+
+    The address itself stands nowhere but in the delivery.
+    """
     lane = "urgent" if urgency == EMERGENCY else "routine"
-    return f"deliver.{channel}.{lane}"
+    return f"deliver.{channel}.{lane}/{hashlib.sha256(address.encode()).hexdigest()[:12]}"
 
 
 JOB_KINDS = tuple(f"deliver.{channel}.{lane}" for lane in LANES for channel in CHANNELS)
+"""What `job_kind` begins with: one lane of senders for each channel and urgency."""
 
 
 def retry_delay(attempts: int) -> timedelta:

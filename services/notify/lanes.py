@@ -1,56 +1,129 @@
-"""Senders that run beside the work that wakes them: one thread per channel and urgency, so that none waits for another.
+"""Senders that run beside the work that wakes them, so that no recipient waits for another.
 
-A worker's task only wakes them and ends; what they do not get to is found by the background process, as every message
-to be sent is a due row.
+A lane is one channel and one urgency. In it each recipient with due messages gets a thread of its own, a few at a time:
+whoever hangs holds up nobody but the next message to the same recipient. Recipients whose last attempt failed may
+hold half of a lane's threads at the most, so that the others always find one.
+
+A worker's task only wakes the lanes and ends; what they do not get to is found by the background process, as every
+message to be sent is a due row.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 
-Work = Callable[[str, Callable[[], bool]], object]
-"""Sends all that is due of one kind; asks between two messages whether it should stop."""
+MOST_SENDERS = 6
+"""Threads of one lane in one process."""
+
+Find = Callable[[str], Sequence[str]]
+"""The kinds of jobs of a lane that have due messages, each for one recipient; the longest due first."""
+Work = Callable[[str, Callable[[], bool]], bool]
+"""Sends what is due of one kind, and says whether all went well; asks between two messages whether it should stop."""
 
 log = logging.getLogger(__name__)
 
 
-class Lanes:
-    """The senders of one process. Threads start at the first wake, after a fork."""
+def choose(due: Sequence[str], *, busy: Collection[str], failed: Mapping[str, float], most: int) -> list[str]:
+    """Which of the due kinds get a thread now. `failed`: when the last attempt of a kind failed, if it did.
 
-    def __init__(self, work: Work, kinds: Iterable[str]) -> None:
-        self._work = work
-        self._wanted = {kind: threading.Event() for kind in kinds}
+    Those that went well come first, but leave one thread to the others, and the others never hold more than half.
+    Of these, the one that was tried longest ago comes first.
+    """
+    well = [kind for kind in due if kind not in busy and kind not in failed]
+    unwell = sorted((kind for kind in due if kind not in busy and kind in failed), key=lambda kind: failed[kind])
+    trying = sum(kind in failed for kind in busy)
+    free = max(most - len(busy), 0)
+    kept_free = min(len(unwell), 1 if trying == 0 else 0)
+    chosen = well[: max(free - kept_free, 0)]
+    return chosen + unwell[: max(min(free - len(chosen), most // 2 - trying), 0)]
+
+
+class Lane:
+    """The senders of one lane in one process."""
+
+    def __init__(self, name: str, find: Find, work: Work, *, most: int = MOST_SENDERS) -> None:
+        self.name = name
+        self._find, self._work, self._most = find, work, most
+        self._lock, self._wanted = threading.Lock(), threading.Event()
+        self._busy: dict[str, threading.Thread] = {}
+        self._failed: dict[str, float] = {}
+
+    def wake(self) -> None:
+        """Look for due messages now. Never blocks."""
+        self._wanted.set()
+
+    def run(self, stopped: threading.Event) -> None:
+        """Begin to send to whoever has due messages, whenever woken, until stopped."""
+        while not stopped.is_set():
+            self._wanted.wait()
+            self._wanted.clear()
+            try:
+                due = [] if stopped.is_set() else self._find(self.name)
+            except Exception as error:
+                # The rows are still due: the background process takes them.
+                log.exception("sender failed", extra={"kind": self.name, "error": type(error).__name__})
+            else:
+                self._begin(due, stopped)
+
+    def senders(self) -> list[threading.Thread]:
+        """Threads that are sending now."""
+        with self._lock:
+            return list(self._busy.values())
+
+    def _begin(self, due: Sequence[str], stopped: threading.Event) -> None:
+        with self._lock:
+            for kind in choose(due, busy=self._busy, failed=self._failed, most=self._most):
+                thread = threading.Thread(target=self._send, args=(kind, stopped), name=kind, daemon=True)
+                self._busy[kind] = thread
+                thread.start()
+
+    def _send(self, kind: str, stopped: threading.Event) -> None:
+        well, again = False, True
+        try:
+            well = self._work(kind, stopped.is_set)
+        except Exception as error:
+            again = False  # woken by others: what went wrong here would go wrong again at once
+            log.exception("sender failed", extra={"kind": self.name, "error": type(error).__name__})
+        finally:
+            with self._lock:
+                del self._busy[kind]
+                if well:
+                    self._failed.pop(kind, None)
+                else:
+                    self._failed[kind] = time.monotonic()
+            if again:
+                self.wake()
+
+
+class Lanes:
+    """All lanes of one process. Threads start at the first wake, after a fork."""
+
+    def __init__(self, names: Iterable[str], find: Find, work: Work, *, most: int = MOST_SENDERS) -> None:
+        self._lanes = [Lane(name, find, work, most=most) for name in names]
         self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []
 
     def wake(self) -> None:
-        """Let every sender look for due messages now. Never blocks."""
+        """Let every lane look for due messages now. Never blocks."""
         if not self._threads:
             self._threads = [
-                threading.Thread(target=self._run, args=(kind,), name=kind, daemon=True) for kind in self._wanted
+                threading.Thread(target=partial(lane.run, self._stopped), name=lane.name, daemon=True)
+                for lane in self._lanes
             ]
             for thread in self._threads:
                 thread.start()
-        for wanted in self._wanted.values():
-            wanted.set()
+        for lane in self._lanes:
+            lane.wake()
 
     def close(self, timeout_s: float) -> None:
         """Let messages that are on their way end, up to this time for all of them."""
+        end = time.monotonic() + timeout_s
         self._stopped.set()
-        for wanted in self._wanted.values():
-            wanted.set()
-        for thread in self._threads:
-            thread.join(timeout_s / max(len(self._threads), 1))
-
-    def _run(self, kind: str) -> None:
-        wanted = self._wanted[kind]
-        while not self._stopped.is_set():
-            wanted.wait()
-            wanted.clear()
-            try:
-                self._work(kind, self._stopped.is_set)
-            except Exception as error:
-                # The rows are still due: the background process takes them.
-                log.exception("sender failed", extra={"kind": kind, "error": type(error).__name__})
+        for lane in self._lanes:
+            lane.wake()
+        for thread in (*self._threads, *(sender for lane in self._lanes for sender in lane.senders())):
+            thread.join(max(end - time.monotonic(), 0))

@@ -96,7 +96,7 @@ def _revive(connection: DictConnection) -> int:
     for row in connection.execute(store.QUERIES["orphaned"], {}).fetchall():
         job = {
             "tenant_id": row["tenant_id"],
-            "kind": job_kind(row["channel"], row["urgency"]),
+            "kind": job_kind(row["channel"], row["urgency"], row["recipient"]),
             "ref_id": str(row["id"]),
             "ref_version": row["step"],
         }

@@ -214,7 +214,8 @@ WHERE tenant_id = %(tenant_id)s AND state IN ('requested', 'received') AND exhau
 
 -- name: orphaned
 -- Deliveries still to be made that no job stands for.
-SELECT delivery.id, delivery.tenant_id, delivery.step, delivery.channel, delivery.urgency FROM delivery
+SELECT delivery.id, delivery.tenant_id, delivery.step, delivery.channel, delivery.recipient, delivery.urgency
+FROM delivery
 WHERE delivery.state = 'pending' AND NOT EXISTS (
     SELECT FROM job WHERE job.tenant_id = delivery.tenant_id AND job.ref_id = delivery.id::text
     AND job.ref_version = delivery.step AND job.kind LIKE 'deliver.%%' AND job.state IN ('pending', 'running'))

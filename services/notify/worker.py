@@ -9,7 +9,7 @@ from celery import Celery, Task
 from celery.signals import worker_process_shutdown
 
 from services.notify.context import Notify, open_notify
-from services.notify.deliver import deliver_due
+from services.notify.deliver import deliver_to, due_recipients
 from services.notify.escalation import JOB_KINDS
 from services.notify.lanes import Lanes
 from services.notify.raise_alert import RAISE_KIND, RAISE_URGENT, raise_alerts
@@ -20,8 +20,8 @@ from shared.canary import install_canary
 from shared.events import NOTIFY_ROUTINE, NOTIFY_URGENT, decode
 from shared.postgres import Pool
 
-POOL_SIZE = 12
-"""One connection for the task, and two for each sender and its heartbeat."""
+POOL_SIZE = 16
+"""Connections are taken for moments only, never while a message is on its way."""
 CLOSING_S = 8.0
 
 
@@ -36,7 +36,11 @@ def make_worker(settings: NotifySettings) -> Celery:
     def pool() -> Pool:
         return notify().pool
 
-    lanes = Lanes(lambda kind, stopped: deliver_due(notify(), kind, stopped=stopped), JOB_KINDS)
+    lanes = Lanes(
+        JOB_KINDS,
+        find=lambda lane: due_recipients(notify(), lane),
+        work=lambda kind, stopped: deliver_to(notify(), kind, stopped=stopped)[1],
+    )
 
     @app.task(name=TASKS[NOTIFY_URGENT], bind=True)
     def raise_for(self: Task, message: Any) -> None:

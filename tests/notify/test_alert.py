@@ -195,11 +195,13 @@ def test_an_emergency_is_never_given_up_and_a_same_day_message_after_a_day() -> 
 
 
 @pytest.mark.requirement("REQ-10")
-def test_every_channel_and_urgency_has_a_queue_of_its_own() -> None:
-    kinds = {job_kind(channel, urgency) for channel in ("email", "webhook") for urgency in ("emergency", "same_day")}
+def test_every_channel_and_urgency_is_a_lane_and_every_recipient_has_a_queue_in_it() -> None:
+    told = [(channel, f"{name}@example.org") for channel in ("email", "webhook") for name in ("a", "b")]
+    kinds = [job_kind(channel, urgency, to) for channel, to in told for urgency in ("emergency", "same_day")]
 
-    assert kinds == set(JOB_KINDS)
-    assert len(kinds) == 4
+    assert len(set(kinds)) == 8
+    assert {kind.partition("/")[0] for kind in kinds} <= set(JOB_KINDS)
+    assert not any("example.org" in kind for kind in kinds)
 
 
 def test_an_emergency_without_a_policy_is_told_again_after_five_minutes_and_the_rest_after_an_hour() -> None:

@@ -135,7 +135,7 @@ def test_failed_attempts_wait_five_seconds_then_fifteen(service: Service, triage
         service.sends()
         (row,) = service.rows(
             "SELECT extract(epoch FROM due_at - now()) AS s FROM job "
-            "WHERE kind = 'deliver.email.urgent' AND state = 'pending'"
+            "WHERE kind LIKE 'deliver.email.urgent/%' AND state = 'pending'"
         )
         pauses.append(round(row["s"]))
 
