@@ -1,13 +1,13 @@
-"""The life of an alert, as a pure state machine: what a further assessment does to it, and which states may follow.
+"""The life of an alert, as a pure state machine: what a further assessment does to it, and what people may do with it.
 
 States are those of the FHIR Task that stands for the alert (R4 task.html, state machine): `requested` → `received`
-(told to somebody) → `accepted` (acknowledged by a person) → `in-progress` → `completed`, `cancelled` or `rejected`.
-docs/alert-states.md draws it.
+(told to somebody) → `accepted` (acknowledged by a person) → `in-progress` → `completed`, `cancelled` or `rejected`;
+`on-hold` is snoozed: for a while nobody is told. docs/alert-states.md draws it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
@@ -18,6 +18,7 @@ class State(StrEnum):
 
     REQUESTED = "requested"
     RECEIVED = "received"
+    ON_HOLD = "on-hold"
     ACCEPTED = "accepted"
     IN_PROGRESS = "in-progress"
     COMPLETED = "completed"
@@ -26,8 +27,13 @@ class State(StrEnum):
 
     @property
     def is_open(self) -> bool:
-        """True while nobody has acknowledged: it repeats, and further assessments join it."""
+        """True while nobody has acknowledged: it is told again and again."""
         return self in (State.REQUESTED, State.RECEIVED)
+
+    @property
+    def absorbs(self) -> bool:
+        """True while it is open or snoozed: further assessments of the patient join it."""
+        return self.is_open or self is State.ON_HOLD
 
     @property
     def is_closed(self) -> bool:
@@ -35,13 +41,30 @@ class State(StrEnum):
         return not BY_PERSON[self]
 
 
-_CLOSED = frozenset({State.COMPLETED, State.CANCELLED, State.REJECTED})
+class Act(StrEnum):
+    """What a person may do with an alert."""
 
-BY_PERSON: dict[State, frozenset[State]] = {
-    State.REQUESTED: frozenset({State.ACCEPTED}),
-    State.RECEIVED: frozenset({State.ACCEPTED}),
-    State.ACCEPTED: frozenset({State.IN_PROGRESS}) | _CLOSED,
-    State.IN_PROGRESS: _CLOSED,
+    ACKNOWLEDGE = "acknowledge"  # I know of it: nobody else is told
+    START = "start"  # I work on it
+    HAND_OVER = "hand-over"  # somebody else shall have it: open until acknowledged again
+    SNOOZE = "snooze"  # not now: it comes back by itself
+    RESOLVE = "resolve"  # this became of it
+
+
+LEADS_TO: Mapping[Act, frozenset[State]] = {
+    Act.ACKNOWLEDGE: frozenset({State.ACCEPTED}),
+    Act.START: frozenset({State.IN_PROGRESS}),
+    Act.HAND_OVER: frozenset({State.REQUESTED}),
+    Act.SNOOZE: frozenset({State.ON_HOLD}),
+    Act.RESOLVE: frozenset({State.COMPLETED, State.REJECTED, State.CANCELLED}),
+}
+
+BY_PERSON: Mapping[State, frozenset[Act]] = {
+    State.REQUESTED: frozenset({Act.ACKNOWLEDGE, Act.SNOOZE, Act.HAND_OVER}),
+    State.RECEIVED: frozenset({Act.ACKNOWLEDGE, Act.SNOOZE, Act.HAND_OVER}),
+    State.ON_HOLD: frozenset({Act.ACKNOWLEDGE, Act.HAND_OVER}),
+    State.ACCEPTED: frozenset({Act.START, Act.SNOOZE, Act.HAND_OVER, Act.RESOLVE}),
+    State.IN_PROGRESS: frozenset({Act.HAND_OVER, Act.RESOLVE}),
     State.COMPLETED: frozenset(),
     State.CANCELLED: frozenset(),
     State.REJECTED: frozenset(),
@@ -49,6 +72,16 @@ BY_PERSON: dict[State, frozenset[State]] = {
 """What a person may do next. An alert can only be closed by somebody who acknowledged it: no way around knowing.
 
 Beside a person only a withdrawal closes one: when nothing stands behind it any more (`after_withdrawal`)."""
+
+
+def act_between(state: State, wanted: State) -> Act | None:
+    """What a person does who brings an alert from one state to the other, or None: that is not possible."""
+    return next((act for act in Act if act in BY_PERSON[state] and wanted in LEADS_TO[act]), None)
+
+
+def after_snooze(state: State) -> State:
+    """The state once a snooze ended, by the clock or by a further assessment: open, as when it began."""
+    return State.REQUESTED if state is State.ON_HOLD else state
 
 
 def after_delivery(state: State) -> State:
@@ -86,10 +119,11 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class OpenAlert:
-    """The alert of the same patient and pathway that nobody has acknowledged yet."""
+    """The alert of the same patient and pathway that nobody has acknowledged yet, or that somebody snoozed."""
 
     id: UUID
     rank: int
+    snoozed: bool = False
 
 
 class Effect(StrEnum):
@@ -98,6 +132,7 @@ class Effect(StrEnum):
     NOTHING = "nothing"
     OPEN = "open"  # a new alert
     JOIN = "join"  # counted and noted on the open alert, nobody is told again
+    WAKE = "wake"  # joins the snoozed alert, which is open again and starts over
     RAISE = "raise"  # the open alert becomes more urgent, or urgent again, and starts over
     CHANGE = "change"  # less urgent than it was: noted, and told to whoever was told; only a person closes an alert
     WITHDRAW = "withdraw"  # entered in error: whoever was told hears of it; closes what nothing else stands behind
@@ -126,7 +161,9 @@ def effect_of(
     if arrival.rank < open_alert.rank or _urgent_again(arrival, newest, open_alert):
         return Effect.RAISE
     eased = newest is not None and newest.version < arrival.version and newest.rank < arrival.rank
-    return Effect.CHANGE if eased and newest is not None and newest.alert_id == open_alert.id else Effect.JOIN
+    if eased and newest is not None and newest.alert_id == open_alert.id:
+        return Effect.CHANGE
+    return Effect.WAKE if open_alert.snoozed else Effect.JOIN
 
 
 def _urgent_again(arrival: Arrival, newest: Seen | None, open_alert: OpenAlert) -> bool:

@@ -11,7 +11,7 @@ import orjson
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from services.notify.acknowledge import update_task
+from services.notify.acts.task_update import update_task
 from services.notify.subscriptions.api import SUBSCRIPTION
 from shared.fhir.capability import READ_ONLY, ResourceCapability
 from shared.fhir.http import quoted_version, read_body, refuse

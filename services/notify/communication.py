@@ -37,6 +37,8 @@ class Outcome:
 REASONS = {
     "acknowledged": "Acknowledged before this message was sent.",
     "raised": "The alert became more urgent before this message was sent; a new one took its place.",
+    "restarted": "The alert began anew before this message was sent; a new one took its place.",
+    "snoozed": "Somebody put the alert off before this message was sent.",
     "entered-in-error": "The assessment was withdrawn before this message was sent.",
 }
 

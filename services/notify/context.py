@@ -52,7 +52,7 @@ class Notify:
             public_url=self.public_url,
             sandbox=self.sandbox,
             notice=delivery.notice,
-            still_open=alert.state.is_open,
+            still_open=alert.state.absorbs,
             refused_client=alert.refused_client,
             refused_at=alert.refused_at,
         )

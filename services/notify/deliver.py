@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from services.notify import communication, store, task
-from services.notify.alert import after_delivery
+from services.notify.alert import State, after_delivery
 from services.notify.attempt import given_back
 from services.notify.channels import Answer, Channel, DeliveryResult, Message
 from services.notify.communication import Outcome
@@ -122,16 +122,18 @@ def _ready(notify: Notify, claim: Claim) -> tuple[Alert, Delivery] | None:
         if delivery.notice or (alert.state.is_open and delivery.step >= alert.first_step):
             return alert, delivery
         if jobs.finish(connection, claim):
-            reason = _why_not(alert)
+            reason = _why_not(alert, delivery)
             withdrawn = replace(delivery, state=WITHDRAWN, answer=reason)
             _store_outcome(connection, alert, withdrawn, Outcome("not-done", reason), database_now(connection))
             store.add_event(connection, alert, "withdrawn", delivery=withdrawn, detail=reason)
         return None
 
 
-def _why_not(alert: Alert) -> str:
+def _why_not(alert: Alert, delivery: Delivery) -> str:
+    if alert.state is State.ON_HOLD:
+        return "snoozed"
     if alert.state.is_open:
-        return "raised"
+        return "raised" if alert.urgency is not delivery.urgency else "restarted"
     return "acknowledged" if alert.acknowledged_at else "entered-in-error"
 
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from services.notify import communication, store, task
+from services.notify.alert import State, after_snooze
 from services.notify.channels import subject_line
 from services.notify.escalation import Plan, Recipient, job_kind
 from services.notify.on_call.route import at_turn, first_turn, next_turn
@@ -67,6 +68,11 @@ def repeat_one(pool: Pool, plan: Plan, tenant: UUID, alert_id: UUID) -> bool | N
 
 def _repeat(connection: DictConnection, plan: Plan, alert: Alert) -> None:
     now = database_now(connection)
+    if alert.state is State.ON_HOLD:
+        content = task.with_note(store.read_task(connection, alert), task.SNOOZE_OVER, now)
+        alert = replace(alert, task_version=alert.task_version + 1)
+        store.add_event(connection, restart(connection, plan, alert, content, now), "woken")
+        return
     turn = next_turn(connection, plan, alert, now)
     was_exhausted = alert.exhausted_at is not None
     alert = replace(at_turn(alert, turn, now), step=alert.step + 1, task_version=alert.task_version + 1)
@@ -82,10 +88,14 @@ def restart(
 
     `alert` and `content` are as they shall be stored, `alert.task_version` the version that the Task gets. Messages of
     earlier steps that are still on their way are not sent any more. The policy is that of the newest document.
-    `owner_first`: whoever the alert was handed to (`alert.owner`) is told before the chain begins.
+    `owner_first`: whoever the alert was handed to (`alert.owner`) is told before the chain begins. A snoozed alert is
+    open again, and nobody's.
     """
+    if alert.state is State.ON_HOLD:
+        alert = replace(alert, state=after_snooze(alert.state), snoozed_until=None, owner=None)
+        content = task.reopened(content)
     step = alert.step + 1
-    alert = replace(alert, step=step, first_step=step, snoozed_until=None)
+    alert = replace(alert, step=step, first_step=step)
     alert, turn = first_turn(connection, plan, alert, now, owner_first=owner_first)
     store.update_alert(connection, alert)
     begin_step(connection, alert, content, turn, now)

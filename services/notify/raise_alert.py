@@ -32,6 +32,9 @@ RAISE_URGENT, RAISE_ROUTINE = "raise.urgent", "raise.routine"
 RAISE_KIND = {NOTIFY_URGENT: RAISE_URGENT, NOTIFY_ROUTINE: RAISE_ROUTINE}
 """Jobs that a message on a queue makes. Two kinds, so that no emergency waits behind a backlog of the others."""
 
+JOINED = {Effect.JOIN: "joined", Effect.WAKE: "woken", Effect.RAISE: "raised"}
+"""What the ledger says of an assessment that an alert took in."""
+
 TRIAGE_PAUSE_S = 2.0
 TRIES_TO_OPEN = 5
 
@@ -101,13 +104,13 @@ def take_in(connection: DictConnection, plan: Plan, assessment: Assessment, now:
     for _ in range(TRIES_TO_OPEN):
         alert = store.lock_open_alert(connection, assessment)
         seen = store.seen_versions(connection, tenant, ref.id)
-        open_alert = OpenAlert(alert.id, alert.urgency.rank) if alert else None
+        open_alert = OpenAlert(alert.id, alert.urgency.rank, alert.state is State.ON_HOLD) if alert else None
         effect = effect_of(arrival, seen=seen, open_alert=open_alert, withdrawn_version=withdrawn_version)
         match effect:
             case Effect.OPEN:
                 if not _open(connection, plan, assessment, now):
                     continue
-            case Effect.JOIN | Effect.RAISE:
+            case Effect.JOIN | Effect.WAKE | Effect.RAISE:
                 assert alert is not None
                 _join(connection, plan, alert, assessment, effect, now)
             case Effect.CHANGE if arrival.alerts:
@@ -150,7 +153,7 @@ def _open(connection: DictConnection, plan: Plan, assessment: Assessment, now: d
 def _join(
     connection: DictConnection, plan: Plan, alert: Alert, assessment: Assessment, effect: Effect, now: datetime
 ) -> None:
-    """The open alert stands for this assessment too, and becomes more urgent where it is (RAISE)."""
+    """The alert stands for this assessment too; it starts over where it becomes more urgent, or was snoozed."""
     content = task.with_assessment(store.read_task(connection, alert), assessment)
     if alert.refused_client is not None and assessment.refused is None:
         content = task.with_patient(content, assessment)
@@ -158,16 +161,21 @@ def _join(
         alert = replace(alert, refused_client=None, refused_at=None)
     alert = replace(alert, task_version=alert.task_version + 1)
     store.add_assessment(connection, alert, assessment, now)
-    if effect is Effect.RAISE:
-        alert = replace(alert, urgency=assessment.urgency)
-        content = task.with_note(task.with_focus(content, assessment), task.raised_note(assessment), now)
-        alert = restart(connection, plan, alert, content, now, owner_first=False)
-        store.add_event(connection, alert, "raised", assessment=assessment.ref, detail=assessment.urgency)
-    else:
-        _note(connection, alert, task.with_note(content, task.joined_note(assessment), now), now)
-        store.add_event(connection, alert, "joined", assessment=assessment.ref, detail=assessment.urgency)
+    match effect:
+        case Effect.RAISE:
+            content = task.with_note(task.with_focus(content, assessment), task.raised_note(assessment), now)
+            alert = restart(
+                connection, plan, replace(alert, urgency=assessment.urgency), content, now, owner_first=False
+            )
+        case Effect.WAKE:
+            content = task.with_note(content, task.woken_note(assessment), now)
+            alert = restart(connection, plan, alert, content, now)
+        case _:
+            alert = _note(connection, alert, task.with_note(content, task.joined_note(assessment), now), now)
+    store.add_event(connection, alert, JOINED[effect], assessment=assessment.ref, detail=assessment.urgency)
 
 
-def _note(connection: DictConnection, alert: Alert, content: Task, now: datetime) -> None:
+def _note(connection: DictConnection, alert: Alert, content: Task, now: datetime) -> Alert:
     store.update_alert(connection, alert)
     store.save_task(connection, alert, task.stamped(content, version=alert.task_version, now=now), now)
+    return alert

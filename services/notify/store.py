@@ -10,8 +10,10 @@ from typing import Any, Self
 from uuid import UUID
 
 import orjson
+from psycopg.errors import UniqueViolation
 from psycopg.types.json import Jsonb
 
+from services.notify.acts.actor import NOTHING, Actor, Line
 from services.notify.alert import Seen, State
 from services.notify.assessment import Assessment
 from services.notify.escalation import Recipient
@@ -143,6 +145,16 @@ def update_alert(connection: DictConnection, alert: Alert) -> None:
     connection.execute(QUERIES["update_alert"], _columns(alert))
 
 
+def move_alert(connection: DictConnection, alert: Alert) -> bool:
+    """Store an alert that an act changed; False, and nothing stored, when it would be the patient's second open one."""
+    try:
+        with connection.transaction():
+            update_alert(connection, alert)
+    except UniqueViolation:
+        return False
+    return True
+
+
 def _columns(alert: Alert) -> dict[str, Any]:
     subject = Jsonb(alert.subject) if alert.subject is not None else None
     return asdict(alert) | {"subject": subject}
@@ -211,7 +223,7 @@ def add_notice(connection: DictConnection, alert: Alert, kind: str, assessment: 
             "kind": kind,
             "assessment_id": assessment.id,
             "assessment_version": assessment.version,
-            "still_open": alert.state.is_open,
+            "still_open": alert.state.absorbs,
             "given_at": now,
         },
     )
@@ -262,6 +274,12 @@ def read_task(connection: DictConnection, alert: Alert) -> Task:
     assert stored is not None
     task: Task = orjson.loads(stored.body)
     return task
+
+
+def read_task_version(connection: DictConnection, alert: Alert, version: int) -> Task | None:
+    """An earlier version of the alert's Task, or None."""
+    stored = resources.vread(connection, alert.tenant_id, "Task", str(alert.id), version)
+    return orjson.loads(stored.body) if stored else None
 
 
 def save_resource(connection: DictConnection, tenant: UUID, resource: Mapping[str, Any], now: datetime) -> None:
@@ -356,6 +374,25 @@ def add_event(
     detail: str | None = None,
 ) -> None:
     """One more line in the alert's ledger, and in the audit: who asked for it, else notify by itself."""
+    _add_event(connection, alert, kind, Line(detail), person=person, delivery=delivery, assessment=assessment)
+
+
+def add_act(connection: DictConnection, alert: Alert, kind: str, by: Actor, line: Line = NOTHING) -> None:
+    """What a person did, as one more line in the ledger and in the audit."""
+    _add_event(connection, alert, kind, line, by=by)
+
+
+def _add_event(
+    connection: DictConnection,
+    alert: Alert,
+    kind: str,
+    line: Line,
+    *,
+    by: Actor | None = None,
+    person: str | None = None,
+    delivery: Delivery | None = None,
+    assessment: Ref | None = None,
+) -> None:
     patient = patient_of({"subject": alert.subject})
     if delivery is not None:
         act = Act(Interaction.CREATE, "Communication", id=str(delivery.id), patient=patient, word=kind)
@@ -369,12 +406,17 @@ def add_event(
             "tenant_id": alert.tenant_id,
             "alert_id": alert.id,
             "kind": kind,
-            "person": person,
+            "person": by.name if by else person,
+            "way": by.way if by else None,
+            "person_id": by.person if by else None,
             "step": delivery.step if delivery else alert.step,
             "delivery_id": delivery.id if delivery else None,
             "assessment_id": assessment.id if assessment else None,
             "assessment_version": assessment.version if assessment else None,
-            "detail": detail,
+            "detail": line.detail,
+            "reason": line.reason,
+            "target": line.target,
+            "until": line.until,
         },
     )
 

@@ -151,12 +151,13 @@ SELECT count(*) FILTER (WHERE state = 'pending') AS pending, count(*) FILTER (WH
 FROM delivery WHERE alert_id = %(alert_id)s AND step = %(step)s
 
 -- name: add_event
-INSERT INTO alert_event (tenant_id, alert_id, kind, person, step, delivery_id, assessment_id, assessment_version, detail)
+INSERT INTO alert_event (tenant_id, alert_id, kind, person, step, delivery_id, assessment_id, assessment_version, detail,
+                         way, person_id, target, until, reason)
 VALUES (%(tenant_id)s, %(alert_id)s, %(kind)s, %(person)s, %(step)s, %(delivery_id)s, %(assessment_id)s,
-        %(assessment_version)s, %(detail)s)
+        %(assessment_version)s, %(detail)s, %(way)s, %(person_id)s, %(target)s, %(until)s, %(reason)s)
 
 -- name: worklist
--- What clinicians look at: open alerts, most urgent and oldest first, then those acknowledged lately.
+-- What clinicians look at: open and snoozed alerts, most urgent and oldest first, then those acknowledged lately.
 SELECT id, tenant_id, subject_key, pathway, subject, state, urgency, first_step, step, task_version, opened_at, due_at,
        acknowledged_at, acknowledged_by, closed_at, withdrawn_at, refused_client, refused_at, policy, policy_version,
        team, position, round, exhausted_at, owner, snoozed_until, snoozes, outcome, override_reason, synthetic,
@@ -172,14 +173,14 @@ SELECT id, tenant_id, subject_key, pathway, subject, state, urgency, first_step,
         ORDER BY stands DESC, alert_assessment.urgency = alert.urgency DESC, joined_at DESC LIMIT 1) AS assessment_id
 FROM alert
 WHERE tenant_id = %(tenant_id)s
-  AND (state IN ('requested', 'received') OR acknowledged_at > now() - interval '24 hours'
+  AND (state IN ('requested', 'received', 'on-hold') OR acknowledged_at > now() - interval '24 hours'
        OR withdrawn_at > now() - interval '24 hours')
-ORDER BY state IN ('requested', 'received') DESC, coalesce(acknowledged_at, withdrawn_at) DESC,
+ORDER BY state IN ('requested', 'received', 'on-hold') DESC, coalesce(acknowledged_at, withdrawn_at) DESC,
          urgency = 'emergency' DESC, opened_at
 LIMIT %(limit)s
 
 -- name: without_due
--- Open alerts that nothing would ever tell again: due now, or at the end of their snooze.
+-- Open and snoozed alerts that nothing would ever tell again: due now, or at the end of their snooze.
 UPDATE alert SET due_at = greatest(now(), snoozed_until)
 WHERE state IN ('requested', 'received', 'on-hold') AND due_at IS NULL
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -23,6 +22,8 @@ from shared.fhir.codes import (
 from shared.fhir.identity import instant
 
 CS_ALERT = f"{CANONICAL}/CodeSystem/alert"
+
+SNOOZE_OVER = "The snooze is over and nobody acknowledged: the alert is open again and starts over."
 
 Task = dict[str, Any]
 
@@ -88,20 +89,25 @@ def with_step(task: Task, *, step: int, due_at: datetime) -> Task:
     }
 
 
-def with_note(task: Task, text: str, now: datetime) -> Task:
-    """One more note, by this system."""
-    return {**task, "note": [*task.get("note", []), {"authorString": "Sural", "time": instant(now), "text": text}]}
+def with_note(task: Task, text: str, now: datetime, *, by: str = "Sural") -> Task:
+    """One more note, by this system or by a person."""
+    return {**task, "note": [*task.get("note", []), {"authorString": by, "time": instant(now), "text": text}]}
 
 
-def with_state(task: Task, state: State, *, owner: Mapping[str, Any] | None = None) -> Task:
-    """In another state, and owned by the person who made it so."""
-    return {**task, "status": state.value} | ({"owner": dict(owner)} if owner else {})
+def with_state(task: Task, state: State) -> Task:
+    """In another state."""
+    return {**task, "status": state.value}
 
 
 def with_period(task: Task, *, start: datetime | None, end: datetime | None) -> Task:
     """Since when a person knows of it, and when it was closed."""
     times = {name: instant(moment) for name, moment in (("start", start), ("end", end)) if moment is not None}
-    return {**task, "executionPeriod": times} if times else task
+    return {**_without(task, "executionPeriod"), **({"executionPeriod": times} if times else {})}
+
+
+def reopened(task: Task) -> Task:
+    """Open again after a snooze: nobody has it, and nothing says why it rests."""
+    return {**_without(task, "owner", "statusReason"), "status": State.REQUESTED.value}
 
 
 def stamped(task: Task, *, version: int, now: datetime) -> Task:
@@ -113,6 +119,13 @@ def stamped(task: Task, *, version: int, now: datetime) -> Task:
 def joined_note(assessment: Assessment) -> str:
     """Says that a further assessment belongs to this alert."""
     return f"{_version(assessment)} ({_word(assessment.urgency)}) joined this alert. Nobody was told again."
+
+
+def woken_note(assessment: Assessment) -> str:
+    """Says that a further assessment ended the snooze."""
+    return (
+        f"{_version(assessment)} ({_word(assessment.urgency)}) joined this alert and ended its snooze: it starts over."
+    )
 
 
 def raised_note(assessment: Assessment) -> str:
@@ -143,6 +156,10 @@ def refused_words(refused: Refused) -> str:
         f"A submission that was refused looks urgent. It was sent by {refused.client} and received on "
         f"{refused.received_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC. Reach the patient, or else the sender, now."
     )
+
+
+def _without(task: Task, *names: str) -> Task:
+    return {name: value for name, value in task.items() if name not in names}
 
 
 def _version(assessment: Assessment) -> str:

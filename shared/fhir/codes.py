@@ -21,6 +21,8 @@ SID_SUBMISSION = f"{CANONICAL}/sid/submission"
 correction."""
 SID_ALERT = f"{CANONICAL}/sid/alert"
 SID_RECIPIENT = f"{CANONICAL}/sid/recipient"
+SID_PERSON = f"{CANONICAL}/sid/person"
+SID_TEAM = f"{CANONICAL}/sid/team"
 
 CS_AUDIT_ACT = f"{CANONICAL}/CodeSystem/audit-act"
 CS_ISSUE = f"{CANONICAL}/CodeSystem/qr-issue"

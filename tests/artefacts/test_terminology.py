@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 import shared.fhir
+from services.notify.acts.outcomes import Outcome, OverrideReason
 from services.notify.communication import CS_DELIVERY, REASONS
 from services.notify.task import CS_ALERT
 from services.triage.app import create_app
@@ -93,7 +94,9 @@ def test_every_issue_code_says_in_words_what_it_means() -> None:
         ("evidence-status", get_args(EvidenceTable.model_fields["status"].annotation)),
         ("delivery-outcome", REASONS),
         ("evidence-polarity", ["for", "against", "unknown"]),
-        ("alert", ["acknowledge", "withdrawn"]),
+        ("alert", ["acknowledge", "withdrawn", "outcome"]),
+        ("alert-outcome", Outcome),
+        ("override-reason", OverrideReason),
         ("assessment", ["triage"]),
         ("audit-act", Word),
     ],

@@ -12,7 +12,8 @@ import pytest
 
 from services.intake.app import create_app as create_intake
 from services.intake.settings import IntakeSettings
-from services.notify.acknowledge import acknowledge
+from services.notify.acts.acknowledge import acknowledge
+from services.notify.acts.actor import Actor
 from services.notify.app import create_app as create_notify
 from services.notify.context import Notify, open_notify
 from services.notify.deliver import deliver_due
@@ -164,7 +165,7 @@ def test_each_step_is_shown_when_it_is_done_until_a_person_knows(whole: Whole) -
     assert 'http-equiv="refresh"' in page
 
     [task] = whole.tasks()
-    acknowledge(whole.notify.pool, DEFAULT_TENANT, task["id"], person="Ada")
+    acknowledge(whole.notify.pool, DEFAULT_TENANT, task["id"], by=Actor("Ada", None, "page"))
 
     assert whole.status(identifier) == states(done, done, done, done, done, done)
     page = whole.page(identifier)

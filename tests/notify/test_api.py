@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
+from services.notify.acts.outcomes import CS_OUTCOME, CS_OVERRIDE
 from services.notify.app import create_app
 from services.notify.escalate import repeat_due
 from services.notify.settings import NotifySettings
+from services.notify.task import CS_ALERT
 from shared.fhir.codes import SID_ALERT, SID_RESPONSE
+from shared.fhir.identity import instant
 from shared.fhir.r4 import validate_with_fhir_resources
 from shared.fhir.structure import check_structure
 from tests.notify.conftest import Service
@@ -77,17 +81,130 @@ def test_an_ehr_acknowledges_by_accepting_the_task(client: httpx.Client, service
     assert service.events()[-1] == "acknowledged"
 
 
-def test_an_accepted_task_is_completed_with_a_note(client: httpx.Client, service: Service, task_id: str) -> None:
+def accepted(client: httpx.Client, task_id: str) -> dict[str, Any]:
+    """The Task, acknowledged by Dr Osei: version 3."""
     task = client.get(f"/fhir/Task/{task_id}").json() | {"status": "accepted", "owner": {"display": "Dr Osei"}}
-    task = put(client, task, if_match='W/"2"').json()
+    held: dict[str, Any] = put(client, task, if_match='W/"2"').json()
+    return held
 
-    task |= {"status": "completed", "note": [{"text": "Sent to the vascular team."}]}
-    answer = put(client, task, if_match='W/"3"')
+
+def outcome(code: str) -> dict[str, Any]:
+    """Task.output with an outcome."""
+    return {
+        "type": {"coding": [{"system": CS_ALERT, "code": "outcome"}]},
+        "valueCodeableConcept": {"coding": [{"system": CS_OUTCOME, "code": code}]},
+    }
+
+
+def test_an_accepted_task_is_completed_with_a_note(client: httpx.Client, service: Service, task_id: str) -> None:
+    task = accepted(client, task_id) | {"status": "completed", "note": [{"text": "Sent to the vascular team."}]}
+
+    answer = put(client, task | {"output": [outcome("seen-and-treated")]}, if_match='W/"3"')
+
+    assert answer.status_code == 200
+    assert answer.json()["output"][0]["valueCodeableConcept"]["coding"][0]["display"] == "Seen and treated"
+    alert = service.alert()
+    assert (alert["state"], alert["outcome"], alert["override_reason"]) == ("completed", "seen-and-treated", None)
+    assert alert["closed_at"] is not None
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [[], [outcome("cured")], [outcome("duplicate"), outcome("false-alarm")], [{"type": {"text": "x"}}]],
+    ids=str,
+)
+def test_a_task_is_closed_only_with_one_outcome_of_ours(
+    client: httpx.Client, service: Service, task_id: str, outputs: list[dict[str, Any]]
+) -> None:
+    task = accepted(client, task_id) | {"status": "completed"}
+
+    answer = put(client, task | ({"output": outputs} if outputs else {}), if_match='W/"3"')
+
+    assert answer.status_code in (400, 422)
+    assert service.alert()["state"] == "accepted"
+
+
+def test_an_outcome_below_the_urgency_needs_a_coded_reason(
+    client: httpx.Client, service: Service, task_id: str
+) -> None:
+    task = accepted(client, task_id) | {"status": "completed", "output": [outcome("appointment-made")]}
+
+    refused = put(client, task, if_match='W/"3"')
+    reason = {"coding": [{"system": CS_OVERRIDE, "code": "already-known"}], "text": "Thrombosis treated since May."}
+    answer = put(client, task | {"statusReason": reason}, if_match='W/"3"')
+
+    assert refused.status_code == 422
+    assert "already-known" in refused.json()["issue"][0]["details"]["text"]
+    assert answer.status_code == 200
+    assert answer.json()["statusReason"] == reason
+    assert service.alert()["override_reason"] == "already-known"
+
+
+def test_a_task_on_hold_is_snoozed_until_the_end_of_its_restriction(
+    client: httpx.Client, service: Service, task_id: str
+) -> None:
+    task = client.get(f"/fhir/Task/{task_id}").json() | {"status": "on-hold", "owner": {"display": "Dr Osei"}}
+    until = datetime.now(UTC) + timedelta(minutes=5)
+
+    answer = put(client, task | {"restriction": {"period": {"end": instant(until)}}}, if_match='W/"2"')
 
     assert answer.status_code == 200
     alert = service.alert()
-    assert alert["state"] == "completed"
-    assert alert["closed_at"] is not None
+    assert (alert["state"], alert["due_at"], alert["acknowledged_at"]) == ("on-hold", alert["snoozed_until"], None)
+    assert abs(alert["snoozed_until"] - until) < timedelta(seconds=1)
+    assert client.get("/fhir/Task?status=on-hold").json()["total"] == 1
+
+
+@pytest.mark.parametrize(
+    ("end", "expression"),
+    [
+        (None, "Task.restriction.period.end"),
+        ("2026-11-29", "Task.restriction.period.end"),
+        ("2001-01-01T00:00:00Z", "Task.restriction.period.end"),
+        ("2999-01-01T00:00:00Z", "Task.restriction.period.end"),
+    ],
+)
+def test_a_snooze_without_an_end_that_is_near_is_refused(
+    client: httpx.Client, service: Service, task_id: str, end: str | None, expression: str
+) -> None:
+    task = client.get(f"/fhir/Task/{task_id}").json() | {"status": "on-hold", "owner": {"display": "Dr Osei"}}
+    task |= {"restriction": {"period": {"end": end}} if end else {"repetitions": 1}}
+
+    answer = put(client, task, if_match='W/"2"')
+
+    assert answer.status_code == 422
+    assert answer.json()["issue"][0]["expression"] == [expression]
+    assert service.alert()["state"] == "received"
+
+
+@pytest.mark.requirement("REQ-14")
+def test_an_acknowledgement_does_not_fail_because_a_message_went_out_in_between(
+    client: httpx.Client, service: Service, triage: Triage
+) -> None:
+    service.hears(triage.publish(an_assessment()))
+    read = client.get(f"/fhir/Task/{service.alert()['id']}")
+    service.sends()
+    assert service.alert()["state"] == "received"
+
+    answer = put(client, read.json() | {"status": "accepted", "owner": {"display": "Dr Osei"}}, if_match='W/"1"')
+
+    assert answer.status_code == 200
+    assert (service.alert()["state"], answer.headers["ETag"]) == ("accepted", 'W/"3"')
+
+
+@pytest.mark.requirement("REQ-14")
+def test_what_is_more_than_a_delivery_in_between_is_refused(
+    client: httpx.Client, service: Service, triage: Triage
+) -> None:
+    service.hears(triage.publish(an_assessment()))
+    task = client.get(f"/fhir/Task/{service.alert()['id']}").json()
+    service.hears(triage.publish(an_assessment(response_id="qr-2")))
+    service.sends()
+
+    answer = put(client, task | {"status": "accepted", "owner": {"display": "Dr Osei"}}, if_match='W/"1"')
+
+    assert answer.status_code == 412
+    assert service.alert()["state"] == "received"
 
 
 @pytest.mark.requirement("REQ-14")
@@ -134,8 +251,7 @@ def test_what_may_not_change_is_refused_with_its_place(
 
 
 def test_a_rejection_needs_a_reason(client: httpx.Client, task_id: str) -> None:
-    task = client.get(f"/fhir/Task/{task_id}").json() | {"status": "accepted", "owner": {"display": "Dr Osei"}}
-    task = put(client, task, if_match='W/"2"').json() | {"status": "rejected"}
+    task = accepted(client, task_id) | {"status": "rejected", "output": [outcome("duplicate")]}
 
     assert put(client, task, if_match='W/"3"').status_code == 422
     task |= {"statusReason": {"text": "Another clinic treats this patient."}}

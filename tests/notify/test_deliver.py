@@ -14,7 +14,8 @@ import pytest
 from pydantic import SecretStr
 from standardwebhooks import Webhook
 
-from services.notify.acknowledge import acknowledge
+from services.notify.acts.acknowledge import acknowledge
+from services.notify.acts.actor import Actor
 from services.notify.channels import Answer, Channel, DeliveryResult, Message
 from services.notify.deliver import deliver_due
 from services.notify.escalation import JOB_KINDS
@@ -224,7 +225,7 @@ def test_what_is_acknowledged_before_it_was_sent_is_not_sent(
     service: Service, triage: Triage, mail: MailServer, receiver: Receiver
 ) -> None:
     service.hears(triage.publish(an_assessment()))
-    acknowledge(service.notify.pool, DEFAULT_TENANT, service.alert()["id"], person="Dr Osei")
+    acknowledge(service.notify.pool, DEFAULT_TENANT, service.alert()["id"], by=Actor("Dr Osei", None, "page"))
 
     service.sends()
 

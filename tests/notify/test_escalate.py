@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from services.notify.acknowledge import acknowledge
+from services.notify.acts.acknowledge import acknowledge
+from services.notify.acts.actor import Actor
 from services.notify.escalate import repeat_due
 from services.notify.escalation import Plan
 from services.notify.raise_alert import RAISE_ROUTINE
@@ -53,7 +54,7 @@ def test_a_same_day_alert_is_told_again_after_an_hour(service: Service, triage: 
 def test_an_acknowledgement_ends_the_repeats(service: Service, triage: Triage, mail: MailServer) -> None:
     service.hears(triage.publish(an_assessment()))
     service.sends()
-    acknowledge(service.notify.pool, DEFAULT_TENANT, service.alert()["id"], person="Dr Osei")
+    acknowledge(service.notify.pool, DEFAULT_TENANT, service.alert()["id"], by=Actor("Dr Osei", None, "page"))
 
     service.alerts_due()
     assert tick(service) == 0
@@ -82,7 +83,7 @@ def test_no_step_begins_after_an_acknowledgement_however_the_two_race(service: S
         thread = threading.Thread(target=fire)
         thread.start()
         barrier.wait(timeout=20)
-        acknowledge(service.notify.pool, DEFAULT_TENANT, alert["id"], person="Dr Osei")
+        acknowledge(service.notify.pool, DEFAULT_TENANT, alert["id"], by=Actor("Dr Osei", None, "page"))
         thread.join()
 
     late = service.rows(

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from services.notify.acknowledge import acknowledge
+from services.notify.acts.acknowledge import acknowledge
+from services.notify.acts.actor import Actor
 from services.notify.catch_up import catch_up
 from services.notify.raise_alert import RAISE_ROUTINE, RAISE_URGENT, raise_alerts
 from shared import jobs
@@ -165,7 +166,7 @@ def test_what_a_worse_assessment_overtook_is_withdrawn_not_sent(service: Service
 
 def test_after_an_acknowledgement_a_new_assessment_opens_a_new_alert(service: Service, triage: Triage) -> None:
     service.hears(triage.publish(an_assessment()))
-    acknowledge(service.notify.pool, DEFAULT_TENANT, service.alert()["id"], person="Dr Osei")
+    acknowledge(service.notify.pool, DEFAULT_TENANT, service.alert()["id"], by=Actor("Dr Osei", None, "page"))
 
     service.hears(triage.publish(an_assessment("same_day")), kind=RAISE_ROUTINE)
 

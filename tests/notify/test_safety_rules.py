@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from services.notify.acknowledge import acknowledge
+from services.notify.acts.acknowledge import acknowledge
+from services.notify.acts.actor import Actor
 from services.notify.escalate import repeat_due
 from services.notify.raise_alert import RAISE_ROUTINE
 from shared.ids import DEFAULT_TENANT
@@ -35,7 +36,7 @@ def test_SR_16_an_emergency_is_told_at_once_and_again_until_a_person_acknowledge
     service.sends()
     assert len(mail.mails) == 2
 
-    acknowledge(service.notify.pool, DEFAULT_TENANT, service.alert()["id"], person="Dr Osei")
+    acknowledge(service.notify.pool, DEFAULT_TENANT, service.alert()["id"], by=Actor("Dr Osei", None, "page"))
     service.alerts_due()
     assert repeat_due(service.notify.pool, service.notify.plan) == 0
 
@@ -59,5 +60,5 @@ def test_SR_18_milder_answers_leave_the_open_alert_as_urgent_as_it_was(
     service.hears(triage.publish(an_assessment("routine", assessment_id="a-1", version=2)))
 
     assert (service.alert()["urgency"], service.alert()["due_at"] is None) == ("emergency", False)
-    acknowledge(service.notify.pool, DEFAULT_TENANT, service.alert()["id"], person="Dr Osei")
+    acknowledge(service.notify.pool, DEFAULT_TENANT, service.alert()["id"], by=Actor("Dr Osei", None, "page"))
     assert service.alert()["urgency"] == "emergency"

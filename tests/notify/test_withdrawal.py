@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from services.notify.acknowledge import acknowledge
+from services.notify.acts.acknowledge import acknowledge
+from services.notify.acts.actor import Actor
 from services.notify.catch_up import catch_up
 from services.notify.deliver import deliver_due
 from services.notify.escalate import repeat_due
@@ -95,7 +96,7 @@ def test_who_acknowledged_hears_of_the_withdrawal_too(
     service.hears(triage.publish(version(1)))
     service.sends()
     alert_id = service.alert()["id"]
-    acknowledge(service.notify.pool, DEFAULT_TENANT, alert_id, person="Ada")
+    acknowledge(service.notify.pool, DEFAULT_TENANT, alert_id, by=Actor("Ada", None, "page"))
     if state == "completed":
         service.rows("UPDATE alert SET state = 'completed', closed_at = now()")
 

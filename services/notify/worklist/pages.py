@@ -11,7 +11,9 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
 
 from services.notify import store
-from services.notify.acknowledge import LookedAt, acknowledge, changed_since
+from services.notify.acts.acknowledge import acknowledge
+from services.notify.acts.actor import Actor
+from services.notify.acts.held import LookedAt, changed_since
 from services.notify.page import SECURITY_HEADERS, Form, page_route, read_form, renderer
 from services.notify.sign_in.visitor import visitor_of
 from services.notify.worklist.words import clock, shown
@@ -57,7 +59,9 @@ def routes(pool: Pool, *, public_url: str, sandbox: bool) -> APIRouter:
     @router.post("/worklist/{alert_id}/acknowledge")
     def acknowledge_alert(request: Request, alert_id: UUID, form: Mapping[str, list[str]] = Depends(sent)) -> Response:
         name = form.get("name", [""])[0]
-        acknowledge(pool, visitor_of(request).tenant, alert_id, person=name, looked_at=looked_at(form))
+        visitor = visitor_of(request)
+        by = Actor(visitor.name or name, visitor.person, "page")
+        acknowledge(pool, visitor.tenant, alert_id, by=by, looked_at=looked_at(form))
         answer = RedirectResponse(f"{base}/worklist#alert-{alert_id}", status_code=303, headers=SECURITY_HEADERS)
         answer.set_cookie(
             NAME_COOKIE,

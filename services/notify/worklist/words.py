@@ -25,6 +25,7 @@ DELIVERY_WORDS = {
     "withdrawn": "withdrawn",
 }
 STATE_WORDS = {
+    State.ON_HOLD: "Snoozed",
     State.ACCEPTED: "Acknowledged",
     State.IN_PROGRESS: "In progress",
     State.COMPLETED: "Completed",
@@ -66,7 +67,7 @@ def shown(row: Mapping[str, Any]) -> Shown:
     return Shown(
         id=str(alert.id),
         short=short_id(alert.id),
-        is_open=alert.state.is_open,
+        is_open=alert.state.absorbs,
         urgency=alert.urgency.value,
         urgency_word=URGENCY_WORDS[alert.urgency],
         shape=URGENCY_SHAPES[alert.urgency],

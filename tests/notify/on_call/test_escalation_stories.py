@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from services.notify import store
-from services.notify.acknowledge import acknowledge
+from services.notify.acts.acknowledge import acknowledge
+from services.notify.acts.actor import Actor
 from services.notify.escalate import repeat_due, restart
 from services.notify.reconcile import reconcile
 from shared.ids import DEFAULT_TENANT
@@ -17,6 +18,7 @@ from tests.notify.neighbours import an_assessment
 from tests.notify.on_call.clinic import PEOPLE, POLICY, STANDARD, TEAM, Clinic
 
 SITE = "on-call"
+FIRST = Actor("Dr First", None, "page")
 """SURAL_ALERT_RECIPIENTS of these tests: on-call@example.org."""
 
 
@@ -47,7 +49,7 @@ def test_a_same_day_alert_reaches_the_second_doctor_within_the_hour(clinic: Clin
 def test_an_acknowledgement_ends_the_chain(clinic: Clinic) -> None:
     clinic.agrees_on(STANDARD)
     clinic.sees()
-    acknowledge(clinic.service.notify.pool, DEFAULT_TENANT, clinic.service.alert()["id"], person="Dr First")
+    acknowledge(clinic.service.notify.pool, DEFAULT_TENANT, clinic.service.alert()["id"], by=FIRST)
 
     assert clinic.minutes_pass(600) == 0
     assert clinic.told() == ["first"]
@@ -251,7 +253,7 @@ def test_quiet_hours_hold_a_same_day_message_while_somebody_else_is_told(clinic:
 def test_what_was_held_is_not_sent_once_somebody_acknowledged(clinic: Clinic) -> None:
     clinic.agrees_on(quiet_today(clinic))
     clinic.sees("same_day")
-    acknowledge(clinic.service.notify.pool, DEFAULT_TENANT, clinic.service.alert()["id"], person="Dr First")
+    acknowledge(clinic.service.notify.pool, DEFAULT_TENANT, clinic.service.alert()["id"], by=FIRST)
 
     clinic.minutes_pass(24 * 60)
 
@@ -359,7 +361,7 @@ def test_no_second_doctor_is_told_once_the_first_has_acknowledged_however_the_tw
         thread = threading.Thread(target=fire)
         thread.start()
         barrier.wait(timeout=20)
-        acknowledge(notify.pool, DEFAULT_TENANT, alert["id"], person="Dr First")
+        acknowledge(notify.pool, DEFAULT_TENANT, alert["id"], by=FIRST)
         thread.join()
 
     late = clinic.service.rows(
