@@ -210,6 +210,18 @@ def client(context: typer.Context, data: DataOption = None) -> None:
     raise typer.Exit(run_command(context.args, lambda: _database(folder), mode=mode, migrate=system is None))
 
 
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+    add_help_option=False,
+)
+def policy(context: typer.Context, data: DataOption = None) -> None:
+    """Say who is on call and how alerts escalate: check, apply, show, who, calendar (each with --help)."""
+    from deploy.local.policy import run_command
+
+    runs = running.find(_folder(data)) is not None
+    raise typer.Exit(run_command(context.args, lambda: _database(_open(data)), migrate=not runs))
+
+
 @audit_app.command("verify")
 def audit_verify(
     data: DataOption = None,

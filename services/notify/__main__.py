@@ -1,4 +1,4 @@
-"""Command line of notify: serve | worker urgent|routine | background | migrate | healthcheck [PROCESS]."""
+"""Command line of notify: serve | worker urgent|routine | background | migrate | healthcheck [PROCESS] | policy …"""
 
 from __future__ import annotations
 
@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["policy"]:
+        from services.notify.on_call import command
+        from services.notify.on_call.opening import opened
+
+        program = "python -m services.notify policy"
+        return command.main(words[1:], program=program, opened=lambda: opened(NotifySettings.load()))
     return run(
         Service(
             name="notify",

@@ -89,6 +89,12 @@ def channels(settings: NotifySettings) -> dict[str, Channel]:
     return configured
 
 
+def ways(settings: NotifySettings) -> frozenset[str]:
+    """What contacts of the on-call document can be reached by here: channels, and each receiver of webhooks."""
+    others = frozenset(channels(settings)) - {WEBHOOK}
+    return others | {f"{WEBHOOK}:{receiver}" for receiver in settings.receivers}
+
+
 def plan(settings: NotifySettings) -> Plan:
     """Who is told and when again. Other receivers than `default` are told where the on-call document says so."""
     recipients = [Recipient(EMAIL, address) for address in settings.recipients if settings.smtp_url is not None]

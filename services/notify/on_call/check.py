@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from services.notify.escalation import EMERGENCY, LONGEST_PAUSE, SAME_DAY
-from services.notify.on_call.document import Document, Kind, Person, Policy, PolicyStep, Rota, Target
+from services.notify.on_call.document import Contact, Document, Kind, Person, Policy, PolicyStep, Rota, Target
 from services.notify.on_call.flaw import Flaw
 from services.notify.on_call.quiet import quiet_spans
 from services.notify.on_call.rota import OnCall, gaps, on_call
@@ -25,7 +25,7 @@ MOST_NAMED = 3
 def find_flaws(document: Document, at: datetime, *, ways: Collection[str] | None = None) -> list[Flaw]:
     """Everything by which somebody could stay unheard within 30 days from `at`; empty when nothing is found.
 
-    `ways`: the channels that are set up here; None when that is not known.
+    `ways`: the channels that are set up here, of webhooks each receiver (`webhook:ward`); None: not known.
     """
     end = at + AHEAD
     spans = {rota.id: on_call(rota, at, end) for rota in document.rotas}
@@ -107,16 +107,21 @@ def _unreachable(
     """People of a step who have no contact on its channels, or none that works here."""
     told = dict.fromkeys(person for target in tell for person in _ever(document, target, spans))
     for person in filter(None, map(document.person, told)):
-        usable = {contact.channel for contact in person.contacts if not channels or contact.channel in channels}
+        usable = [contact for contact in person.contacts if not channels or contact.channel in channels]
         if not usable:
             found = f"{person.name} ({person.id}), who has no contact on {_listed(channels)}"
             yield Flaw(
                 where, found, "a contact of everybody on the channels of the step", "Add the contact or a channel."
             )
-        elif ways is not None and not usable.intersection(ways):
-            found = f"{person.name} ({person.id}), who can be reached by {_listed(sorted(usable))} only"
+        elif ways is not None and not any(_works(contact, ways) for contact in usable):
+            names = _listed(sorted({contact.channel for contact in usable}))
+            found = f"{person.name} ({person.id}), who can be reached by {names} only"
             expected = f"a channel that is set up here ({_listed(sorted(ways)) or 'none is'})"
             yield Flaw(where, found, expected, "Add a contact on such a channel, or set the channel up.")
+
+
+def _works(contact: Contact, ways: Collection[str]) -> bool:
+    return contact.channel in ways or f"{contact.channel}:{contact.address}" in ways
 
 
 def _listed(names: Iterable[str]) -> str:
