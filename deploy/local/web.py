@@ -39,7 +39,13 @@ class OneBase:
         self._prefixes: dict[str, FastAPI] = {"/fhir": intake, "/fhir/metadata": intake, "/capability/intake": intake}
         self._prefixes.update(dict.fromkeys(("/auth/token", "/.well-known", "/fhir/.well-known"), intake))
         self._prefixes.update(
-            {"/submission": intake, "/docs": intake, "/openapi.json": intake, "/capability/triage": triage}
+            {
+                "/submission": intake,
+                "/questionnaire": intake,
+                "/docs": intake,
+                "/openapi.json": intake,
+                "/capability/triage": triage,
+            }
         )
         self._prefixes.update(dict.fromkeys(NOTIFY_PATHS, notify))
         for app, module in (

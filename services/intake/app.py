@@ -20,6 +20,8 @@ from services.intake import (
 from services.intake.catalogue import Catalogue
 from services.intake.context import IntakeContext
 from services.intake.definitions import api as definitions_api
+from services.intake.form import pages as form_pages
+from services.intake.form.tablet import tablets_of
 from services.intake.metadata import NeighbourParts
 from services.intake.neighbours import neighbours as neighbours_of
 from services.intake.safety_net import SafetyNet
@@ -79,6 +81,10 @@ def create_app(settings: IntakeSettings, *, metrics: Metrics | None = None) -> F
     app.include_router(quarantine_api.routes(pool, most=settings.quarantine_per_minute))
     context = IntakeContext(resources, Catalogue(pool), net, waker.wake, asked.triage)
     app.include_router(follow_up_api.routes(resources, asked))
+    number = settings.emergency_number
+    tablets = tablets_of(settings)
+    forms = form_pages.routes(context, tablets, public_url=settings.public_url, emergency_number=number)
+    app.include_router(forms)
     app.include_router(pages.routes(pool, asked, public_url=settings.public_url, sandbox=settings.mode == "sandbox"))
     for module in (operations_api, api, questionnaire_api):
         app.include_router(module.routes(context))

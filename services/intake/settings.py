@@ -24,6 +24,11 @@ class IntakeSettings(ServiceSettings):
     quarantine_days: float = Field(default=30, ge=0)
     """Days for which an urgent refused submission is kept after its alert was acknowledged."""
 
+    emergency_number: str = Field(default="", pattern=r"^(\+?[0-9 ]{2,15})?$")
+    """The local emergency number, shown to patients on the forms. Empty: they are told to call "your local" one."""
+    form_patient_system: str = ""
+    """Which system (a URI) the patient numbers belong to that staff write down for a new form."""
+
     @model_validator(mode="after")
     def require_a_token_key(self) -> Self:
         """Outside the sandbox access tokens are signed with a key that survives a restart."""

@@ -37,7 +37,8 @@ PUBLIC = frozenset(
         "/fhir/.well-known/smart-configuration",
     }
 )
-PUBLIC_BELOW = ("/.well-known/", "/capability/", "/worklist/assets/")
+PUBLIC_BELOW = ("/.well-known/", "/capability/", "/worklist/assets/", "/questionnaire/")
+"""Below /questionnaire/ a form opens with a ticket of its own, and shows nobody else's answers."""
 REALM = 'Bearer realm="sural"'
 
 

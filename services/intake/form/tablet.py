@@ -1,0 +1,81 @@
+"""Which form a browser holds the ticket of: the cookie, and how a sandbox makes one for whoever comes."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from services.intake.form.ticket import LIFETIME_S, Ticket, TicketRefused, read, sign
+from services.intake.settings import IntakeSettings
+from shared.fhir.codes import CANONICAL
+from shared.ids import DEFAULT_TENANT, uuid7
+
+COOKIE = "sural_form"
+SID_SANDBOX_PATIENT = f"{CANONICAL}/sid/sandbox-patient"
+NO_TICKET = "To fill in this form you need a link from the people who look after you. Ask them for one."
+
+
+SANDBOX_KEY = b"sandbox"
+"""Signs tickets where the services share no secret: a sandbox, in which whoever asks gets one anyway."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tablets:
+    """Reads and writes tickets. `sandbox`: whoever opens a form gets one, for a patient who does not exist."""
+
+    key: bytes
+    base: str
+    secure: bool
+    sandbox: bool
+
+    def held(self, request: Request, form: str) -> Ticket:
+        """The ticket of this browser. Raises TicketRefused."""
+        text = request.cookies.get(COOKIE, "")
+        if not text:
+            raise TicketRefused(NO_TICKET)
+        return self.read(text, form)
+
+    def read(self, text: str, form: str) -> Ticket:
+        """The ticket that this text is. Raises TicketRefused."""
+        return read(text, key=self.key, form=form, now=time.time())
+
+    def new(self, form: str, *, tenant: UUID = DEFAULT_TENANT, patient: Mapping[str, Any] | None = None) -> Ticket:
+        """A ticket for a response that nobody has begun. Without a patient: for one of the sandbox."""
+        if patient is None:
+            number = secrets.token_hex(4)
+            identifier = {"system": SID_SANDBOX_PATIENT, "value": number}
+            patient = {"type": "Patient", "identifier": identifier, "display": f"Sandbox visitor {number}"}
+        return Ticket(tenant, form, patient, str(uuid7()), int(time.time()) + LIFETIME_S)
+
+    def give(self, answer: Response, ticket: Ticket, *, for_s: int = LIFETIME_S) -> Response:
+        """Let the browser hold this ticket, for so many seconds at most."""
+        answer.set_cookie(
+            COOKIE,
+            sign(ticket, self.key),
+            max_age=for_s,
+            path=f"{self.base}/questionnaire/{ticket.form}",
+            secure=self.secure,
+            httponly=True,
+            samesite="strict",
+        )
+        return answer
+
+    def take(self, answer: Response, form: str) -> Response:
+        """Let the browser forget its ticket: the next person begins anew."""
+        answer.delete_cookie(COOKIE, path=f"{self.base}/questionnaire/{form}", secure=self.secure, httponly=True)
+        return answer
+
+
+def tablets_of(settings: IntakeSettings) -> Tablets:
+    """As the settings have it; outside the sandbox tickets are signed with the secret of the services."""
+    url = urlsplit(settings.public_url)
+    secret = settings.service_token.get_secret_value().encode() if settings.service_token else SANDBOX_KEY
+    return Tablets(secret, url.path.rstrip("/"), url.scheme == "https", settings.sandbox)
