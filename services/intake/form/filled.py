@@ -25,7 +25,7 @@ _DECIMAL = re.compile(r"[+-]?[0-9]{1,9}([.,][0-9]{1,6})?")
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class Gap:
     """What is wrong with one field, in a sentence that says what to do."""
 
     link_id: str
@@ -43,24 +43,24 @@ class Asked:
     fault: str = ""
 
 
-def read_fields(questions: Iterable[Question], fields: Fields) -> tuple[dict[str, list[dict[str, Any]]], list[Fault]]:
+def read_fields(questions: Iterable[Question], fields: Fields) -> tuple[dict[str, list[dict[str, Any]]], list[Gap]]:
     """Answers to these questions, empty for those that were left open, and what could not be understood."""
     answers: dict[str, list[dict[str, Any]]] = {}
-    faults: list[Fault] = []
+    faults: list[Gap] = []
     for question in questions:
         values = [value.strip() for value in fields.get(PREFIX + question.link_id, []) if value.strip()]
         try:
             answers[question.link_id] = _read(question, values)
         except ValueError as error:
             answers[question.link_id] = []
-            faults.append(Fault(question.link_id, question.text, str(error)))
+            faults.append(Gap(question.link_id, question.text, str(error)))
     return answers, faults
 
 
-def left_open(questions: Iterable[Question], answers: Answers) -> list[Fault]:
+def left_open(questions: Iterable[Question], answers: Answers) -> list[Gap]:
     """The required ones among these questions that have no answer."""
     return [
-        Fault(question.link_id, question.text, "Please answer this question.")
+        Gap(question.link_id, question.text, "Please answer this question.")
         for question in questions
         if question.required and not answers.get(question.link_id)
     ]
@@ -161,9 +161,7 @@ def steps_to_ask(form: Form, view: ResponseView) -> list[Step]:
     return [step for step in form.steps if any(isinstance(part, Question) for part in asked_of(step, view))]
 
 
-def shown(
-    parts: Iterable[Question | Heading], answers: Answers, fields: Fields, faults: Iterable[Fault]
-) -> list[Asked]:
+def shown(parts: Iterable[Question | Heading], answers: Answers, fields: Fields, faults: Iterable[Gap]) -> list[Asked]:
     """The parts with what was filled in: what was just sent where it was sent, else what is stored."""
     wrong = {fault.link_id: fault.sentence for fault in faults}
     return [_shown(part, answers, fields, wrong.get(part.link_id, "")) for part in parts]

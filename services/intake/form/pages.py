@@ -26,8 +26,8 @@ from services.intake.form.advice import Advice, advice_on
 from services.intake.form.draft import FINISHED, OPEN, Draft, Published
 from services.intake.form.filled import (
     Answers,
-    Fault,
     Fields,
+    Gap,
     answers_of,
     asked_of,
     left_open,
@@ -178,7 +178,7 @@ def routes(intake: IntakeContext, tablets: Tablets, *, public_url: str, emergenc
         return step_page(of, step, answers, {}, [], advice(ticket, draft.response))
 
     def step_page(
-        of: Published, step: Step, answers: Answers, fields: Fields, faults: Sequence[Fault], said: Advice | None
+        of: Published, step: Step, answers: Answers, fields: Fields, faults: Sequence[Gap], said: Advice | None
     ) -> Response:
         view = view_of(of.index, answers)
         steps = steps_to_ask(of.form, view)
