@@ -6,16 +6,21 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from shared.closing import Server
+
+START_FAILED = 3
+"""Exit status of a server that never answered, as uvicorn's own."""
 Loop = tuple[str, Callable[[threading.Event], None]]
 
 
 def serve(app: ASGIApp, *, host: str, port: int) -> None:
-    """Answer HTTP until SIGTERM or SIGINT; requests in hand get ten seconds to end."""
-    uvicorn.run(
+    """Answer HTTP until SIGTERM or SIGINT; requests in hand get ten seconds to end, event streams end at once."""
+    config = uvicorn.Config(
         app,
         host=host,
         port=port,
@@ -26,6 +31,11 @@ def serve(app: ASGIApp, *, host: str, port: int) -> None:
         timeout_graceful_shutdown=10,
         timeout_keep_alive=30,
     )
+    server = Server(config)
+    with suppress(KeyboardInterrupt):  # uvicorn raises it again once it has stopped
+        server.run()
+    if not server.started:
+        sys.exit(START_FAILED)
 
 
 WATCH_S = 1.0

@@ -10,14 +10,15 @@ import httpx
 import uvicorn
 from starlette.types import ASGIApp
 
+from shared.closing import Server
 from tests.waiting import eventually
 
 
 @contextmanager
-def served(app: ASGIApp) -> Iterator[str]:
-    """Serve `app` on a free loopback port; gives its base URL."""
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False)
-    server = uvicorn.Server(config)
+def served(app: ASGIApp, *, port: int = 0) -> Iterator[str]:
+    """Serve `app` on a loopback port, a free one unless the test names one; gives its base URL."""
+    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, access_log=False)
+    server = Server(config)
     thread = threading.Thread(target=server.run, name="test-server")
     thread.start()
     try:

@@ -83,12 +83,14 @@ def test_one_button_on_the_worklist_acknowledges_an_alert(client: httpx.Client) 
     response_id = post(client, a_response({"chest_pain": "Y"}))
     [task] = eventually(lambda: by_response(client, "Task", response_id), within_s=20)
     page = client.get("/worklist")
-    form = re.search(rf'action="[^"]*/worklist/{task["id"]}/acknowledge">(.*?)</form>', page.text, flags=re.DOTALL)
+    form = re.search(
+        rf'action="[^"]*/worklist/alert/{task["id"]}/acknowledge">(.*?)</form>', page.text, flags=re.DOTALL
+    )
     assert form
     seen = dict(re.findall(r'type="hidden" name="(\w+)" value="(\w+)"', form[1]))
 
     pressed = client.post(
-        f"/worklist/{task['id']}/acknowledge",
+        f"/worklist/alert/{task['id']}/acknowledge",
         data={"name": "Dr Example", **seen},
         headers={"Origin": str(client.base_url).rstrip("/")},
     )

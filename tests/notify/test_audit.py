@@ -31,7 +31,7 @@ def test_an_alert_is_recorded_from_its_opening_to_its_acknowledgement(
     alert_id = str(service.alert()["id"])
     with client_of(create_app(settings)) as client:
         client.post(
-            f"/worklist/{alert_id}/acknowledge",
+            f"/worklist/alert/{alert_id}/acknowledge",
             data={"name": "Dr Osei", "urgency": "emergency", "assessments": "1"},
             headers={"Sec-Fetch-Site": "same-origin"},
         )

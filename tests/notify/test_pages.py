@@ -32,7 +32,7 @@ SEEN = {"urgency": "emergency", "assessments": "1"}
 
 def press(client: httpx.Client, alert_id: object, *, name: str = "Dr Osei", **headers: str) -> httpx.Response:
     given = {key.replace("_", "-"): value for key, value in headers.items()} or FROM_THE_PAGE
-    return client.post(f"/worklist/{alert_id}/acknowledge", data={"name": name, **SEEN}, headers=given)
+    return client.post(f"/worklist/alert/{alert_id}/acknowledge", data={"name": name, **SEEN}, headers=given)
 
 
 def test_an_empty_worklist_says_so(client: httpx.Client) -> None:
@@ -41,7 +41,7 @@ def test_an_empty_worklist_says_so(client: httpx.Client) -> None:
     assert page.status_code == 200
     assert "No alert is waiting" in page.text
     assert "Sandbox: test data only" in page.text
-    assert "Last updated" in page.text
+    assert "Updated" in page.text
 
 
 def test_the_worklist_shows_who_waits_how_urgent_and_what_was_sent(
@@ -74,7 +74,7 @@ def test_looking_never_acknowledges(client: httpx.Client, service: Service, tria
     alert_id = service.alert()["id"]
 
     client.get("/worklist")
-    assert client.get(f"/worklist/{alert_id}/acknowledge").status_code == 404
+    assert client.get(f"/worklist/alert/{alert_id}/acknowledge").status_code == 404
 
     assert service.alert()["state"] == "requested"
 
@@ -207,7 +207,7 @@ def test_a_page_from_before_a_further_assessment_cannot_acknowledge_it(
 
     def acknowledge() -> httpx.Response:
         form = {"name": "Dr Osei", **seen}
-        return client.post(f"/worklist/{alert_id}/acknowledge", data=form, headers=FROM_THE_PAGE)
+        return client.post(f"/worklist/alert/{alert_id}/acknowledge", data=form, headers=FROM_THE_PAGE)
 
     stale = acknowledge()
     assert stale.status_code == 409
@@ -231,7 +231,7 @@ def test_a_form_that_does_not_say_what_was_seen_acknowledges_nothing(
     client: httpx.Client, service: Service, triage: Triage, seen: dict[str, str]
 ) -> None:
     service.hears(triage.publish(an_assessment()))
-    address = f"/worklist/{service.alert()['id']}/acknowledge"
+    address = f"/worklist/alert/{service.alert()['id']}/acknowledge"
 
     answer = client.post(address, data={"name": "Dr Osei", **seen}, headers=FROM_THE_PAGE)
 

@@ -1,71 +1,93 @@
-"""The worklist: which alerts wait, and one button to say that somebody knows."""
+"""The worklist: which alerts wait, who has them, and one button to say that somebody knows."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request
-from starlette.responses import RedirectResponse, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from services.notify import store
 from services.notify.acts.acknowledge import acknowledge
 from services.notify.acts.actor import Actor
 from services.notify.acts.held import LookedAt, changed_since
 from services.notify.page import SECURITY_HEADERS, Form, page_route, read_form, renderer
 from services.notify.sign_in.visitor import visitor_of
-from services.notify.worklist.words import clock, shown
+from services.notify.worklist import store
+from services.notify.worklist.filters import read_filters
+from services.notify.worklist.live import Live
+from services.notify.worklist.store import Looker
+from services.notify.worklist.view import view
 from shared.audit.act import Act, Interaction, asker_or, record
 from shared.fhir.codes import Urgency
 from shared.postgres import Pool, database_now, tenant_transaction
 
-REFRESH_S = 15
-MOST_SHOWN = 300
-COUNT = re.compile(r"[0-9]{1,9}")
+NUMBER = re.compile(r"[0-9]{1,9}")
 NAME_COOKIE = "sural_name"
 SHIFT_S = 12 * 3600
+NO_STREAM = {"Retry-After": "60", **SECURITY_HEADERS}
+STREAM = {**SECURITY_HEADERS, "X-Accel-Buffering": "no"}
 
 
-def routes(pool: Pool, *, public_url: str, sandbox: bool) -> APIRouter:
-    """The worklist, and its button."""
+def routes(pool: Pool, *, public_url: str, sandbox: bool, live: Live | None = None) -> APIRouter:
+    """The worklist, its events and its button."""
     base = urlsplit(public_url).path.rstrip("/")
     render = renderer(base=base, sandbox=sandbox)
     router = APIRouter(route_class=page_route(render), include_in_schema=False)
+    streams = live or Live(pool)
 
     async def sent(request: Request) -> Form:
         return await read_form(request, public_url)
 
     @router.get("/worklist")
     def worklist(request: Request) -> Response:
-        tenant = visitor_of(request).tenant
+        """The page, or with `part=list` what the script puts in place of its list."""
+        tenant, filters = visitor_of(request).tenant, read_filters(request.query_params)
+        looker = looker_of(request)
         with tenant_transaction(pool, tenant) as connection:
-            rows = store.worklist(connection, tenant, limit=MOST_SHOWN)
+            change = store.newest_change(connection, tenant)  # before the rows: at worst they are asked for twice
+            parts = store.page(connection, tenant, filters, looker)
+            counts = store.counts(connection, tenant, filters, looker)
             now = database_now(connection)
             looked = Act(Interaction.SEARCH, "Task", query="worklist")
             record(connection, tenant, looked, asker_or("service/notify"))
-        alerts = [shown(row) for row in rows]
-        return render(
-            "worklist.html",
-            waiting=[alert for alert in alerts if alert.is_open],
-            acknowledged=[alert for alert in alerts if not alert.is_open],
-            cut=len(rows) == MOST_SHOWN,
-            updated=clock(now),
-            refresh_s=REFRESH_S,
-            name=unquote(request.cookies.get(NAME_COOKIE, ""))[:120],
-        )
+        template = "worklist_list.html" if request.query_params.get("part") == "list" else "worklist.html"
+        return render(template, view=view(parts, counts, filters, now=now, change=change), name=looker.name)
 
-    @router.post("/worklist/{alert_id}/acknowledge")
+    @router.get("/worklist/events")
+    async def events(request: Request) -> Response:
+        """That something changed, as it happens."""
+        tenant = visitor_of(request).tenant
+        known = request.headers.get("last-event-id") or request.query_params.get("since", "")
+        if streams.is_full:
+            return Response(status_code=503, headers=NO_STREAM)
+        await run_in_threadpool(streams.newest, tenant)  # a database that is away is answered before the stream begins
+        told = streams.events(tenant, int(known) if re.fullmatch(r"[0-9]{1,18}", known) else 0, lambda: True)
+        return StreamingResponse(told, media_type="text/event-stream", headers=STREAM)
+
+    @router.post("/worklist/name")
+    def take_name(form: Mapping[str, list[str]] = Depends(sent)) -> Response:
+        """In the sandbox: who somebody is from now on; nobody, when no name is given."""
+        return named(RedirectResponse(f"{base}/worklist", 303, headers=SECURITY_HEADERS), form)
+
+    @router.post("/worklist/alert/{alert_id}/acknowledge")
     def acknowledge_alert(request: Request, alert_id: UUID, form: Mapping[str, list[str]] = Depends(sent)) -> Response:
-        name = form.get("name", [""])[0]
         visitor = visitor_of(request)
-        by = Actor(visitor.name or name, visitor.person, "page")
+        by = Actor(visitor.name or form.get("name", [""])[0], visitor.person, "page")
         acknowledge(pool, visitor.tenant, alert_id, by=by, looked_at=looked_at(form))
-        answer = RedirectResponse(f"{base}/worklist#alert-{alert_id}", status_code=303, headers=SECURITY_HEADERS)
+        filters = read_filters(dict(parse_qsl(form.get("back", [""])[0])))
+        back = f"{base}/worklist{'?' + filters.query if filters.query else ''}#alert-{alert_id}"
+        answer = RedirectResponse(back, 303, headers=SECURITY_HEADERS)
+        return answer if visitor.name else named(answer, form)
+
+    def named(answer: Response, form: Form) -> Response:
+        """With the name for the next alert, where nobody signs in."""
         answer.set_cookie(
             NAME_COOKIE,
-            quote(name.strip()),
+            quote(form.get("name", [""])[0].strip()[:120]),
             max_age=SHIFT_S,
             path=f"{base}/worklist",
             secure=public_url.startswith("https://"),
@@ -77,9 +99,15 @@ def routes(pool: Pool, *, public_url: str, sandbox: bool) -> APIRouter:
     return router
 
 
+def looker_of(request: Request) -> Looker:
+    """Who looks: whose session it is, else whoever said so in the sandbox; the empty name where nobody did."""
+    visitor = visitor_of(request)
+    return Looker(visitor.person, visitor.name or unquote(request.cookies.get(NAME_COOKIE, ""))[:120])
+
+
 def looked_at(form: Mapping[str, list[str]]) -> LookedAt:
     """What the page had shown when the button was pressed. Raises ProblemError 409 where the form does not say it."""
     urgency, assessments = (form.get(field, [""])[0] for field in ("urgency", "assessments"))
-    if urgency not in list(Urgency) or not COUNT.fullmatch(assessments):
+    if urgency not in list(Urgency) or not NUMBER.fullmatch(assessments):
         raise changed_since()
     return LookedAt(Urgency(urgency), int(assessments))
