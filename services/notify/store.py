@@ -421,11 +421,6 @@ def _add_event(
     )
 
 
-def worklist(connection: DictConnection, tenant: UUID, *, limit: int) -> list[dict[str, Any]]:
-    """Open alerts, most urgent and oldest first, then those acknowledged in the last 24 hours, newest first."""
-    return connection.execute(QUERIES["worklist"], {"tenant_id": tenant, "limit": limit}).fetchall()
-
-
 def count_repair(connection: DictConnection, kind: str, number: int) -> None:
     """Count what had to be put right."""
     if number:

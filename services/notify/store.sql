@@ -156,29 +156,6 @@ INSERT INTO alert_event (tenant_id, alert_id, kind, person, step, delivery_id, a
 VALUES (%(tenant_id)s, %(alert_id)s, %(kind)s, %(person)s, %(step)s, %(delivery_id)s, %(assessment_id)s,
         %(assessment_version)s, %(detail)s, %(way)s, %(person_id)s, %(target)s, %(until)s, %(reason)s)
 
--- name: worklist
--- What clinicians look at: open and snoozed alerts, most urgent and oldest first, then those acknowledged lately.
-SELECT id, tenant_id, subject_key, pathway, subject, state, urgency, first_step, step, task_version, opened_at, due_at,
-       acknowledged_at, acknowledged_by, closed_at, withdrawn_at, refused_client, refused_at, policy, policy_version,
-       team, position, round, exhausted_at, owner, snoozed_until, snoozes, outcome, override_reason, synthetic,
-       now() AS now,
-       (SELECT count(*) FROM alert_assessment WHERE alert_assessment.alert_id = alert.id) AS assessments,
-       (SELECT jsonb_agg(jsonb_build_object('channel', channel, 'state', state, 'number', number) ORDER BY channel, state)
-        FROM (SELECT channel, state, count(*) AS number FROM delivery
-              WHERE delivery.alert_id = alert.id AND delivery.step >= alert.first_step AND NOT EXISTS (
-                  SELECT FROM notice WHERE notice.alert_id = alert.id AND notice.step = delivery.step)
-              GROUP BY channel, state) AS summed
-       ) AS deliveries,
-       (SELECT assessment_id FROM alert_assessment WHERE alert_assessment.alert_id = alert.id
-        ORDER BY stands DESC, alert_assessment.urgency = alert.urgency DESC, joined_at DESC LIMIT 1) AS assessment_id
-FROM alert
-WHERE tenant_id = %(tenant_id)s
-  AND (state IN ('requested', 'received', 'on-hold') OR acknowledged_at > now() - interval '24 hours'
-       OR withdrawn_at > now() - interval '24 hours')
-ORDER BY state IN ('requested', 'received', 'on-hold') DESC, coalesce(acknowledged_at, withdrawn_at) DESC,
-         urgency = 'emergency' DESC, opened_at
-LIMIT %(limit)s
-
 -- name: without_due
 -- Open and snoozed alerts that nothing would ever tell again: due now, or at the end of their snooze.
 UPDATE alert SET due_at = greatest(now(), snoozed_until)

@@ -58,3 +58,10 @@ def test_the_proxy_knows_no_type_that_its_service_does_not_offer() -> None:
 )
 def test_pages_and_the_base_s_own_routes_have_one_place(path: str, service: str) -> None:
     assert service_of(path) == service
+
+
+def test_event_streams_are_not_held_back() -> None:
+    [stream] = re.findall(r"location = /worklist/events \{([^}]*)\}", CONFIGURATION)
+
+    assert "proxy_buffering off;" in stream
+    assert "proxy_pass $notify;" in stream

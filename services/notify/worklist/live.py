@@ -24,6 +24,8 @@ MOST_STREAMS = 200
 """Streams of one process. Whoever comes after them polls."""
 LOOK_S = 1.0
 BEAT_S = 5.0
+ASKED_S = 1.0
+"""How old it may be that the session was looked at."""
 LASTS_S = 900.0
 """After this time a stream ends and the browser opens another, through the door."""
 LATE_S = 15.0
@@ -67,7 +69,7 @@ class Live:
                 changed = await self._next(listener, closing, looking)
                 if closing.begun or looking.done():
                     return
-                if time.monotonic() - asked >= self._beat_s:
+                if time.monotonic() - asked >= ASKED_S:
                     if not await run_in_threadpool(still):
                         return
                     asked = time.monotonic()

@@ -60,12 +60,13 @@ def routes(pool: Pool, *, public_url: str, sandbox: bool, live: Live | None = No
     @router.get("/worklist/events")
     async def events(request: Request) -> Response:
         """That something changed, as it happens."""
-        tenant = visitor_of(request).tenant
+        tenant, door = visitor_of(request).tenant, request.app.state.door
         known = request.headers.get("last-event-id") or request.query_params.get("since", "")
         if streams.is_full:
             return Response(status_code=503, headers=NO_STREAM)
         await run_in_threadpool(streams.newest, tenant)  # a database that is away is answered before the stream begins
-        told = streams.events(tenant, int(known) if re.fullmatch(r"[0-9]{1,18}", known) else 0, lambda: True)
+        number = int(known) if re.fullmatch(r"[0-9]{1,18}", known) else 0
+        told = streams.events(tenant, number, lambda: door.still(request))
         return StreamingResponse(told, media_type="text/event-stream", headers=STREAM)
 
     @router.post("/worklist/name")

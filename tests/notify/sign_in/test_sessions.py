@@ -130,7 +130,7 @@ def test_a_form_without_the_token_of_the_session_does_nothing(
 
     def press(**fields: str) -> int:
         form = {"name": "Dr Osei", **SEEN, **fields}
-        return client.post(f"/worklist/{alert}/acknowledge", data=form, headers=OURS).status_code
+        return client.post(f"/worklist/alert/{alert}/acknowledge", data=form, headers=OURS).status_code
 
     assert press() == 403
     assert press(csrf="") == 403
@@ -150,7 +150,7 @@ def test_a_form_of_another_site_does_nothing_even_with_the_token(
     person.uses(client)
 
     for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}, {}):
-        answer = client.post(f"/worklist/{service.alert()['id']}/acknowledge", data=form, headers=headers)
+        answer = client.post(f"/worklist/alert/{service.alert()['id']}/acknowledge", data=form, headers=headers)
         assert answer.status_code == 403
     assert service.alert()["state"] == "requested"
 
@@ -164,7 +164,7 @@ def test_a_form_sent_after_the_session_ended_does_nothing_and_says_so(
     rows("UPDATE session SET used_at = used_at - interval '1 hour'")
 
     form = {"name": "Dr Osei", **SEEN, "csrf": person.csrf}
-    answer = client.post(f"/worklist/{service.alert()['id']}/acknowledge", data=form, headers=OURS)
+    answer = client.post(f"/worklist/alert/{service.alert()['id']}/acknowledge", data=form, headers=OURS)
 
     assert answer.status_code == 303
     assert answer.headers["Location"] == "/worklist/sign-in?why=over"

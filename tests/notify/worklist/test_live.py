@@ -12,12 +12,19 @@ from playwright.sync_api import expect
 
 from services.notify.app import create_app
 from services.notify.settings import NotifySettings
+from services.notify.sign_in.visitor import Role
 from tests.browser import OpenPage, Page
 from tests.notify.conftest import Service
 from tests.notify.neighbours import Triage, an_assessment
+from tests.notify.signed_in import Rows, somebody
 from tests.serving import served
 
 SECONDS = 1000
+
+
+def asking(settings: NotifySettings) -> NotifySettings:
+    """Settings of a sandbox where people sign in."""
+    return settings.model_copy(update={"sandbox_sign_in": True})
 
 
 def opens(service: Service, triage: Triage, name: str, *, urgency: str = "emergency") -> str:
@@ -217,3 +224,22 @@ def test_a_page_that_comes_back_is_told_what_it_missed(site: str, service: Servi
 
     assert first_event(newest - 1) == "event: change"
     assert first_event(newest) == "event: beat"
+
+
+def test_a_stream_ends_with_the_session(settings: NotifySettings, service: Service, rows: Rows) -> None:
+    with served(create_app(asking(settings))) as site, httpx.Client(base_url=site, timeout=20) as client:
+        somebody(rows, Role.CLINICIAN).uses(client)
+        with client.stream("GET", "/worklist/events") as stream:
+            lines = stream.iter_lines()
+            assert next(lines) == "retry: 2000"
+            rows("UPDATE session SET used_at = used_at - interval '1 hour'")
+            assert list(lines) == [""]
+
+        assert client.get("/worklist/events", headers={"Accept": "text/event-stream"}).status_code == 401
+
+
+def test_an_administrator_hears_nothing_of_alerts(settings: NotifySettings, service: Service, rows: Rows) -> None:
+    with served(create_app(asking(settings))) as site, httpx.Client(base_url=site, timeout=20) as client:
+        somebody(rows, Role.ADMINISTRATOR).uses(client)
+
+        assert client.get("/worklist/events").status_code == 403
