@@ -17,8 +17,9 @@ PHONE = {"width": 360, "height": 740}
 def test_every_page_leads_to_the_others_and_says_where_one_is(site: str, page: Page) -> None:
     page.goto(f"{site}/worklist")
 
-    ways = page.get_by_role("navigation", name="Pages").get_by_role("link")
-    assert ways.all_text_contents() == ["Worklist", "Handover", "On call", "Measures", "Account"]
+    ways = page.get_by_role("navigation", name="Pages").get_by_role("link").all_text_contents()
+    assert ways[:4] == ["Worklist", "Handover", "On call", "Measures"]
+    assert "Account" in ways
     assert page.locator("[aria-current=page]").all_text_contents() == ["Worklist"]
 
 
