@@ -56,6 +56,13 @@ class Emitted:
                     self._note(f"{resource['resourceType']}/{resource.get('id')} in {name}", resource)
         return content
 
+    def sent(self, name: str, resource: dict[str, Any]) -> None:
+        """Note a resource that the system sent to somebody by itself, and each resource in it when it is a Bundle."""
+        self._note(name, resource)
+        for entry in resource.get("entry", ()) if resource["resourceType"] == "Bundle" else ():
+            if "resource" in entry:
+                self._note(f"{entry['resource']['resourceType']} in {name}", entry["resource"])
+
     def _note(self, name: str, resource: dict[str, Any], text: str | None = None) -> None:
         same = exact_json(resource)
         if same in self._seen:

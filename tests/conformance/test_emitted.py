@@ -18,24 +18,40 @@ from tests.conformance.validators import VALIDATORS, Validator
 from tests.conformance.validators.known import known_differences
 from tests.conformance.vectors import exact_json, read_vectors
 from tests.journeys.system import System
+from tests.notify.subscriptions.conftest import ALERTS, ASSESSMENTS, a_subscription
+from tests.notify.subscriptions.subscriber import Subscriber, a_subscriber
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.timeout(900)
 
 EXPECTED = {
     "Bundle", "CapabilityStatement", "Communication", "CommunicationRequest", "DetectedIssue", "Device", "Library",
-    "OperationOutcome", "PlanDefinition", "Provenance", "Questionnaire", "QuestionnaireResponse", "RiskAssessment",
-    "Task",
+    "OperationOutcome", "Parameters", "PlanDefinition", "Provenance", "Questionnaire", "QuestionnaireResponse",
+    "RiskAssessment", "Subscription", "Task",
 }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def emitted(system: System) -> Iterator[Emitted]:
-    assert [row.problem for row in system.demo() if row.problem] == []
-    with httpx.Client(base_url=system.url, timeout=30, trust_env=False) as client:
+    client_of_all = httpx.Client(base_url=system.url, timeout=30, trust_env=False)
+    with client_of_all as client, a_subscriber() as subscriber:
+        subscribe(client, subscriber)
+        assert [row.problem for row in system.demo() if row.problem] == []
         be_amended_and_withdrawn(client)
         be_without_pack(client)
-        yield collect(client)
+        assert eventually(lambda: len(subscriber.told) > 10, within_s=60)
+        emitted = collect(client)
+        for number, notification in enumerate(subscriber.received):
+            emitted.sent(f"notification {number}", notification.bundle)
+        yield emitted
+
+
+def subscribe(client: httpx.Client, subscriber: Subscriber) -> None:
+    """To alerts and assessments, with both contents that may be sent in the open."""
+    for topic, content in ((ALERTS, "id-only"), (ASSESSMENTS, "empty")):
+        subscription = a_subscription(subscriber.url, topic=topic, content=content)
+        client.post("/fhir/Subscription", json=subscription, headers=FHIR).raise_for_status()
+    assert eventually(lambda: len(subscriber.handshakes) == 2, within_s=60)
 
 
 def be_amended_and_withdrawn(client: httpx.Client) -> None:
