@@ -39,7 +39,7 @@ def emitted(system: System) -> Iterator[Emitted]:
         assert [row.problem for row in system.demo() if row.problem] == []
         be_amended_and_withdrawn(client)
         be_without_pack(client)
-        assert eventually(lambda: len(subscriber.told) > 10, within_s=60)
+        assert eventually(lambda: len(subscriber.numbers) > 10, within_s=60)
         emitted = collect(client)
         for number, notification in enumerate(subscriber.received):
             emitted.sent(f"notification {number}", notification.bundle)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from deploy.local import running
+from deploy.local.folder import DataFolder
 from deploy.local.postgres import EmbeddedPostgres
 
 
@@ -20,6 +22,18 @@ def open_folder() -> Iterator[Path]:
     folder.chmod(0o711)
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder for the files of a page's story; the system that runs in its `data` is stopped at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="sural-page-"))
+    folder.chmod(0o711)
+    try:
+        yield folder
+    finally:
+        running.stop(DataFolder(folder / "data"))
+        shutil.rmtree(folder)
 
 
 @pytest.fixture
