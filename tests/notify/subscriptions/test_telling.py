@@ -113,11 +113,11 @@ def test_of_several_filters_all_must_hold(desk: Desk, triage: Triage, subscriber
 def test_every_assessment_is_told_whatever_its_urgency(desk: Desk, triage: Triage, subscriber: Subscriber) -> None:
     desk.active(subscriber, topic=ASSESSMENTS)
     first, second = an_assessment("self_care"), an_assessment("emergency")
-    triage.publish(first)
-    triage.publish(second)
-    for _ in range(2):
-        catch_up(desk.service.notify.pool, triage_client(desk))
-    desk.tells()
+    for assessment in (first, second):
+        triage.publish(assessment)
+        for _ in range(2):
+            catch_up(desk.service.notify.pool, triage_client(desk))
+        desk.tells()
     triage.publish({**first, "meta": {**second["meta"], "versionId": "2"}, "status": "amended"})
     catch_up(desk.service.notify.pool, triage_client(desk))
     desk.tells()
