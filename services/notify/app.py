@@ -7,6 +7,9 @@ from collections.abc import Iterable
 from fastapi import FastAPI
 
 from services.notify import api, store
+from services.notify.context import ways
+from services.notify.on_call import pages as on_call
+from services.notify.on_call.watch import gauges as on_call_gauges
 from services.notify.page import asset_routes, no_other_pages
 from services.notify.settings import NotifySettings
 from services.notify.sign_in.door import door_of
@@ -58,6 +61,9 @@ def create_app(settings: NotifySettings, *, metrics: Metrics | None = None) -> F
     for router in sign_in_routes(settings, pool, door):
         app.include_router(router)
     app.include_router(pages.routes(pool, public_url=settings.public_url, sandbox=settings.sandbox))
+    app.include_router(
+        on_call.routes(pool, public_url=settings.public_url, sandbox=settings.sandbox, ways=ways(settings))
+    )
     app.include_router(no_other_pages(public_url=settings.public_url, sandbox=settings.sandbox))
     return app
 
@@ -70,6 +76,7 @@ def measure(pool: Pool) -> Iterable[Gauge]:
         deliveries = connection.execute(store.QUERIES["measure_deliveries"]).fetchall()
         subscriptions_now = connection.execute(subscription_store.QUERIES["measure"]).fetchall()
         repairs = connection.execute(store.QUERIES["repairs"]).fetchall()
+    yield from on_call_gauges(pool)
     for row in alerts:
         labels = {"urgency": row["urgency"], "state": row["state"]}
         yield Gauge("sural_alerts_open", "Alerts that nobody has acknowledged.", labels, float(row["number"]))

@@ -11,11 +11,12 @@ from functools import partial
 
 from services.notify import store
 from services.notify.catch_up import catch_up
-from services.notify.context import Notify, open_notify
+from services.notify.context import Notify, open_notify, ways
 from services.notify.deliver import deliver_to, due_recipients
 from services.notify.escalate import repeat_due
 from services.notify.escalation import JOB_KINDS
 from services.notify.lanes import Lanes
+from services.notify.on_call.watch import look_ahead
 from services.notify.raise_alert import RAISE_ROUTINE, RAISE_URGENT, raise_alerts
 from services.notify.reconcile import reconcile
 from services.notify.settings import NotifySettings
@@ -32,6 +33,8 @@ from shared.loops import run_every
 EVENTS_S = 0.5
 ANSWERING_SENDERS, FAILING_SENDERS = 4, 2
 CATCH_UP_S, TICK_S, SWEEP_S, RECONCILE_S, PRUNE_S = 2.0, 1.0, 1.0, 5.0, 3600.0
+LOOK_AHEAD_S = 600.0
+"""How often the on-call documents are looked at, 30 days ahead. What is found is told once a day."""
 WORKER_GRACE_S = 1.0
 """Due work younger than this is left to the workers."""
 POOL_SIZE = 20
@@ -48,6 +51,7 @@ def loops(settings: NotifySettings) -> list[Loop]:
         ("notify-tick", TICK_S, lambda: repeat_due(notify.pool, notify.plan)),
         ("notify-catch-up", CATCH_UP_S, lambda: look_at_triage(notify)),
         ("notify-reconcile", RECONCILE_S, lambda: reconcile(notify.pool, notify.plan)),
+        ("notify-on-call", LOOK_AHEAD_S, partial(look_ahead, notify, ways(settings))),
         ("notify-prune", PRUNE_S, lambda: prune(notify)),
     ]
     every += [(f"notify-{kind}", SWEEP_S, partial(sweep, notify, kind)) for kind in (RAISE_URGENT, RAISE_ROUTINE)]

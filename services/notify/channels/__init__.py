@@ -93,17 +93,27 @@ def subject_line(urgency: Urgency, alert_id: UUID, *, refused: bool = False) -> 
     return f"Sural: {WORDS[urgency]} alert, {what} ({short_id(alert_id)})"
 
 
-NOTICES = {"withdrawn": "an assessment was withdrawn", "changed": "an assessment is less urgent now"}
+GAP = "gap"
+"""A notice that belongs to no alert: there are times soon at which nobody is on call."""
+NOTICES = {
+    "withdrawn": "an assessment was withdrawn",
+    "changed": "an assessment is less urgent now",
+    GAP: "the on-call document has a gap within the next 30 days",
+}
 
 
 def notice_line(notice: str, alert_id: UUID) -> str:
     """What became of an alert that was told of before, in one line without health data."""
+    if notice == GAP:
+        return f"Sural: {NOTICES[GAP]}"
     return f"Sural: {NOTICES[notice]} ({short_id(alert_id)})"
 
 
 def plain_text(message: Message) -> str:
     """The whole message for people, without health data."""
     lines = ["SANDBOX: test data only, no real patient.", ""] if message.sandbox else []
+    if message.notice == GAP:
+        return "\n".join([*lines, *_gap(message)]) + "\n"
     opened = message.opened_at.astimezone(UTC)
     about = [f"Alert:  {short_id(message.alert_id)}", f"Since:  {opened:%Y-%m-%d %H:%M} UTC"]
     if message.notice is not None:
@@ -132,6 +142,17 @@ def _occasion(message: Message) -> list[str]:
         "A questionnaire could not be processed and was refused. As far as it can be read it looks urgent.",
         f"It was sent by {message.refused_client} and received on {received:%Y-%m-%d %H:%M} UTC.",
         "Reach the patient now. If the patient is not known, reach the sender now.",
+    ]
+
+
+def _gap(message: Message) -> list[str]:
+    return [
+        "Within the next 30 days somebody could stay unheard: a rota has nobody, or a step reaches nobody.",
+        "",
+        "What it is, and the text in which it is put right, stands here:",
+        f"{message.public_url.rstrip('/')}/worklist/on-call",
+        "",
+        "This is sent once a day until it is put right.",
     ]
 
 

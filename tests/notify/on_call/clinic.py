@@ -65,6 +65,12 @@ after_minutes = 60
 tell = ["person:second"]
 """
 
+ALWAYS_FIRST = """
+[rotas.doctors]
+name = "Doctors"
+slots = [{ from = "00:00", to = "24:00", people = ["first"] }]
+"""
+
 STANDARD = PEOPLE + TEAM + POLICY
 
 

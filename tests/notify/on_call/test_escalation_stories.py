@@ -15,7 +15,7 @@ from services.notify.reconcile import reconcile
 from shared.ids import DEFAULT_TENANT
 from shared.postgres import database_now, tenant_transaction
 from tests.notify.neighbours import an_assessment
-from tests.notify.on_call.clinic import PEOPLE, POLICY, STANDARD, TEAM, Clinic
+from tests.notify.on_call.clinic import ALWAYS_FIRST, PEOPLE, POLICY, STANDARD, TEAM, Clinic
 
 SITE = "on-call"
 FIRST = Actor("Dr First", None, "page")
@@ -108,11 +108,6 @@ ROTA_OF_THE_PAST = """
 name = "Doctors"
 dated = [{ from = "2020-01-01 08:00", to = "2020-01-02 08:00", people = ["first"] }]
 """
-ALWAYS = """
-[rotas.doctors]
-name = "Doctors"
-slots = [{ from = "00:00", to = "24:00", people = ["first"] }]
-"""
 
 
 def test_an_override_brings_the_message_to_whoever_took_over(clinic: Clinic) -> None:
@@ -123,7 +118,7 @@ to = "2099-01-01 00:00"
 people = ["nurse"]
 instead_of = "first"
 """
-    clinic.agrees_on(PEOPLE + ALWAYS + took_over + TEAM + POLICY.replace("person:first", "rota:doctors"))
+    clinic.agrees_on(PEOPLE + ALWAYS_FIRST + took_over + TEAM + POLICY.replace("person:first", "rota:doctors"))
     clinic.sees()
 
     assert clinic.told() == ["nurse"]
@@ -132,11 +127,11 @@ instead_of = "first"
 @pytest.mark.requirement("REQ-09")
 def test_an_open_alert_keeps_the_steps_it_began_with_and_asks_the_newest_rota_who_is_on_call(clinic: Clinic) -> None:
     by_rota = POLICY.replace("person:second", "rota:doctors")
-    clinic.agrees_on(PEOPLE + ALWAYS + TEAM + by_rota)
+    clinic.agrees_on(PEOPLE + ALWAYS_FIRST + TEAM + by_rota)
     clinic.sees()
     assert clinic.told() == ["first"]
 
-    other_rota = ALWAYS.replace('people = ["first"]', 'people = ["nurse"]')
+    other_rota = ALWAYS_FIRST.replace('people = ["first"]', 'people = ["nurse"]')
     clinic.agrees_on(PEOPLE + other_rota + TEAM + by_rota.replace("after_minutes = 5", "after_minutes = 3"))
     assert clinic.minutes_pass(4.9) == 0
     assert clinic.minutes_pass(0.1) == 1
