@@ -50,7 +50,7 @@ SEES_ALERTS = (Role.CLINICIAN, Role.LEAD)
 NAVIGATION = (
     ("/worklist", "Worklist", SEES_ALERTS),
     ("/worklist/handover", "Handover", SEES_ALERTS),
-    ("/worklist/on-call", "On call", SEES_ALERTS),
+    ("/worklist/on-call", "On call", tuple(Role)),
     ("/worklist/measures", "Measures", (Role.LEAD,)),
     ("/worklist/audit", "Audit", (Role.AUDITOR,)),
     ("/worklist/accounts", "Accounts", (Role.ADMINISTRATOR,)),

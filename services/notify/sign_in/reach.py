@@ -48,7 +48,7 @@ RULES = (
     _rule(_ANY, r"/worklist/accounts(/.*)?", frozenset({Role.ADMINISTRATOR})),
     _rule(_READ, r"/worklist/audit", frozenset({Role.AUDITOR})),
     _rule(_ANY, r"/worklist/measures(/.*)?", frozenset({Role.LEAD})),
-    _rule(_READ, r"/worklist/on-call(/.*)?", CLINICAL),
+    _rule(_READ, r"/worklist/on-call", EVERYBODY),
     _rule(_ANY, r"/worklist/on-call(/.*)?", frozenset({Role.LEAD})),
 )
 UNKNOWN = Reach(CLINICAL)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -17,7 +17,7 @@ from services.notify.sign_in.visitor import Role
 from tests.browser import OpenPage, no_axe_violations, scrolls_sideways
 from tests.notify.on_call.clinic import ALWAYS_FIRST, PEOPLE, POLICY, TEAM, Clinic
 from tests.notify.on_call.test_check import NOW
-from tests.notify.signed_in import somebody
+from tests.notify.signed_in import Rows, somebody
 from tests.serving import client_of, served
 
 OURS = {"Sec-Fetch-Site": "same-origin", "Origin": "http://127.0.0.1:8123"}
@@ -190,7 +190,7 @@ def test_nobody_without_a_session_sees_who_is_on_call(asking: httpx.Client) -> N
 
 @pytest.mark.parametrize("role", [Role.CLINICIAN, Role.ADMINISTRATOR, Role.AUDITOR])
 def test_everybody_sees_who_is_on_call_and_only_a_lead_changes_it(
-    asking: httpx.Client, clinic: Clinic, rows: Callable[..., list[dict[str, object]]], role: Role
+    asking: httpx.Client, clinic: Clinic, rows: Rows, role: Role
 ) -> None:
     clinic.agrees_on(ALWAYS)
     visitor = somebody(rows, role)
@@ -206,9 +206,7 @@ def test_everybody_sees_who_is_on_call_and_only_a_lead_changes_it(
     assert versions(clinic) == [1]
 
 
-def test_a_lead_who_is_signed_in_saves_under_the_own_name(
-    asking: httpx.Client, clinic: Clinic, rows: Callable[..., list[dict[str, object]]]
-) -> None:
+def test_a_lead_who_is_signed_in_saves_under_the_own_name(asking: httpx.Client, clinic: Clinic, rows: Rows) -> None:
     lead = somebody(rows, Role.LEAD, name="Dr Signed In")
     lead.uses(asking)
     form = dict(HIDDEN.findall(asking.get(HOME).text)) | {"text": ALWAYS, "do": "save", "name": "Somebody else"}
@@ -216,8 +214,9 @@ def test_a_lead_who_is_signed_in_saves_under_the_own_name(
     assert asking.post(HOME, data=form, headers=OURS).status_code == 303
     (row,) = clinic.service.rows("SELECT saved_by FROM on_call_document")
     assert row["saved_by"] == "Dr Signed In"
-    (act,) = clinic.service.rows("SELECT agent FROM audit WHERE word = 'on_call_saved'")
+    (act,) = clinic.service.rows("SELECT agent, ref_version FROM audit_event WHERE word = 'on_call_saved'")
     assert str(lead.account) in act["agent"]
+    assert act["ref_version"] == 1
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -24,7 +24,7 @@ TABLE = [
     ("GET", ALERT, {C, L}),
     ("POST", f"{ALERT}/acknowledge", {C, L}),
     ("POST", f"{ALERT}/resolve", {C, L}),
-    ("GET", "/worklist/on-call", {C, L}),
+    ("GET", "/worklist/on-call", {C, L, AD, AU}),
     ("POST", "/worklist/on-call", {L}),
     ("POST", "/worklist/on-call/override", {L}),
     ("GET", "/worklist/measures", {L}),
