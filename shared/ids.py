@@ -16,6 +16,10 @@ PUBLISHED_TENANT = UUID("c9ed42bf-0bc4-55cd-a4fd-5a9c0266914a")
 """Owns what we publish: shipped Questionnaires, knowledge, terminology, profiles, the engine's Device. Every tenant
 reads it; only migrations write it, as the owner of the database (`shared/migrations/0006_row_security.sql`)."""
 
+WATCHDOG_TENANT = uuid5(NAMESPACE, "tenant/watchdog")
+"""Reserved for the synthetic emergencies of the watchdog (services/notify/watchdog). Only our services act for it:
+being of this tenant, and nothing that can be sent, makes an alert synthetic."""
+
 
 def seen_by(tenant: UUID) -> list[UUID]:
     """The tenants whose definitions this tenant may use: its own, and what is published."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from math import isinf
 
 from rich.console import Console
 from rich.table import Table
@@ -13,6 +14,7 @@ from deploy.local.environment import SERVICES, server_variables
 from deploy.local.folder import DataFolder
 from deploy.local.running import Process, Running
 from deploy.local.servers import embedded_servers
+from services.notify.watchdog.measure import measure_watchdog
 from shared.broker import BROKER_ERRORS, check_broker, queue_lengths
 from shared.operations import Gauge, check_database, measure_work
 from shared.postgres import open_pool
@@ -55,7 +57,7 @@ def _waiting(variables: dict[str, str]) -> Table:
         table.add_row("messages on the broker", "", "unknown")
     for gauge in _gauges(variables):
         where = " ".join(gauge.labels.values())
-        table.add_row(gauge.help.rstrip("."), where, f"{gauge.value:.0f}")
+        table.add_row(gauge.help.rstrip("."), where, "never" if isinf(gauge.value) else f"{gauge.value:.0f}")
     return table
 
 
@@ -64,6 +66,8 @@ def _gauges(variables: dict[str, str]) -> Iterator[Gauge]:
         pool = open_pool(variables[f"SURAL_{service.upper()}_DATABASE_URL"], schema=service, size=1)
         try:
             yield from measure_work(pool, service)
+            if service == "notify":
+                yield from measure_watchdog(pool, wanted=os.environ.get("SURAL_WATCHDOG_EVERY_S") not in ("0", "0.0"))
         finally:
             pool.close()
 

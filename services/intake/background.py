@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 
-from services.intake import client_store
+from services.intake import client_store, store
 from services.intake.app import SCHEMA
 from services.intake.forgetting import forget_old_keys
 from services.intake.neighbours import neighbours
@@ -18,6 +18,7 @@ from shared.canary import run_heartbeat
 from shared.loops import run_every
 from shared.postgres import open_pool
 from shared.relay import run_relay
+from shared.watchdog import EVERY_S, forget_rounds
 
 RETENTION_S = 60.0
 FORGET_S = 300.0
@@ -40,10 +41,14 @@ def loops(settings: IntakeSettings) -> list[Loop]:
             client_store.forget_assertions(connection)
         forget_old_keys(pool)
 
+    def forget_watchdog() -> None:
+        forget_rounds(pool, SCHEMA, store.forget_rounds)
+
     return [
         ("intake-forgetting", lambda stop: run_every("intake-forgetting", FORGET_S, forget, stop)),
         ("intake-relay", lambda stop: run_relay(url, SCHEMA, publisher, stop)),
         ("intake-audit", lambda stop: run_sealing(url, SCHEMA, stop)),
         ("intake-retention", lambda stop: run_every("intake-retention", RETENTION_S, retain, stop)),
+        ("intake-watchdog", lambda stop: run_every("intake-watchdog", EVERY_S, forget_watchdog, stop)),
         ("intake-heartbeat", lambda stop: run_heartbeat(url, SCHEMA, stop)),
     ]

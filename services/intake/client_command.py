@@ -15,7 +15,7 @@ from services.intake.client_store import Client
 from services.intake.token_key import new_token_keys, read_token_keys
 from shared.access.jose import JoseRefused, new_key, parse_key_set, public_half
 from shared.access.scopes import ScopeError, parse_scopes
-from shared.ids import DEFAULT_TENANT
+from shared.ids import DEFAULT_TENANT, WATCHDOG_TENANT
 from shared.outbound import Outbound, OutboundRefused
 from shared.postgres import DictConnection
 
@@ -100,6 +100,8 @@ def make_token_key(path: Path, *, rotate: bool) -> int:
 
 
 def _add(given: argparse.Namespace, connection: DictConnection, outbound: Outbound) -> None:
+    if given.tenant == WATCHDOG_TENANT:
+        raise Wrong("--tenant names the tenant of the watchdog, whose alerts are told to nobody. Name your own.")
     try:
         scopes = parse_scopes(" ".join(given.scope))
     except ScopeError as error:

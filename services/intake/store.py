@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,15 @@ from uuid import UUID
 
 import orjson
 
+from shared.access.service_token import ID_PREFIX
 from shared.audit.act import Act, Interaction, asker_or, parameters
 from shared.events import TRIAGE
 from shared.fhir import resources
 from shared.fhir.resources import NewVersion, Stored
 from shared.fhir.search_index import Rows
-from shared.ids import seen_by
+from shared.ids import WATCHDOG_TENANT, seen_by
 from shared.postgres import DictConnection, database_now, load_queries
+from shared.problems import Category, Problem, ProblemError
 
 QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 
@@ -98,8 +100,12 @@ class StoreResult:
 def store_response(connection: DictConnection, tenant: UUID, new: NewResponse) -> StoreResult:
     """Store a version with its rows for searches and its outbox row in one statement. When this returns, it is durable.
 
-    The database decides between writers of the same id, version, identifier or key: exactly one of them wins.
+    The database decides between writers of the same id, version, identifier or key: exactly one of them wins. Raises
+    ProblemError (403) for the watchdog's tenant, where nobody would be told of it, unless a service of ours sends it.
     """
+    if tenant == WATCHDOG_TENANT and not new.client.startswith(ID_PREFIX):
+        message = "This tenant is reserved for the watchdog, whose emergencies are told to nobody. Send it as your own."
+        raise ProblemError(Problem(Category.FORBIDDEN, "tenant", message, issue_code="forbidden"))
     system, value = new.identifier or (None, None)
     interaction = Interaction.CREATE if new.expected is None else Interaction.UPDATE
     act = Act(interaction, "QuestionnaireResponse", patient=new.subject or None)
@@ -119,6 +125,7 @@ def store_response(connection: DictConnection, tenant: UUID, new: NewResponse) -
             "client": new.client,
             "key": new.key,
             "queue": TRIAGE,
+            "recorded": tenant != WATCHDOG_TENANT,
         },
     ).fetchone()
     assert row is not None
@@ -151,6 +158,11 @@ def forget_old_keys(connection: DictConnection, tenant: UUID) -> int:
     return sum(
         connection.execute(QUERIES[name], {"tenant": tenant}).rowcount for name in ("forget_keys", "forget_content")
     )
+
+
+def forget_rounds(connection: DictConnection, kept: timedelta) -> None:
+    """Delete what rounds of the watchdog left here longer ago than that, in a transaction of its tenant."""
+    connection.execute(QUERIES["forget_rounds"], {"tenant": WATCHDOG_TENANT, "kept": kept})
 
 
 def versions(connection: DictConnection, tenant: UUID, response_id: str) -> list[Stored]:

@@ -1,9 +1,9 @@
 -- Named queries of intake.
 
 -- name: store_response
--- What was stored is recorded in the same statement.
+-- What was stored is recorded in the same statement, but for what the watchdog sends.
 SELECT s.outcome, s.of_id, s.of_version, s.of_time, s.twin,
-       CASE WHEN s.outcome IN ('created', 'updated') THEN record_audit(
+       CASE WHEN s.outcome IN ('created', 'updated') AND %(recorded)s THEN record_audit(
            %(tenant)s, %(audit_interaction)s, %(audit_word)s, %(audit_outcome)s, %(audit_agent)s, %(audit_address)s,
            %(audit_type)s, s.of_id, s.of_version, %(audit_patient)s, %(audit_query)s, %(audit_request)s) END AS audited
 FROM store_response(
@@ -23,6 +23,9 @@ WHERE tenant_id = %(tenant)s AND used_at < clock_timestamp() - interval '24 hour
 -- name: forget_content
 DELETE FROM recent_content
 WHERE tenant_id = %(tenant)s AND seen_at < clock_timestamp() - interval '10 minutes'
+
+-- name: forget_rounds
+DELETE FROM quarantine WHERE tenant_id = %(tenant)s AND received_at < now() - %(kept)s
 
 -- name: versions
 SELECT version_id FROM resource

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 
 from fastapi import FastAPI
 
@@ -18,6 +19,7 @@ from services.notify.subscriptions import api as subscriptions
 from services.notify.subscriptions import store as subscription_store
 from services.notify.subscriptions.register import Desk
 from services.notify.subscriptions.send import Sender
+from services.notify.watchdog.measure import measure_watchdog
 from services.notify.worklist import pages
 from shared.access.opening import gate_of, outbound_of
 from shared.access.service_token import signer
@@ -46,7 +48,7 @@ def create_app(settings: NotifySettings, *, metrics: Metrics | None = None) -> F
         "notify",
         resources,
         api.CAPABILITIES,
-        measure=lambda: measure(pool),
+        measure=lambda: chain(measure(pool), measure_watchdog(pool, wanted=settings.watchdog_every_s > 0)),
         metrics=metrics,
         close=triage.close,
         allowed_hosts=settings.allowed_hosts,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 
 from services.notify import store
@@ -23,12 +24,18 @@ from services.notify.settings import NotifySettings
 from services.notify.subscriptions.distribute import distribute
 from services.notify.subscriptions.send import send_due as send_to_subscribers
 from services.notify.subscriptions.store import forget as forget_events
+from services.notify.watchdog import store as watchdog_store
+from services.notify.watchdog.rounds import Watchdog, look
 from shared import jobs
+from shared.access.service_token import signer
 from shared.audit.chain import run_sealing
 from shared.broker import Publisher, make_celery
 from shared.canary import run_heartbeat, send_canaries
 from shared.events import NOTIFY_ROUTINE, NOTIFY_URGENT
+from shared.fhir.client import FhirClient
 from shared.loops import run_every
+from shared.watchdog import EVERY_S as FORGET_S
+from shared.watchdog import forget_rounds
 
 EVENTS_S = 0.5
 ANSWERING_SENDERS, FAILING_SENDERS = 4, 2
@@ -53,7 +60,10 @@ def loops(settings: NotifySettings) -> list[Loop]:
         ("notify-reconcile", RECONCILE_S, lambda: reconcile(notify.pool, notify.plan)),
         ("notify-on-call", LOOK_AHEAD_S, partial(look_ahead, notify, ways(settings))),
         ("notify-prune", PRUNE_S, lambda: prune(notify)),
+        ("notify-watchdog-forget", FORGET_S, lambda: forget_rounds(notify.pool, store.SCHEMA, watchdog_store.forget)),
     ]
+    if (watchdog := open_watchdog(settings, notify)) is not None:
+        every.append(("notify-watchdog", TICK_S, partial(look, watchdog)))
     every += [(f"notify-{kind}", SWEEP_S, partial(sweep, notify, kind)) for kind in (RAISE_URGENT, RAISE_ROUTINE)]
     every += subscription_loops(notify)
     running: list[Loop] = [
@@ -68,6 +78,20 @@ def loops(settings: NotifySettings) -> list[Loop]:
         ("notify-audit", lambda stop: run_sealing(url, store.SCHEMA, stop)),
         ("notify-heartbeat", lambda stop: run_heartbeat(url, store.SCHEMA, stop)),
     ]
+
+
+def open_watchdog(settings: NotifySettings, notify: Notify) -> Watchdog | None:
+    """The watchdog, where it is wanted and its calls can be signed: an unsigned one would not be for its tenant."""
+    token = signer(settings.service_token, store.SCHEMA)
+    if not settings.watchdog_every_s or token is None:
+        return None
+    return Watchdog(
+        pool=notify.pool,
+        intake=FhirClient(settings.intake_url, token=token),
+        every=timedelta(seconds=settings.watchdog_every_s),
+        url=settings.watchdog_url.get_secret_value() if settings.watchdog_url else "",
+        sandbox=settings.sandbox,
+    )
 
 
 def subscription_loops(notify: Notify) -> list[tuple[str, float, Callable[[], object]]]:

@@ -11,10 +11,11 @@ from services.notify.channels import Channel, Message
 from services.notify.channels.email import EmailChannel
 from services.notify.channels.receivers import DEFAULT
 from services.notify.channels.webhook import WebhookChannel
-from services.notify.escalation import EMAIL, WEBHOOK, Plan, Recipient
+from services.notify.escalation import EMAIL, WATCHDOG, WEBHOOK, Plan, Recipient
 from services.notify.settings import NotifySettings
 from services.notify.store import Alert, Delivery
 from services.notify.subscriptions.send import Sender
+from services.notify.watchdog.channel import WatchdogChannel
 from shared.access.opening import outbound_of
 from shared.access.service_token import signer
 from shared.fhir.client import FhirClient
@@ -65,10 +66,11 @@ class Notify:
 
 def open_notify(settings: NotifySettings, *, size: int, name: str) -> Notify:
     """Everything that the settings name. The caller closes it."""
+    pool = open_pool(settings.notify_database_url.get_secret_value(), schema=store.SCHEMA, size=size, name=name)
     return Notify(
-        pool=open_pool(settings.notify_database_url.get_secret_value(), schema=store.SCHEMA, size=size, name=name),
+        pool=pool,
         triage=FhirClient(settings.triage_url, token=signer(settings.service_token, "notify")),
-        channels=channels(settings),
+        channels={**channels(settings), WATCHDOG.channel: WatchdogChannel(pool)},
         plan=plan(settings),
         channel_timeout_s=settings.channel_timeout_s,
         public_url=settings.public_url,

@@ -26,6 +26,10 @@ class Recipient:
     person: str | None = field(default=None, compare=False)
 
 
+WATCHDOG = Recipient("watchdog", "watchdog")
+"""Who alone is told of a synthetic alert."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Who is told where no on-call document says it, or when its chains have ended, and after what time again."""
@@ -112,7 +116,7 @@ def job_kind(channel: str, urgency: str, address: str) -> str:
     return f"deliver.{channel}.{lane}/{hashlib.sha256(address.encode()).hexdigest()[:12]}"
 
 
-JOB_KINDS = tuple(f"deliver.{channel}.{lane}" for lane in LANES for channel in CHANNELS)
+JOB_KINDS = (*(f"deliver.{channel}.{lane}" for lane in LANES for channel in CHANNELS), "deliver.watchdog.urgent")
 """What `job_kind` begins with: one lane of senders for each channel and urgency."""
 
 

@@ -23,7 +23,7 @@ from shared import jobs
 from shared.events import NOTIFY_ROUTINE, NOTIFY_URGENT, Ref
 from shared.fhir.client import NeighbourFault, NeighbourUnavailable
 from shared.fhir.codes import Urgency
-from shared.ids import uuid7
+from shared.ids import WATCHDOG_TENANT, uuid7
 from shared.jobs import MAX_ATTEMPTS, Claim
 from shared.postgres import DictConnection, Pool, database_now, tenant_transaction
 from shared.telemetry import correlated
@@ -140,6 +140,7 @@ def _open(connection: DictConnection, plan: Plan, assessment: Assessment, now: d
         due_at=None,
         refused_client=assessment.refused.client if assessment.refused else None,
         refused_at=assessment.refused.received_at if assessment.refused else None,
+        synthetic=assessment.ref.tenant == WATCHDOG_TENANT,
     )
     alert, turn = first_turn(connection, plan, alert, now)
     if not store.insert_alert(connection, alert):

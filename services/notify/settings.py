@@ -33,6 +33,8 @@ class NotifySettings(ServiceSettings):
     """Login of the role `sural_notify`; its schema is `notify`."""
     triage_url: str = "http://127.0.0.1:8000"
     """Where RiskAssessments are read."""
+    intake_url: str = "http://127.0.0.1:8000"
+    """Where the watchdog sends its synthetic emergencies."""
     smtp_url: SecretStr | None = None
     """smtp://user:password@host:port, smtps://… (TLS from the start) or smtp+starttls://… Unset: no e-mail."""
     smtp_ca: str = ""
@@ -51,6 +53,10 @@ class NotifySettings(ServiceSettings):
     """An alert that nobody acknowledged is told again after this time."""
     channel_timeout_s: float = Field(default=10, gt=0, le=60)
     """Longest time that one attempt to send may take."""
+    watchdog_every_s: float = Field(default=60, ge=0)
+    """A synthetic emergency goes through the whole line this often; 0: never. Needs SURAL_SERVICE_TOKEN."""
+    watchdog_url: SecretStr | None = None
+    """Asked (GET) after each full round, so that somebody outside notices silence."""
     account_key: SecretStr | None = None
     """Key under which the secrets of second factors are kept. Unset: they are kept as they are."""
     oidc_issuer: str = ""
@@ -144,6 +150,15 @@ class NotifySettings(ServiceSettings):
         if self.webhook_secret is None:
             raise ValueError("Set SURAL_WEBHOOK_SECRET to the Standard Webhooks secret (whsec_…) of SURAL_WEBHOOK_URL.")
         check_receiver(self.receivers[DEFAULT], setting="SURAL_WEBHOOK_URL", sandbox=self.sandbox)
+        return self
+
+    @model_validator(mode="after")
+    def check_watchdog(self) -> Self:
+        """An address that may be asked."""
+        if self.watchdog_url is not None:
+            url = _split("SURAL_WATCHDOG_URL", self.watchdog_url)
+            if url.scheme not in (("https", "http") if self.sandbox else ("https",)) or url.username or url.fragment:
+                raise ValueError("SURAL_WATCHDOG_URL must be an https:// address without user, password and fragment.")
         return self
 
     @model_validator(mode="after")

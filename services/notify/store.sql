@@ -164,7 +164,7 @@ WHERE state IN ('requested', 'received', 'on-hold') AND due_at IS NULL
 -- name: untold
 -- Open alerts without a single delivery, although there is somebody to tell: due now.
 UPDATE alert SET due_at = now()
-WHERE state IN ('requested', 'received') AND due_at > now() AND NOT synthetic
+WHERE state IN ('requested', 'received') AND due_at > now()
   AND NOT EXISTS (SELECT FROM delivery WHERE delivery.alert_id = alert.id)
 
 -- name: overdue

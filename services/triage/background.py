@@ -20,6 +20,7 @@ from shared.fhir.client import FhirClient
 from shared.loops import run_every
 from shared.postgres import open_pool
 from shared.relay import run_relay
+from shared.watchdog import forget_rounds
 
 SCHEMA = "triage"
 CATCH_UP_S, SWEEP_S, PRUNE_S = 2.0, 1.0, 60.0
@@ -61,6 +62,7 @@ def loops(settings: TriageSettings) -> list[Loop]:
     def prune() -> None:
         with pool.connection() as connection:
             connection.execute(jobs.QUERIES["prune"])
+        forget_rounds(pool, SCHEMA, store.forget_rounds)
 
     return [
         ("triage-relay", lambda stop: run_relay(url, SCHEMA, Publisher(app), stop)),

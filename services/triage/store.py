@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -22,6 +22,7 @@ from shared.fhir.canonicals import Canonical
 from shared.fhir.codes import REVIEW_TAG, Urgency
 from shared.fhir.resources import NewVersion
 from shared.fhir.search import MAX_COUNT, searched
+from shared.ids import WATCHDOG_TENANT
 from shared.jobs import MAX_ATTEMPTS, Claim
 from shared.postgres import DictConnection, load_queries
 
@@ -263,3 +264,9 @@ def name_canonical(connection: DictConnection, tenant: UUID, resource_type: str,
 def count_repair(connection: DictConnection, kind: str, number: int) -> None:
     """Count what the reconciler put right."""
     connection.execute(QUERIES["count_repair"], {"kind": kind, "number": number})
+
+
+def forget_rounds(connection: DictConnection, kept: timedelta) -> None:
+    """Delete what rounds of the watchdog left here longer ago than that, in a transaction of its tenant."""
+    for name in ("forget_assessments", "forget_runs"):
+        connection.execute(QUERIES[name], {"tenant": WATCHDOG_TENANT, "kept": kept})

@@ -73,3 +73,9 @@ SELECT kind, number FROM repair ORDER BY kind
 
 -- name: by_urgency
 SELECT urgency, number FROM assessments_by_urgency()
+
+-- name: forget_assessments
+DELETE FROM assessment WHERE tenant_id = %(tenant)s AND assessed_at < now() - %(kept)s
+
+-- name: forget_runs
+DELETE FROM assessment_run WHERE tenant_id = %(tenant)s AND ran_at < now() - %(kept)s

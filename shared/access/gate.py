@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse, Response
 from shared.access.limits import Limits
 from shared.access.needs import needed, require, stores_nothing
 from shared.access.service_token import is_service_credential, service_principal
-from shared.ids import DEFAULT_TENANT
+from shared.ids import DEFAULT_TENANT, WATCHDOG_TENANT
 from shared.principal import SANDBOX, Principal
 from shared.problems import Category, Problem, ProblemError
 
@@ -126,13 +126,17 @@ class Gate:
         return principal
 
     async def _client(self, tokens: Tokens, request: Request) -> Principal:
+        """What a client sends for the watchdog's tenant would be told to nobody: it is refused, whatever it is."""
         token = bearer_token(request.headers.getlist("authorization"))
-        if (principal := tokens.known(token)) is not None:
-            return principal
         try:
-            return await run_in_threadpool(tokens.verify, token)
+            principal = tokens.known(token)
+            if principal is None:
+                principal = await run_in_threadpool(tokens.verify, token)
+            if principal.tenant == WATCHDOG_TENANT:
+                raise TokenRefused("it is for the tenant of the watchdog, for which no client speaks")
         except TokenRefused as refused:
             raise _sign_in(f"The access token is refused: {refused.reason}.", refused.reason) from None
+        return principal
 
 
 def is_public(path: str) -> bool:

@@ -17,7 +17,8 @@ from uuid import UUID
 
 from pydantic import SecretStr
 
-from shared.access.scopes import EVERY_TYPE, Scope, Scopes
+from shared.access.scopes import CREATE, EVERY_TYPE, Scope, Scopes
+from shared.ids import WATCHDOG_TENANT
 from shared.principal import Principal
 
 SCHEME = "Sural-Service"
@@ -29,6 +30,8 @@ ID_PREFIX = "service/"
 
 READS = Scopes((Scope(EVERY_TYPE, "rs"),))
 """What a service may do at another: look."""
+SYNTHETIC = Scopes((*READS.granted, Scope("QuestionnaireResponse", CREATE)))
+"""What it may do for the watchdog's tenant: notify sends synthetic emergencies through the whole line."""
 
 _CREDENTIAL = re.compile(r"(v1\.([a-z]{1,20})\.([0-9a-f-]{36})\.([0-9]{1,12}))\.([0-9a-f]{64})")
 
@@ -62,7 +65,7 @@ def service_principal(
 ) -> Principal | None:
     """The service that asks, for the tenant it names; None for a credential that is not ours, changed, or over.
 
-    A service may read everything of that tenant and nothing of another.
+    A service may read everything of that tenant and nothing of another. For the watchdog's it may also send responses.
     """
     scheme, _, credential = (authorization or "").partition(" ")
     found = _CREDENTIAL.fullmatch(credential)
@@ -74,7 +77,8 @@ def service_principal(
     moment = time.time() if now is None else now
     if not moment - SKEW_S <= int(until) <= moment + LIFETIME_S + SKEW_S:
         return None
-    return Principal(ID_PREFIX + service, UUID(tenant), READS)
+    scopes = SYNTHETIC if UUID(tenant) == WATCHDOG_TENANT else READS
+    return Principal(ID_PREFIX + service, UUID(tenant), scopes)
 
 
 def is_service(principal: Principal) -> bool:

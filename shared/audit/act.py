@@ -2,7 +2,7 @@
 
 Recorded are ids, codes and the parameters of a search; never an answer, never a name. The reads of our own services are
 not recorded: one of them asks another many times a second, on behalf of nobody, and what comes of it (an assessment, an
-alert, a message) is recorded where it is written.
+alert, a message) is recorded where it is written. Nor is what the watchdog makes: it is about nobody, and is forgotten.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from shared.access.service_token import ID_PREFIX
+from shared.ids import WATCHDOG_TENANT
 from shared.postgres import DictConnection, load_queries
 
 QUERIES = load_queries(Path(__file__).with_name("audit.sql"))
@@ -148,12 +149,12 @@ def record(connection: DictConnection, tenant: UUID, act: Act, asker: Asker | No
     """Record an act in the caller's transaction, which acts for this tenant.
 
     `asker` None: who asked the request that is being answered; raises LookupError where no request is. Nothing is
-    recorded when one of our own services reads.
+    recorded when one of our own services reads, and nothing of the watchdog's tenant.
     """
     asker = asker or _asker.get()
     if asker is None:
         raise LookupError("nobody asked: say on whose behalf this is done")
-    if asker.is_service and act.interaction in READING:
+    if tenant == WATCHDOG_TENANT or (asker.is_service and act.interaction in READING):
         return
     connection.execute(QUERIES["record"], {"tenant": tenant} | parameters(act, asker))
 

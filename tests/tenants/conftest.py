@@ -85,6 +85,7 @@ class System:
     assessor: Assessor
     notify: Notify
     mail: MailServer
+    intake_url: str
 
     def works(self) -> None:
         """What workers and loops do, by the way that needs no broker, until nothing is left to do."""
@@ -144,7 +145,7 @@ def system(database: Database) -> Iterator[System]:
         stack.enter_context(assessor.client)
         notify = open_notify(notify_settings, size=12, name="test")
         stack.callback(notify.close)
-        yield System(*tenants, apps, assessor, notify, mail)
+        yield System(*tenants, apps, assessor, notify, mail, intake_url)
 
 
 def an_emergency(name: str) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from typing import Literal, Self
 
 from shared.problems import Category, Problem, ProblemError
 
-Way = Literal["page", "link", "task", "webhook"]
-"""A button of a page, a one-time link, an update of the FHIR Task, a signed answer to a webhook."""
+Way = Literal["page", "link", "task", "webhook", "watchdog"]
+"""A button of a page, a one-time link, an update of the FHIR Task, a signed answer to a webhook; `watchdog`: nobody."""
 
 NAME_LENGTH = 120
 

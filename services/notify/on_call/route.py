@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from services.notify.escalation import Place, Plan
+from services.notify.escalation import WATCHDOG, Place, Plan
 from services.notify.on_call import store as on_call
 from services.notify.on_call.document import Document, Kind, Target, team_for
 from services.notify.on_call.flaw import DocumentFlawed
@@ -25,14 +25,15 @@ def first_turn(
 ) -> tuple[Alert, Turn]:
     """The alert stamped with team, policy and version of the newest document, and the first turn of its chain.
 
-    Without a document there is nothing to stamp, and the addresses of the settings are told. `owner_first`: a person
-    that the alert was handed to is told before the chain begins, a team in place of the one that it would go to.
+    Without a document there is nothing to stamp, and the addresses of the settings are told; of a synthetic alert its
+    own recipient is, whatever any document says. `owner_first`: a person that the alert was handed to is told before
+    the chain begins, a team in place of the one that it would go to.
     """
-    document = _document(connection, alert.tenant_id)
+    document = None if alert.synthetic else _document(connection, alert.tenant_id)
     team = None
     if document is not None:
         team = document.team(alert.owner) if owner_first and alert.owner else None
-        team = team or team_for(document, pathway=alert.pathway, urgency=alert.urgency, synthetic=alert.synthetic)
+        team = team or team_for(document, pathway=alert.pathway, urgency=alert.urgency)
     alert = replace(
         alert,
         policy=team.policy if team else None,
@@ -70,7 +71,7 @@ def chain_length(connection: DictConnection, tenant: UUID, policy: str, version:
 
 def _turn(route: Route | None, plan: Plan, alert: Alert, place: Place, now: datetime) -> Turn:
     if route is None:
-        told = () if alert.synthetic else plan.recipients
+        told = (WATCHDOG,) if alert.synthetic else plan.recipients
         return Turn(place, told, plan.pause(alert.urgency))
     return turn_at(route, place, now)
 
@@ -78,8 +79,7 @@ def _turn(route: Route | None, plan: Plan, alert: Alert, place: Place, now: date
 def _route(connection: DictConnection, plan: Plan, alert: Alert) -> Route | None:
     """None where no document was there when the chain began.
 
-    A stamped version or policy that cannot be found leaves the fallback: never nobody. What the watchdog makes reaches
-    no real fallback.
+    A stamped version or policy that cannot be found leaves the fallback: never nobody.
     """
     if alert.policy_version is None:
         return None
@@ -89,9 +89,9 @@ def _route(connection: DictConnection, plan: Plan, alert: Alert) -> Route | None
     return Route(
         policy=stamped.policy(alert.policy) if alert.policy else None,
         stamped=stamped,
-        newest=replace(newest, fallback=()) if alert.synthetic else newest,
+        newest=newest,
         urgency=alert.urgency,
-        site=() if alert.synthetic else plan.recipients,
+        site=plan.recipients,
         repeat=plan.pause(alert.urgency),
         first=Target(Kind.PERSON, alert.owner) if alert.owner else None,
     )
