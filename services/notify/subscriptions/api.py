@@ -125,7 +125,8 @@ class Asked:
 
     def all(self, name: str) -> list[str] | None:
         """All values of a parameter; None when it was not given."""
-        return [part for key, value in self.pairs if key == name for part in value.split(",")] or None
+        values = [part for key, value in self.pairs if key == name for part in value.split(",")]
+        return [value.replace("\x00", "") for value in values] or None
 
     def number(self, name: str, otherwise: int) -> int:
         """A whole number. Raises ProblemError."""
@@ -213,8 +214,7 @@ def _from_here(request: Request, api: ResourceApi) -> None:
 def _sent(request: Request, api: ResourceApi, body: bytes) -> Resource:
     """The Subscription in a request. Raises ProblemError with all that is not R4 in it."""
     _from_here(request, api)
-    content: Resource = orjson.loads(parse_resource(body, resource_type=store.TYPE).body)
-    return content
+    return parse_resource(body, resource_type=store.TYPE).resource
 
 
 def _parameters(request: Request, body: bytes) -> Asked:

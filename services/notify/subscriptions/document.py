@@ -38,6 +38,7 @@ LONGEST_TIMEOUT_S: Final = 10
 MOST_AT_ONCE: Final = 100
 USUAL_AT_ONCE: Final = 20
 MOST_HEADERS: Final = 20
+MOST_YEARS: Final = 9999
 HIDDEN: Final = "***"
 """Given back in place of a header's value; sent with it, the value stays as it is."""
 _HEADER = re.compile(r"([A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}):[ \t]*([\x21-\x7e](?:[\x20-\x7e\t]{0,3998}[\x21-\x7e])?)")
@@ -93,6 +94,12 @@ def read_subscription(resource: Mapping[str, Any]) -> Wanted:
                 "channel.endpoint", "full-resource is sent to https:// only. Use id-only, or an endpoint with TLS."
             )
         )
+    if "contained" in resource:
+        problems.append(_problem("contained", "Contained resources have no meaning here; leave them out."))
+    try:
+        ends_at = _end(resource)
+    except ValueError:
+        problems.append(_problem("end", "'end' is no time that can be kept; give one before the year 9999."))
     heartbeat = _one(channel, EXT_HEARTBEAT, "valueUnsignedInt", problems, "channel", 0)
     timeout = _one(channel, EXT_TIMEOUT, "valueUnsignedInt", problems, "channel", LONGEST_TIMEOUT_S)
     most = _one(channel, EXT_MAX_COUNT, "valuePositiveInt", problems, "channel", USUAL_AT_ONCE)
@@ -109,8 +116,18 @@ def read_subscription(resource: Mapping[str, Any]) -> Wanted:
         heartbeat_s=max(heartbeat, SHORTEST_HEARTBEAT_S) if heartbeat else None,
         timeout_s=min(max(timeout, 1), LONGEST_TIMEOUT_S),
         max_count=min(most, MOST_AT_ONCE),
-        ends_at=datetime.fromisoformat(resource["end"]) if "end" in resource else None,
+        ends_at=ends_at,
     )
+
+
+def _end(resource: Mapping[str, Any]) -> datetime | None:
+    """When it ends, or None. Raises ValueError for a leap second, and for a time that no database keeps."""
+    if "end" not in resource:
+        return None
+    end = datetime.fromisoformat(resource["end"])
+    if not 1 < end.year < MOST_YEARS:
+        raise ValueError
+    return end
 
 
 def _channel_problems(channel: Mapping[str, Any]) -> Iterator[Problem]:
@@ -128,7 +145,7 @@ def _channel_problems(channel: Mapping[str, Any]) -> Iterator[Problem]:
     if len(headers) > MOST_HEADERS:
         yield _problem("channel.header", f"More than {MOST_HEADERS} headers; give fewer.")
     for at, header in enumerate(headers):
-        match = _HEADER.fullmatch(header)
+        match = _HEADER.fullmatch(header) if isinstance(header, str) else None
         if match is None:
             yield _problem(f"channel.header[{at}]", "A header is one line of ASCII, Name: value.")
         elif match[1].lower() in _OURS:
@@ -205,6 +222,7 @@ def as_kept(
         held["extension"] = [*held.get("extension", ()), {"url": EXT_CONTENT, "valueCode": ID_ONLY}]
         channel["_payload"] = held
     if "header" in channel:
+        channel.pop("_header", None)
         channel["header"] = [f"{header_parts(header)[0]}: {HIDDEN}" for header in channel["header"]]
     rest = {name: value for name, value in sent.items() if name not in ("id", "meta", "status", "error", "channel")}
     kept = {**rest, "id": subscription_id, "meta": _meta(sent.get("meta", {}), client, version, now)}
@@ -212,7 +230,8 @@ def as_kept(
 
 
 def _meta(sent: Mapping[str, Any], client: str, version: int, now: datetime) -> Resource:
-    profiles = dict.fromkeys((*sent.get("profile", ()), PROFILE))
+    sent = {name: value for name, value in sent.items() if name != "_profile"}
+    profiles = dict.fromkeys(filter(None, (*sent.get("profile", ()), PROFILE)))
     tags = [tag for tag in sent.get("tag", ()) if tag.get("system") != SID_CLIENT]
     return {
         **sent,

@@ -17,6 +17,7 @@ from services.notify.subscriptions.filters import Filter
 from services.notify.subscriptions.notification import Event, Standing
 from services.notify.subscriptions.topics import TOPICS, Topic
 from shared.fhir import resources
+from shared.fhir.client import exact_digits
 from shared.fhir.resources import NewVersion, Stored
 from shared.postgres import DictConnection, load_queries
 
@@ -303,7 +304,7 @@ def save(connection: DictConnection, tenant: UUID, content: Resource, now: datet
         id=content["id"],
         version_id=int(content["meta"]["versionId"]),
         last_updated=now,
-        body=orjson.dumps(content),
+        body=orjson.dumps(content, default=exact_digits),
     )
     resources.save(connection, tenant, [version])
     stored = resources.read(connection, tenant, TYPE, content["id"])

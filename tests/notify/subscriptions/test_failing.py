@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from services.notify.settings import NotifySettings
 from services.notify.subscriptions import send
+from services.notify.subscriptions.distribute import distribute
 from services.notify.subscriptions.send import send_due
+from tests.notify.conftest import Service
 from tests.notify.neighbours import MailServer, Triage, an_assessment
 from tests.notify.subscriptions.conftest import FHIR, Desk, a_subscription
 from tests.notify.subscriptions.subscriber import Notification, Subscriber, a_subscriber
 from tests.waiting import eventually
+
+Opened = Callable[[NotifySettings], AbstractContextManager[Service]]
 
 
 def events_of(desk: Desk, identifier: str, **query: Any) -> Notification:
@@ -247,6 +256,34 @@ def test_whoever_lost_the_lease_records_nothing(desk: Desk, triage: Triage, subs
         assert [each.kind for each in moved.received] == ["handshake", "event-notification"]
         assert moved.numbers == [1]
     assert desk.read(identifier)["status"] == "active"
+
+
+def test_what_was_committed_is_told_by_whoever_starts_next(
+    desk: Desk, triage: Triage, subscriber: Subscriber, settings: NotifySettings, open_service: Opened
+) -> None:
+    desk.active(subscriber)
+    desk.service.hears(triage.publish(an_assessment()))
+
+    with open_service(settings) as restarted:
+        distribute(restarted.notify.pool, restarted.notify.triage)
+    with open_service(settings) as again:
+        send_due(again.notify.sender, failing=False)
+
+    assert subscriber.numbers == [1]
+
+
+def test_events_of_another_tenant_are_not_told(desk: Desk, triage: Triage, subscriber: Subscriber) -> None:
+    desk.active(subscriber)
+    ref = triage.publish(an_assessment())
+    desk.service.hears(replace(ref, tenant=uuid4()))
+    with desk.service.notify.pool.connection() as connection:
+        assert len(connection.execute("SELECT FROM open_alerts()").fetchall()) == 1
+    desk.tells()
+    assert subscriber.told == []
+
+    desk.service.hears(triage.publish(an_assessment()))
+    desk.tells()
+    assert subscriber.numbers == [1]
 
 
 def test_an_event_and_its_task_are_written_together_or_not_at_all(

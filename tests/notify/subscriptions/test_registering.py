@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 import time
 from collections.abc import Callable, Iterator
@@ -74,6 +75,14 @@ def change(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
     return changed
 
 
+SECOND_HEADER_WITHOUT_VALUE = {
+    "type": "rest-hook",
+    "endpoint": "http://127.0.0.1/x",
+    "header": ["A: b", None],
+    "_header": [None, {"extension": [{"url": "urn:x", "valueString": "C: d"}]}],
+}
+
+
 def extended(url: str, **value: Any) -> dict[str, Any]:
     return {"extension": [{"url": url, **value}]}
 
@@ -102,6 +111,9 @@ def extended(url: str, **value: Any) -> dict[str, Any]:
         (change("status", "error"), "status", "requested"),
         (change("status", "off"), "status", "requested"),
         (change("end", "2020-01-01T00:00:00Z"), "end", "passed"),
+        (change("end", "9999-12-31T23:59:59-12:00"), "end", "9999"),
+        (change("end", "2030-06-30T23:59:60Z"), "end", "no time"),
+        (change("channel", SECOND_HEADER_WITHOUT_VALUE), "channel.header[1]", "Name: value"),
     ],
 )
 def test_what_is_not_offered_is_refused_with_what_is(
@@ -262,6 +274,28 @@ def test_what_is_not_offered_of_operations_is_not_there(desk: Desk, subscriber: 
     identifier = desk.active(subscriber)
     for place in ("", f"/{identifier}"):
         assert desk.http.post(f"/fhir/Subscription{place}/$get-ws-binding-token").status_code in (404, 405)
+
+
+def test_numbers_and_marks_that_nobody_expects_are_kept_or_refused_but_never_a_fault(
+    desk: Desk, subscriber: Subscriber
+) -> None:
+    subscription = a_subscription(subscriber.url, filters=("Task?patient=1",))
+    subscription["extension"] = [{"url": "urn:x", "valueDecimal": 36.60}]
+    subscription["meta"] |= {"profile": [None, "urn:p"], "_profile": [{"extension": SOME}, None]}
+    subscription["channel"] |= {"header": ["A: b"], "_header": [{"extension": SOME}]}
+    body = json.dumps(subscription).replace("36.6", "36.60")
+    made = desk.http.post("/fhir/Subscription", content=body, headers=FHIR)
+
+    assert made.status_code == 201, made.text
+    assert '"valueDecimal":36.60' in made.text
+    assert check_structure(made.json(), resource_type="Subscription") == []
+    identifier = made.json()["id"]
+    for path in ("$status?id=%00", f"{identifier}/$events?content=%00", "$status?status=%00,active", "?url=%00"):
+        assert desk.http.get(f"/fhir/Subscription/{path}".replace("/?", "?")).status_code < 500
+    assert desk.post(a_subscription(subscriber.url, contained=[{"resourceType": "Basic", "id": "x"}])).status_code < 500
+
+
+SOME = [{"url": "urn:x", "valueString": "x"}]
 
 
 @pytest.mark.parametrize("headers", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}], ids=str)
