@@ -16,6 +16,7 @@ from services.intake import (
     quarantine_store,
     questionnaire_api,
     signing_in,
+    who_looks,
 )
 from services.intake.catalogue import Catalogue
 from services.intake.context import IntakeContext
@@ -58,8 +59,11 @@ def create_app(settings: IntakeSettings, *, metrics: Metrics | None = None) -> F
     )
     asked = neighbours_of(settings)
 
+    door = who_looks.door_of(settings)
+
     def close() -> None:
         waker.close()
+        door.close()
         asked.close()
 
     keys = signing_in.token_keys(settings)
@@ -74,7 +78,7 @@ def create_app(settings: IntakeSettings, *, metrics: Metrics | None = None) -> F
         system=api.WHOLE,
         close=close,
         allowed_hosts=settings.allowed_hosts,
-        gate=gate_of(settings, GivenKeys(keys.public), pages=() if settings.people_sign_in else ("/submission",)),
+        gate=gate_of(settings, GivenKeys(keys.public), pages=("/submission",)),
     )
     signing_in.install(app, settings, pool, keys, lambda: [*parts_of(api.CAPABILITIES), *neighbours.parts()])
     net = SafetyNet(pool, settings.quarantine_per_minute, waker.wake)
@@ -85,7 +89,7 @@ def create_app(settings: IntakeSettings, *, metrics: Metrics | None = None) -> F
     tablets = tablets_of(settings)
     forms = form_pages.routes(context, tablets, public_url=settings.public_url, emergency_number=number)
     app.include_router(forms)
-    app.include_router(pages.routes(pool, asked, public_url=settings.public_url, sandbox=settings.mode == "sandbox"))
+    app.include_router(pages.routes(pool, asked, door, public_url=settings.public_url, sandbox=settings.sandbox))
     for module in (operations_api, api, questionnaire_api):
         app.include_router(module.routes(context))
     own = frozenset({"metadata", *(capability.type for capability in api.CAPABILITIES)})

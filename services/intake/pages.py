@@ -16,13 +16,14 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Request
 from fastapi.routing import APIRoute
 from jinja2 import Environment, FileSystemLoader
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from services.intake.follow_up_api import timeline_of
 from services.intake.neighbours import Neighbours
 from services.intake.submission_words import shown
+from services.intake.who_looks import CannotTell, Door, NotForThem, SignInNeeded, sign_in_path
+from shared.access.session_cookie import HSTS
 from shared.postgres import Pool, unavailable
-from shared.principal import principal_of
 from shared.problems import ProblemError
 
 FOLDER = Path(__file__).parent / "templates"
@@ -39,7 +40,7 @@ log = logging.getLogger(__name__)
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
-def routes(pool: Pool, neighbours: Neighbours, *, public_url: str, sandbox: bool) -> APIRouter:
+def routes(pool: Pool, neighbours: Neighbours, door: Door, *, public_url: str, sandbox: bool) -> APIRouter:
     """The page and its style sheet."""
     base = urlsplit(public_url).path.rstrip("/")
     environment = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True)
@@ -57,9 +58,14 @@ def routes(pool: Pool, neighbours: Neighbours, *, public_url: str, sandbox: bool
 
             async def guarded(request: Request) -> Response:
                 try:
-                    return await handler(request)
+                    answer = await handler(request)
+                except SignInNeeded:
+                    answer = RedirectResponse(base + sign_in_path(request), 303, headers=SECURITY_HEADERS)
                 except Exception as error:
-                    return render("missing.html", **_words_for(error))
+                    answer = render("missing.html", **_words_for(error))
+                if door.https:
+                    answer.headers["Strict-Transport-Security"] = HSTS
+                return answer
 
             return guarded
 
@@ -72,7 +78,7 @@ def routes(pool: Pool, neighbours: Neighbours, *, public_url: str, sandbox: bool
 
     @router.get("/submission/{identifier}")
     def submission(request: Request, identifier: str) -> Response:
-        timeline = timeline_of(pool, neighbours, principal_of(request).tenant, identifier)
+        timeline = timeline_of(pool, neighbours, door.who(request).tenant, identifier)
         return render("submission.html", page=shown(timeline), refresh_s=REFRESH_S)
 
     return router
@@ -82,7 +88,10 @@ def _words_for(error: Exception) -> Mapping[str, Any]:
     if isinstance(error, ProblemError) and error.http_status == 404:
         sentence = "No submission has this id. Compare it with the one in the answer to your POST."
         return {"status": 404, "title": "Not found", "sentence": sentence}
-    away = unavailable(error)
+    if isinstance(error, NotForThem):
+        sentence = "This page is for clinicians and leads. An administrator can change your roles."
+        return {"status": 403, "title": "Not for your role", "sentence": sentence}
+    away = unavailable(error) or isinstance(error, CannotTell)
     reference = secrets.token_hex(6)
     log.error("page failed", extra={"reference": reference, "error": type(error).__name__}, exc_info=error)
     sentence = (

@@ -9,8 +9,9 @@ from uuid import UUID, uuid4
 
 import httpx
 
-from services.notify.sign_in.session import csrf_of, hashed, new_token
+from services.notify.sign_in.session import csrf_of, new_token
 from services.notify.sign_in.visitor import Role
+from shared.access.session_cookie import hashed
 from shared.ids import DEFAULT_TENANT
 
 Rows = Callable[..., list[dict[str, Any]]]

@@ -15,17 +15,13 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from services.notify.sign_in import store
 from services.notify.sign_in.reach import Reach, reach_of
-from services.notify.sign_in.session import Cookies, by_script, csrf_of, extends, hashed
+from services.notify.sign_in.session import Cookies, by_script, csrf_of, extends
 from services.notify.sign_in.visitor import BEHIND_PROXY, NOBODY, SANDBOX_VISITOR, Role, RoleNeeded, Visitor
 from services.notify.sign_in.way_back import way_back
+from shared.access.session_cookie import ACCOUNT_PREFIX, HSTS, SESSION, hashed, is_https
 from shared.audit.act import Act, Asker, Interaction, Outcome, Word, record
 from shared.postgres import DatabaseError, Pool, tenant_transaction
 from shared.settings import ServiceSettings
-
-SESSION = "session"
-ACCOUNT_PREFIX = "account/"
-"""Begins the id under which somebody with an account stands in the audit."""
-HSTS = "max-age=63072000"
 
 log = logging.getLogger(__name__)
 
@@ -120,9 +116,9 @@ class Door:
 
 def door_of(settings: ServiceSettings, pool: Pool) -> Door:
     """The door that the settings ask for."""
-    url = urlsplit(settings.public_url)
     unasked = None if settings.people_sign_in else SANDBOX_VISITOR if settings.sandbox else BEHIND_PROXY
-    return Door(pool, Cookies(url.scheme == "https"), url.path.rstrip("/"), unasked)
+    base = urlsplit(settings.public_url).path.rstrip("/")
+    return Door(pool, Cookies(is_https(settings.public_url)), base, unasked)
 
 
 def asker_of(visitor: Visitor, request: Request) -> Asker:

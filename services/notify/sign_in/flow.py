@@ -13,11 +13,12 @@ from starlette.responses import RedirectResponse, Response
 from services.notify.page import SECURITY_HEADERS, Form, Render
 from services.notify.sign_in import proving, store
 from services.notify.sign_in.account import Account
-from services.notify.sign_in.door import SESSION, Door, asker_of
+from services.notify.sign_in.door import Door, asker_of
 from services.notify.sign_in.oidc import Provider
 from services.notify.sign_in.proving import Desk, Refused, Step
 from services.notify.sign_in.session import DEVICE_DAYS, new_token
 from services.notify.sign_in.visitor import Visitor, visitor_of
+from shared.access.session_cookie import SESSION
 from shared.audit.act import Act, Asker, Interaction, Word, record
 from shared.postgres import tenant_transaction
 

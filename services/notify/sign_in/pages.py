@@ -14,7 +14,7 @@ from starlette.responses import Response
 from services.notify.page import SECURITY_HEADERS, Form, page_route, read_form
 from services.notify.sign_in import password, proving, store, totp
 from services.notify.sign_in.account import Account
-from services.notify.sign_in.door import SESSION, asker_of
+from services.notify.sign_in.door import asker_of
 from services.notify.sign_in.flow import (
     SignIn,
     again,
@@ -33,6 +33,7 @@ from services.notify.sign_in.flow import (
 from services.notify.sign_in.proving import Refused, Step
 from services.notify.sign_in.visitor import NOBODY, Visitor, visitor_of
 from services.notify.sign_in.way_back import way_back
+from shared.access.session_cookie import SESSION
 
 BUSY = Refused("Many people sign in at this moment. Try again in a few seconds.", 2)
 OVER = "You were signed out, as nobody used Sural here for a while. What you sent last was not done: do it again."

@@ -17,7 +17,8 @@ from services.notify.sign_in.account import Account
 from services.notify.sign_in.accounts import normal_login
 from services.notify.sign_in.pause import Counted, counted_by
 from services.notify.sign_in.secret_box import SecretBox
-from services.notify.sign_in.session import hashed, new_token
+from services.notify.sign_in.session import new_token
+from shared.access.session_cookie import hashed
 from shared.audit.act import Act, Asker, Interaction, Word, record
 from shared.audit.denials import Denials
 from shared.ids import DEFAULT_TENANT

@@ -6,13 +6,14 @@ Sources: OWASP ASVS 5.0 V7; NIST SP 800-63B-4 (AAL2: at most 24 h, 1 h idle); 45
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from starlette.responses import Response
+
+from shared.access.session_cookie import cookie_name
 
 IDLE_S = 15 * 60
 ABSOLUTE_S = 12 * 3600
@@ -29,7 +30,7 @@ class Cookies:
 
     def name(self, of: str) -> str:
         """The full name of one of our cookies."""
-        return f"__Host-sural-{of}" if self.https else f"sural-{of}"
+        return cookie_name(of, https=self.https)
 
     def give(self, response: Response, of: str, value: str, *, age_s: int | None = None) -> None:
         """Set it. `age_s` None: until the browser is closed."""
@@ -49,11 +50,6 @@ class Cookies:
 def new_token() -> str:
     """256 random bits for a cookie."""
     return secrets.token_urlsafe(32)
-
-
-def hashed(token: str) -> bytes:
-    """What the database holds of a token."""
-    return hashlib.sha256(token.encode()).digest()
 
 
 def csrf_of(token: str) -> str:

@@ -14,10 +14,10 @@ from argon2 import PasswordHasher
 from services.notify.app import create_app
 from services.notify.settings import NotifySettings
 from services.notify.sign_in import password, proving
-from services.notify.sign_in.session import hashed
 from services.notify.sign_in.totp import recovery_hash
 from services.notify.sign_in.visitor import Role
 from services.notify.sign_in.way_back import way_back
+from shared.access.session_cookie import hashed
 from tests.notify.sign_in.visits import OURS, PASSWORD, Keeper, Visit, code_of
 from tests.serving import client_of
 

@@ -12,8 +12,9 @@ from starlette.responses import Response
 
 from services.notify.app import create_app
 from services.notify.settings import NotifySettings
-from services.notify.sign_in.session import Cookies, csrf_of, extends, hashed
+from services.notify.sign_in.session import Cookies, csrf_of, extends
 from services.notify.sign_in.visitor import Role
+from shared.access.session_cookie import hashed
 from tests.notify.conftest import Service
 from tests.notify.neighbours import Triage, an_assessment
 from tests.notify.signed_in import somebody

@@ -15,9 +15,10 @@ from services.notify.sign_in.oidc import Provider, ProviderFailed
 from services.notify.sign_in.pages import sign_in_page
 from services.notify.sign_in.provider import Round
 from services.notify.sign_in.proving import Refused
-from services.notify.sign_in.session import hashed, new_token
+from services.notify.sign_in.session import new_token
 from services.notify.sign_in.visitor import NOBODY
 from services.notify.sign_in.way_back import HOME, way_back
+from shared.access.session_cookie import hashed
 from shared.audit.act import Word
 
 ROUND = "round"
