@@ -222,6 +222,18 @@ def policy(context: typer.Context, data: DataOption = None) -> None:
     raise typer.Exit(run_command(context.args, lambda: _database(_open(data)), migrate=not runs))
 
 
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+    add_help_option=False,
+)
+def account(context: typer.Context, data: DataOption = None) -> None:
+    """Keep the accounts of people who sign in to the pages: add, list, disable, enable, reset (each with --help)."""
+    from deploy.local.account import run_command
+
+    runs = running.find(_folder(data)) is not None
+    raise typer.Exit(run_command(context.args, lambda: _database(_open(data)), migrate=not runs))
+
+
 @audit_app.command("verify")
 def audit_verify(
     data: DataOption = None,
@@ -278,10 +290,9 @@ def _welcome(folder: DataFolder, port: int, *, ending: str) -> None:
     base = f"http://127.0.0.1:{port}"
     mail_server = shown(os.environ).get("SURAL_SMTP_URL")
     sandbox = (os.environ.get("SURAL_MODE") or "sandbox") == "sandbox"
-    lines = [("Sural", f"{base}/")]
-    if sandbox:
-        lines.append(("Worklist", f"{base}/worklist"))
-    lines += [
+    lines = [
+        ("Sural", f"{base}/"),
+        ("Worklist", f"{base}/worklist"),
         ("FHIR base", f"{base}/fhir"),
         ("Mail", mail_server or f"http://127.0.0.1:{folder.port('mail-inbox')}/"),
         ("Data", str(folder.path)),
@@ -290,7 +301,8 @@ def _welcome(folder: DataFolder, port: int, *, ending: str) -> None:
     if sandbox:
         print("SANDBOX: loopback only, no sign-in, test data only. Nobody is alerted.")
     else:
-        print("PRODUCTION: every request needs an access token (./sural client add). Alerts go to people.")
+        print("PRODUCTION: systems need access tokens (./sural client add), people accounts (./sural account add).")
+        print("Alerts go to people.")
         lines.insert(1, ("Token", f"{base}/auth/token"))
     for name, value in lines:
         print(f"  {name:<10} {value}", flush=True)

@@ -1,4 +1,4 @@
-"""Command line of notify: serve | worker urgent|routine | background | migrate | healthcheck [PROCESS] | policy …"""
+"""Command line of notify: serve | worker WHICH | background | migrate | healthcheck [PROCESS] | policy … | account …"""
 
 from __future__ import annotations
 
@@ -27,6 +27,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         program = "python -m services.notify policy"
         return command.main(words[1:], program=program, opened=lambda: opened(NotifySettings.load()))
+    if words[:1] == ["account"]:
+        from services.notify.sign_in import command as account
+        from shared.postgres import connect
+
+        url = NotifySettings.load().notify_database_url.get_secret_value()
+        program = "python -m services.notify account"
+        return account.main(words[1:], program=program, connect=lambda: connect(url, schema="notify"))
     return run(
         Service(
             name="notify",

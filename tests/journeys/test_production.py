@@ -1,9 +1,10 @@
-"""Production mode as `./sural up` runs it: tokens for everything, alerts acknowledged by a system, pages closed."""
+"""Production mode as `./sural up` runs it: tokens for systems, a sign-in for people, alerts acknowledged by either."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from shared.fhir.codes import SID_RESPONSE
 from tests.access.keyring import jwks, public_jwk
 from tests.intake.test_token import ASSERTION_TYPE, assertion
 from tests.journeys.system import System, free_port
+from tests.notify.sign_in.visits import PASSWORD, Visit, code_of
 from tests.waiting import eventually
 
 PEOPLE = {"SURAL_ALERT_RECIPIENTS": "doctor@clinic.example", "SURAL_SMTP_URL": "smtp://127.0.0.1:9"}
@@ -123,6 +125,30 @@ def test_without_a_token_nothing_of_a_patient_is_given_out(system: System, ehr: 
         assert stranger.get(f"/fhir/QuestionnaireResponse/{response_id}").status_code == 401
         assert stranger.get("/worklist").status_code == 303
         assert stranger.post("/fhir", json={}).status_code == 401
+
+
+def test_a_clinician_signs_in_with_password_and_code_and_acknowledges(system: System, ehr: Ehr) -> None:
+    response_id = ehr.post()
+    [task] = eventually(lambda: ehr.found("Task", response_id), within_s=30)
+    added = system.command("account", "add", "osei", "--name", "Dr Osei", "--role", "clinician")
+    assert added.returncode == 0, added.stdout + added.stderr
+    [password] = re.findall(r"first password  (\S+)", added.stdout)
+
+    with httpx.Client(base_url=system.url, timeout=20, trust_env=False) as client:
+        visit = Visit(client, origin=system.url)
+        assert visit.opens(f"/submission/{response_id}").request.url.path == "/worklist/sign-in"
+        visit.sends("/worklist/sign-in", login="osei", password=password)
+        visit.sends("/worklist/sign-in/password", password=PASSWORD, again=PASSWORD)
+        assert visit.at == "/worklist/sign-in/second-factor"
+        [secret] = re.findall(r"<code>([A-Z2-7 ]+)</code>", visit.page.text)
+        visit.sends("/worklist/sign-in/second-factor", code=code_of(secret.replace(" ", "")))
+        assert f'href="/submission/{response_id}"' in visit.page.text
+        assert "What happens next" in visit.opens(f"/submission/{response_id}").text
+        visit.opens("/worklist")
+        [action] = re.findall(rf'action="(/worklist/[^"]*{task["id"]}/acknowledge)"', visit.page.text)
+        visit.sends(action, urgency="emergency", assessments="1", name="Dr Osei")
+    [accepted] = ehr.found("Task", response_id)
+    assert accepted["status"] == "accepted"
 
 
 def test_a_client_of_another_tenant_finds_nothing(system: System, ehr: Ehr, tmp_path: Path) -> None:

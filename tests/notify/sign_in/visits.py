@@ -29,17 +29,18 @@ class Visit:
     """One browser. `page` is what it shows now."""
 
     client: httpx.Client
+    origin: str = "http://127.0.0.1:8123"
     page: httpx.Response = field(init=False)
 
     def opens(self, path: str) -> httpx.Response:
         """Type an address; redirects within our pages are followed."""
-        self.page = self.client.get(path, headers=OURS)
+        self.page = self.client.get(path, headers=self._headers)
         return self._followed()
 
     def sends(self, path: str, **fields: Any) -> httpx.Response:
         """Send the form of the present page to `path`, with its hidden fields and these."""
         form = dict(HIDDEN.findall(self.page.text)) | fields
-        self.page = self.client.post(path, data=form, headers=OURS)
+        self.page = self.client.post(path, data=form, headers=self._headers)
         return self._followed()
 
     def signs_in(self, login: str, password: str, *, next: str = "/worklist") -> httpx.Response:
@@ -54,11 +55,15 @@ class Visit:
         """The address of the present page."""
         return self.page.request.url.path
 
+    @property
+    def _headers(self) -> dict[str, str]:
+        return OURS | {"Origin": self.origin}
+
     def _followed(self) -> httpx.Response:
         for _ in range(5):
             if self.page.status_code != 303 or not self.page.headers["Location"].startswith("/"):
                 break
-            self.page = self.client.get(self.page.headers["Location"], headers=OURS)
+            self.page = self.client.get(self.page.headers["Location"], headers=self._headers)
         return self.page
 
 
