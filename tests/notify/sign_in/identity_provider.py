@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlencode
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -38,6 +38,8 @@ class IdentityProvider:
     claims: Claims = field(default_factory=dict)
     public: bool = False
     token_host: str = "127.0.0.1"
+    sends_back_to: str = ""
+    """Where browsers are sent in place of the registered host: a test does not know its port before."""
     answers: Callable[[str], str] = field(default=lambda token: token)
     """The ID token as it leaves, of the one that is right."""
     asked: list[dict[str, str]] = field(default_factory=list)
@@ -69,7 +71,10 @@ class IdentityProvider:
         assert (given["response_type"], given["code_challenge_method"]) == ("code", "S256")
         code = secrets.token_urlsafe(16)
         self._codes[code] = given
-        return RedirectResponse(f"{given['redirect_uri']}?{urlencode({'code': code, 'state': given['state']})}", 302)
+        back = (
+            self.sends_back_to + urlsplit(given["redirect_uri"]).path if self.sends_back_to else given["redirect_uri"]
+        )
+        return RedirectResponse(f"{back}?{urlencode({'code': code, 'state': given['state']})}", 302)
 
     async def token(self, request: Request) -> Response:
         form = {name: values[0] for name, values in parse_qs((await request.body()).decode()).items()}
