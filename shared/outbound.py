@@ -120,6 +120,10 @@ class Outbound:
         """POST; the whole answer. Raises OutboundRefused or OutboundFailed."""
         return self._request("POST", url, headers, body, reads=True)
 
+    def put(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """PUT; status and headers of the answer, whose body is not read. Raises OutboundRefused or OutboundFailed."""
+        return self._request("PUT", url, headers, body, reads=False)
+
     def _request(self, method: str, url: str, headers: Mapping[str, str], body: bytes, *, reads: bool) -> Answer:
         """One request on a connection of its own."""
         host = _split(url, self)

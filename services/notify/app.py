@@ -21,6 +21,7 @@ from services.notify.subscriptions.register import Desk
 from services.notify.subscriptions.send import Sender
 from services.notify.watchdog.measure import measure_watchdog
 from services.notify.worklist import pages
+from services.notify.write_back.store import behind as write_backs_behind
 from shared.access.opening import gate_of, outbound_of
 from shared.access.service_token import signer
 from shared.fhir import identity
@@ -78,6 +79,7 @@ def measure(pool: Pool) -> Iterable[Gauge]:
         deliveries = connection.execute(store.QUERIES["measure_deliveries"]).fetchall()
         subscriptions_now = connection.execute(subscription_store.QUERIES["measure"]).fetchall()
         repairs = connection.execute(store.QUERIES["repairs"]).fetchall()
+        unwritten = write_backs_behind(connection)
     yield from on_call_gauges(pool)
     for row in alerts:
         labels = {"urgency": row["urgency"], "state": row["state"]}
@@ -94,6 +96,9 @@ def measure(pool: Pool) -> Iterable[Gauge]:
         yield Gauge("sural_subscriptions", "FHIR Subscriptions.", labels, float(row["number"]))
         yield Gauge("sural_subscription_events_waiting", "Events not yet taken.", labels, row["waiting"])
         yield Gauge("sural_subscription_failing_seconds", "Longest time without success.", labels, row["failing_s"])
+    yield Gauge("sural_write_back_waiting", "Resources not yet on the EHR's server.", {}, float(unwritten["number"]))
+    yield Gauge("sural_write_back_given_up", "Of these, given up after 72 h.", {}, float(unwritten["given_up"]))
+    yield Gauge("sural_write_back_failing_seconds", "Longest time without success.", {}, unwritten["failing_s"])
     for row in repairs:
         labels = {"service": "notify", "kind": row["kind"]}
         yield Gauge("sural_reconciler_repairs", "What the reconciler put right.", labels, float(row["number"]))

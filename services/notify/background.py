@@ -26,6 +26,8 @@ from services.notify.subscriptions.send import send_due as send_to_subscribers
 from services.notify.subscriptions.store import forget as forget_events
 from services.notify.watchdog import store as watchdog_store
 from services.notify.watchdog.rounds import Watchdog, look
+from services.notify.write_back.store import name_target
+from services.notify.write_back.write import write_due
 from shared import jobs
 from shared.access.service_token import signer
 from shared.audit.chain import run_sealing
@@ -66,6 +68,7 @@ def loops(settings: NotifySettings) -> list[Loop]:
         every.append(("notify-watchdog", TICK_S, partial(look, watchdog)))
     every += [(f"notify-{kind}", SWEEP_S, partial(sweep, notify, kind)) for kind in (RAISE_URGENT, RAISE_ROUTINE)]
     every += subscription_loops(notify)
+    every += write_back_loops(notify, settings)
     running: list[Loop] = [
         (name, partial(run_every, name, interval_s, function)) for name, interval_s, function in every
     ]
@@ -111,6 +114,20 @@ def subscription_loops(notify: Notify) -> list[tuple[str, float, Callable[[], ob
         ("notify-events-prune", PRUNE_S, forget),
         *((name, EVENTS_S, partial(send_to_subscribers, notify.sender, failing=failing)) for name, failing in senders),
     ]
+
+
+def write_back_loops(notify: Notify, settings: NotifySettings) -> list[tuple[str, float, Callable[[], object]]]:
+    """Keep Tasks and Communications on the EHR's server, where there is one: two senders, as one write may hang."""
+    ehr = notify.ehr
+    tenant = settings.ehr_tenant if ehr else None
+
+    def name() -> None:
+        name_target(notify.pool, tenant)
+
+    loops: list[tuple[str, float, Callable[[], object]]] = [("notify-ehr", PRUNE_S, name)]
+    if ehr is not None:
+        loops += [(f"notify-ehr-{at}", EVENTS_S, partial(write_due, notify.pool, ehr)) for at in (1, 2)]
+    return loops
 
 
 def look_at_triage(notify: Notify) -> None:

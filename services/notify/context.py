@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from services.notify import store
 from services.notify.channels import Channel, Message
@@ -16,6 +17,7 @@ from services.notify.settings import NotifySettings
 from services.notify.store import Alert, Delivery
 from services.notify.subscriptions.send import Sender
 from services.notify.watchdog.channel import WatchdogChannel
+from services.notify.write_back.ehr import Ehr, credentials_of
 from shared.access.opening import outbound_of
 from shared.access.service_token import signer
 from shared.fhir.client import FhirClient
@@ -35,6 +37,7 @@ class Notify:
     public_url: str
     sandbox: bool
     outbound: Outbound
+    ehr: Ehr | None = None
 
     @property
     def sender(self) -> Sender:
@@ -76,7 +79,18 @@ def open_notify(settings: NotifySettings, *, size: int, name: str) -> Notify:
         public_url=settings.public_url,
         sandbox=settings.sandbox,
         outbound=outbound_of(settings),
+        ehr=ehr(settings),
     )
+
+
+def ehr(settings: NotifySettings) -> Ehr | None:
+    """The EHR's server, to which its operator named the way and which may be in a private network; None without one."""
+    if not settings.ehr_url:
+        return None
+    host = (urlsplit(settings.ehr_url).hostname or "").removesuffix(".")
+    door = Outbound(frozenset({host}), sandbox=settings.sandbox, total_s=settings.channel_timeout_s)
+    credentials = credentials_of(settings.ehr_token, settings.ehr_client_id, settings.ehr_client_key)
+    return Ehr(settings.ehr_url.rstrip("/"), credentials, door, f"{settings.public_url.rstrip('/')}/fhir")
 
 
 def channels(settings: NotifySettings) -> dict[str, Channel]:

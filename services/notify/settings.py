@@ -18,6 +18,7 @@ from services.notify.channels.receivers import (
     split_secrets,
 )
 from services.notify.sign_in.provider import parse_roles
+from services.notify.write_back.ehr import credentials_of
 from shared.ids import DEFAULT_TENANT
 from shared.settings import SHORTEST_SECRET, ServiceSettings, is_loopback
 
@@ -57,6 +58,16 @@ class NotifySettings(ServiceSettings):
     """A synthetic emergency goes through the whole line this often; 0: never. Needs SURAL_SERVICE_TOKEN."""
     watchdog_url: SecretStr | None = None
     """Asked (GET) after each full round, so that somebody outside notices silence."""
+    ehr_url: str = ""
+    """FHIR base of the EHR's server on which Tasks and Communications are kept too. Empty: none."""
+    ehr_token: SecretStr | None = None
+    """Access token for it that does not end. Unset: asked for with the two settings below, or none is sent."""
+    ehr_client_id: str = ""
+    """What we are registered as at its token endpoint (SMART Backend Services)."""
+    ehr_client_key: SecretStr | None = None
+    """Our private key there: PEM or JSON Web Key on P-384."""
+    ehr_tenant: UUID = DEFAULT_TENANT
+    """Whose alerts are kept there."""
     account_key: SecretStr | None = None
     """Key under which the secrets of second factors are kept. Unset: they are kept as they are."""
     oidc_issuer: str = ""
@@ -136,6 +147,19 @@ class NotifySettings(ServiceSettings):
             raise ValueError(f"SURAL_SMTP_URL must start with one of {', '.join(f'{s}://' for s in SMTP_SCHEMES)}.")
         if url.scheme == "smtp" and url.password and not self.sandbox and not is_loopback(url.hostname or ""):
             raise ValueError("SURAL_SMTP_URL would send a password in the open. Use smtps:// or smtp+starttls://.")
+        return self
+
+    @model_validator(mode="after")
+    def check_ehr(self) -> Self:
+        """https outside the sandbox, no credentials in the address, and a key where there is a client id."""
+        if not self.ehr_url:
+            return self
+        url = _split("SURAL_EHR_URL", SecretStr(self.ehr_url))
+        if url.scheme != "https" and not (url.scheme == "http" and self.sandbox):
+            raise ValueError("SURAL_EHR_URL must start with https:// (http:// only in the sandbox).")
+        if url.username or url.password or url.query or url.fragment:
+            raise ValueError("SURAL_EHR_URL must hold no user, password, query or fragment; SURAL_EHR_TOKEN signs in.")
+        credentials_of(self.ehr_token, self.ehr_client_id, self.ehr_client_key)
         return self
 
     @model_validator(mode="after")
