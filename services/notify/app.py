@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import chain
 
 from fastapi import FastAPI
 
 from services.notify import api, store
 from services.notify.context import ways
+from services.notify.detail import pages as detail_pages
+from services.notify.detail.neighbours import PATIENCE_S
+from services.notify.detail.neighbours import Neighbours as LookingAt
 from services.notify.on_call import pages as on_call
 from services.notify.on_call.watch import gauges as on_call_gauges
 from services.notify.page import asset_routes, no_other_pages
@@ -45,13 +48,14 @@ def create_app(settings: NotifySettings, *, metrics: Metrics | None = None) -> F
         Neighbours({"triage": settings.triage_url}),
     )
     triage = FhirClient(settings.triage_url, token=signer(settings.service_token, "notify"))
+    looking = detail_neighbours(settings)
     app = service_app(
         "notify",
         resources,
         api.CAPABILITIES,
         measure=lambda: chain(measure(pool), measure_watchdog(pool, wanted=settings.watchdog_every_s > 0)),
         metrics=metrics,
-        close=triage.close,
+        close=lambda: close_all(triage.close, looking.close),
         allowed_hosts=settings.allowed_hosts,
         gate=gate_of(settings, pages=("/worklist", "/a")),
     )
@@ -63,12 +67,36 @@ def create_app(settings: NotifySettings, *, metrics: Metrics | None = None) -> F
     app.include_router(subscriptions.routes(resources, Desk(pool, outbound), sender))
     for router in sign_in_routes(settings, pool, door):
         app.include_router(router)
+    app.include_router(
+        detail_pages.routes(
+            pool,
+            looking,
+            public_url=settings.public_url,
+            sandbox=settings.sandbox,
+            patient_link=settings.patient_link,
+        )
+    )
     app.include_router(pages.routes(pool, public_url=settings.public_url, sandbox=settings.sandbox))
     app.include_router(
         on_call.routes(pool, public_url=settings.public_url, sandbox=settings.sandbox, ways=ways(settings))
     )
     app.include_router(no_other_pages(public_url=settings.public_url, sandbox=settings.sandbox))
     return app
+
+
+def close_all(*closings: Callable[[], None]) -> None:
+    """Give back what the pages and subscriptions asked with."""
+    for close in closings:
+        close()
+
+
+def detail_neighbours(settings: NotifySettings) -> LookingAt:
+    """Triage and intake for the pages, which wait for neither of them for long."""
+    token = signer(settings.service_token, "notify")
+    return LookingAt(
+        FhirClient(settings.triage_url, token=token, timeout_s=PATIENCE_S),
+        FhirClient(settings.intake_url, token=token, timeout_s=PATIENCE_S),
+    )
 
 
 def measure(pool: Pool) -> Iterable[Gauge]:

@@ -35,7 +35,9 @@ class NotifySettings(ServiceSettings):
     triage_url: str = "http://127.0.0.1:8000"
     """Where RiskAssessments are read."""
     intake_url: str = "http://127.0.0.1:8000"
-    """Where the watchdog sends its synthetic emergencies."""
+    """Where the pages read what patients answered, and the watchdog sends its synthetic emergencies."""
+    patient_link: str = ""
+    """Address of a patient's record in the EHR, with {value} where the identifier belongs. Empty: no link."""
     smtp_url: SecretStr | None = None
     """smtp://user:password@host:port, smtps://… (TLS from the start) or smtp+starttls://… Unset: no e-mail."""
     smtp_ca: str = ""
@@ -135,6 +137,18 @@ class NotifySettings(ServiceSettings):
             name, _, domain = address.rpartition("@")
             if not name or not domain or any(character.isspace() or ord(character) < 32 for character in address):
                 raise ValueError("SURAL_ALERT_RECIPIENTS or SURAL_SMTP_FROM holds something that is no e-mail address.")
+        return self
+
+    @model_validator(mode="after")
+    def check_patient_link(self) -> Self:
+        """https (http only in the sandbox), with a place for the patient behind the host."""
+        if not self.patient_link:
+            return self
+        url = _split("SURAL_PATIENT_LINK", SecretStr(self.patient_link))
+        if url.scheme != "https" and not (url.scheme == "http" and self.sandbox):
+            raise ValueError("SURAL_PATIENT_LINK must start with https:// (http:// only in the sandbox).")
+        if "{value}" not in self.patient_link or "{" in url.netloc:
+            raise ValueError("SURAL_PATIENT_LINK must hold {value} behind the host, where the patient's id belongs.")
         return self
 
     @model_validator(mode="after")

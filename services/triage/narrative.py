@@ -1,4 +1,8 @@
-"""The generated narrative of a RiskAssessment: XHTML, escaped, from the explanation's sentences alone."""
+"""The generated narrative of a RiskAssessment: XHTML, escaped, from the explanation's sentences alone.
+
+The class of each list says what it holds, whatever the language of its heading; so does the class of an item that is
+no prediction.
+"""
 
 from __future__ import annotations
 
@@ -15,24 +19,25 @@ from services.triage.words import printable
 def narrative(pack: Pack, explanation: Explanation, every_output: str) -> Resource:
     """The `text` element: urgency first, then flags with their reasons, what stays open, and the notes."""
     dangers = _predictions(explanation.predictions, Role.MUST_NOT_MISS)
-    dangers += [_safe(sentence) for sentence in explanation.review]
+    dangers += _items("review", explanation.review)
     candidates = _predictions(explanation.predictions, Role.CANDIDATE)
+    candidates += _items("ranking", explanation.ranking)
     notes = (explanation.limits, every_output, explanation.safety_net)
     parts = [
         f"<p><b>{_safe(explanation.urgency)}</b> {_safe(explanation.disposition)}</p>",
         *(f"<p>{_safe(reason)}</p>" for reason in explanation.reasons),
-        *_section(pack.text("heading.flags"), dangers),
-        *_section(pack.text("heading.candidates"), [*candidates, *map(_safe, explanation.ranking)]),
-        *_section(pack.text("heading.not_excluded"), map(_safe, explanation.not_excluded)),
-        *_section(pack.text("heading.changes"), map(_safe, explanation.changes)),
+        *_section(pack, "flags", dangers),
+        *_section(pack, "candidates", candidates),
+        *_section(pack, "not_excluded", _items("", explanation.not_excluded)),
+        *_section(pack, "changes", _items("", explanation.changes)),
         *(
             part
             for kind, sentences in explanation.advice
-            for part in _section(pack.text(f"heading.advice.{kind.value}"), map(_safe, sentences))
+            for part in _section(pack, f"advice.{kind.value}", _items("", sentences))
         ),
-        *_section(pack.text("heading.quality"), map(_safe, explanation.quality)),
-        *_section(pack.text("heading.scores"), map(_safe, explanation.scores)),
-        *_section(pack.text("heading.notes"), map(_safe, notes)),
+        *_section(pack, "quality", _items("", explanation.quality)),
+        *_section(pack, "scores", _items("", explanation.scores)),
+        *_section(pack, "notes", _items("", notes)),
     ]
     return text_element(parts)
 
@@ -50,15 +55,21 @@ def paragraph(text: str) -> str:
 def _predictions(predictions: Iterable[Prediction], role: Role) -> list[str]:
     """What is predicted and why in short: the flags' sentences, or the support; the rationale of each has all of it."""
     return [
-        f"<b>{_safe(one.outcome)}</b> {_safe(' '.join(one.flagged or one.weighed[:1]))}"
+        f"<li><b>{_safe(one.outcome)}</b> {_safe(' '.join(one.flagged or one.weighed[:1]))}</li>"
         for one in predictions
         if one.role is role
     ]
 
 
-def _section(heading: str, items: Iterable[str]) -> list[str]:
-    rows = "".join(f"<li>{item}</li>" for item in items)
-    return [f"<p><b>{_safe(heading)}</b></p><ul>{rows}</ul>"] if rows else []
+def _items(kind: str, sentences: Iterable[str]) -> list[str]:
+    marked = f' class="{kind}"' if kind else ""
+    return [f"<li{marked}>{_safe(sentence)}</li>" for sentence in sentences]
+
+
+def _section(pack: Pack, name: str, items: list[str]) -> list[str]:
+    """The list of that name under the pack's heading for it; its class is the name with a hyphen for the dot."""
+    heading = _safe(pack.text(f"heading.{name}"))
+    return [f'<p><b>{heading}</b></p><ul class="{name.replace(".", "-")}">{"".join(items)}</ul>'] if items else []
 
 
 def _safe(text: str) -> str:

@@ -69,6 +69,7 @@ class Word(StrEnum):
     CANCELLED = "cancelled"
     REJECTED = "rejected"
     NOTED = "noted"
+    FEEDBACK = "feedback"
     TOKEN_ISSUED = "token-issued"  # noqa: S105
     TOKEN_DENIED = "token-denied"  # noqa: S105
     LOGIN_DENIED = "login-denied"

@@ -58,12 +58,13 @@ class FhirClient:
     unsigned, and the neighbour gives what it gives to everybody.
     """
 
-    def __init__(self, url: str, *, token: ServiceToken | None = None) -> None:
+    def __init__(self, url: str, *, token: ServiceToken | None = None, timeout_s: float = TIMEOUT_S) -> None:
+        """`timeout_s`: longest wait for the next part of an answer."""
         self._token = token
         self._http = httpx.Client(
             base_url=f"{url.rstrip('/')}/fhir/",
             headers={"Accept": "application/fhir+json", "Prefer": "handling=strict"},
-            timeout=TIMEOUT_S,
+            timeout=timeout_s,
             trust_env=False,
         )
 

@@ -1,0 +1,1 @@
+"""The page of one alert, and the history of a patient."""
