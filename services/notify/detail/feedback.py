@@ -12,7 +12,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from services.notify.detail import store
-from services.notify.detail.names import name_of
+from services.notify.detail.names import actor_of
 from services.notify.sign_in.visitor import Visitor
 from shared.audit.act import Act, Interaction, Word, asker_or, patient_of, record
 from shared.postgres import Pool, tenant_transaction
@@ -66,7 +66,7 @@ def keep_feedback(pool: Pool, visitor: Visitor, alert_id: UUID, typed: Mapping[s
             message = "There is no such alert, or it does not stand for this version of an assessment."
             raise ProblemError(Problem(Category.NOT_FOUND, "not-found", message, issue_code="not-found"))
         said = read_said(typed.get("verdict", ""), typed.get("comment", ""), typed.get("flags"))
-        person = name_of(visitor, typed.get("name", ""))
+        person = actor_of(visitor, typed).checked().name
         given = store.Feedback(person, said.verdict, said.comment, ref, said.flags, visitor.account)
         store.add_feedback(connection, alert, given)
         patient = patient_of({"subject": alert.subject})

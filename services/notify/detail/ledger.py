@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from services.notify.acts.outcomes import CS_OUTCOME, CS_OVERRIDE, Outcome, display
 from services.notify.detail.assessed import Assessed
 from services.notify.detail.words import channel_word, clock, readable, urgency_word
 from shared.fhir.codes import Urgency
@@ -20,6 +21,7 @@ WAYS = {
     "task": "by an update of the FHIR Task",
     "webhook": "by an answer to a webhook",
 }
+SYSTEM = "Sural"
 SENT = "delivered"
 MESSAGES = {
     SENT: "{channel} to {told}: sent.",
@@ -62,6 +64,24 @@ class Line:
     message: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a person wrote, as it stands on the Task."""
+
+    author: str
+    time: str
+    text: str
+
+
+def notes_of(task: Mapping[str, Any]) -> tuple[Note, ...]:
+    """The notes that people wrote, in their order; what the system notes on the Task stands in the ledger."""
+    found = (
+        Note(str(one.get("authorString", "")), str(one.get("time", "")), str(one.get("text", "")))
+        for one in task.get("note", ())
+    )
+    return tuple(note for note in found if note.author != SYSTEM)
+
+
 def ledger_lines(
     events: Iterable[Mapping[str, Any]], unsent: Iterable[Mapping[str, Any]], names: Mapping[str, str]
 ) -> tuple[Line, ...]:
@@ -86,16 +106,16 @@ def _line(event: Mapping[str, Any], names: Mapping[str, str]) -> Line:
     words = {
         "channel": channel_word(event.get("channel") or "").capitalize(),
         "told": _told(event, names),
-        "detail": readable(detail or "without further words"),
+        "detail": _detail(detail),
         "urgency": _urgency(detail),
         "step": event.get("step"),
         "target": names.get(event.get("target") or "", event.get("target") or "somebody else"),
         "until": clock(until) if (until := event.get("until")) else "later",
     }
     known = text or EVENTS.get(kind)
-    said = known.format(**words) if known else f"{readable(kind).capitalize()} ({readable(detail or 'no detail')})."
+    said = known.format(**words) if known else f"{readable(kind).capitalize()} ({detail or 'no detail'})."
     if reason := event.get("reason"):
-        said += f" Reason: {readable(reason)}."
+        said += f" Reason: {display(CS_OVERRIDE, reason)}."
     return Line(event["at"], said, _who(event), kind in BAD, bool(event.get("channel")))
 
 
@@ -118,6 +138,13 @@ def _who(event: Mapping[str, Any]) -> str:
         return ""
     way = WAYS.get(event.get("way") or "", "")
     return f"{person}, {way}" if way else str(person)
+
+
+def _detail(detail: str | None) -> str:
+    """A detail in words: an outcome as its display, anything else as it is."""
+    if detail in list(Outcome):
+        return display(CS_OUTCOME, str(detail))
+    return readable(detail or "without further words")
 
 
 def _urgency(detail: str | None) -> str:

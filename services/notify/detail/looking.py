@@ -12,7 +12,7 @@ from services.notify.detail import store
 from services.notify.detail.answers import Answers, read_answers
 from services.notify.detail.assessed import Assessed, Response, read_assessed
 from services.notify.detail.history import Entry, entries
-from services.notify.detail.ledger import Line, ledger_lines, with_submission
+from services.notify.detail.ledger import Line, Note, ledger_lines, notes_of, with_submission
 from services.notify.detail.neighbours import Asked, Found, Neighbours
 from services.notify.detail.parts import NOT_AS_EXPECTED
 from services.notify.detail.store import Version
@@ -44,6 +44,7 @@ class Looked:
     lines: tuple[Line, ...]
     feedback: tuple[Mapping[str, Any], ...]
     others: tuple[Alert, ...]
+    notes: tuple[Note, ...]
     assessed: Assessed | None = None
     answers: Answers | None = None
     authored: str = ""
@@ -114,6 +115,7 @@ def _from_here(
         lines=ledger_lines(store.ledger(connection, alert), store.unsent(connection, alert), names),
         feedback=tuple(store.feedback(connection, alert)),
         others=tuple(one for one in same if one.id != alert.id) if known_patient else (),
+        notes=notes_of(task),
     )
     return looked, responses
 

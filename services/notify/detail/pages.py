@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 from urllib.parse import unquote, urlencode, urlsplit
 from uuid import UUID
@@ -13,10 +13,14 @@ from starlette.responses import RedirectResponse, Response
 from services.notify.assessment import Refused
 from services.notify.channels import short_id
 from services.notify.detail import words
-from services.notify.detail.feedback import VERDICTS, keep_feedback
+from services.notify.detail.doing import Form, do
+from services.notify.detail.feedback import VERDICTS
 from services.notify.detail.looking import AWAY_HISTORY, Looked, look, look_at_patient
+from services.notify.detail.names import remembered
 from services.notify.detail.neighbours import Neighbours
-from services.notify.page import SECURITY_HEADERS, Form, page_route, read_form, renderer
+from services.notify.detail.offered import offered
+from services.notify.page import SECURITY_HEADERS, page_route, read_form, renderer
+from services.notify.page import Form as Fields
 from services.notify.sign_in.visitor import Role, Visitor, require_role
 from services.notify.store import Alert
 from services.notify.task import refused_words
@@ -35,7 +39,7 @@ def routes(pool: Pool, neighbours: Neighbours, *, public_url: str, sandbox: bool
     render = renderer(base=base, sandbox=sandbox)
     router = APIRouter(route_class=page_route(render), include_in_schema=False)
 
-    async def sent(request: Request) -> Form:
+    async def sent(request: Request) -> Fields:
         return await read_form(request, public_url, most_bytes=FORM_BYTES)
 
     def shown(
@@ -68,20 +72,24 @@ def routes(pool: Pool, neighbours: Neighbours, *, public_url: str, sandbox: bool
             "detail/patient.html", patient=found, away=AWAY_HISTORY, w=words, short=short_id, patient_link=link
         )
 
-    @router.post("/worklist/alert/{alert_id}/feedback")
-    def feedback(request: Request, alert_id: UUID, form: Mapping[str, list[str]] = Depends(sent)) -> Response:
-        visitor = reader_of(request)
-        typed = {name: values[0] for name, values in form.items()}
-        try:
-            keep_feedback(pool, visitor, alert_id, typed)
-        except ProblemError as error:
-            if error.http_status == 404:
-                raise
-            told: dict[str, Any] = {"typed": typed, "failed": "feedback", "error": error.problems[0].message}
-            return shown(request, alert_id, "detail/alert.html", status=error.http_status, **told)
-        where = f"{base}/worklist/alert/{alert_id}?{_same_version(typed)}#feedback"
-        return RedirectResponse(where, status_code=303, headers=SECURITY_HEADERS)
+    def answers(form: Form) -> Callable[..., Response]:
+        def answer(request: Request, alert_id: UUID, fields: Mapping[str, list[str]] = Depends(sent)) -> Response:
+            visitor = reader_of(request)
+            typed = {name: values[0] for name, values in fields.items()}
+            try:
+                do(pool, visitor, alert_id, form, typed)
+            except ProblemError as error:
+                if error.http_status == 404:
+                    raise
+                told: dict[str, Any] = {"typed": typed, "failed": form.value, "error": error.problems[0].message}
+                return shown(request, alert_id, "detail/alert.html", status=error.http_status, **told)
+            done = RedirectResponse(after(base, alert_id, form, typed), status_code=303, headers=SECURITY_HEADERS)
+            return done if visitor.name else remembered(done, typed, base=base, https=public_url.startswith("https://"))
 
+        return answer
+
+    for form in Form:
+        router.add_api_route(f"/worklist/alert/{{alert_id}}/{form.value}", answers(form), methods=["POST"])
     return router
 
 
@@ -105,6 +113,7 @@ def values_of(looked: Looked, request: Request, visitor: Visitor, patient_link: 
         "waiting": words.age_words(looked.now - alert.opened_at),
         "now": words.clock(looked.now),
         "refused": refused_sentence(alert),
+        "offered": offered(alert),
         "verdicts": VERDICTS,
         "asks_name": not visitor.name,
         "name": unquote(request.cookies.get(NAME_COOKIE, ""))[:120],
@@ -119,5 +128,9 @@ def refused_sentence(alert: Alert) -> str:
     return refused_words(Refused("", alert.refused_client, alert.refused_at))
 
 
-def _same_version(typed: Mapping[str, str]) -> str:
-    return urlencode({name: typed.get(name, "") for name in ("assessment", "version")})
+def after(base: str, alert_id: UUID, form: Form, typed: Mapping[str, str]) -> str:
+    """Where somebody is once it is done: at the acts, or at the feedback on the version that they spoke of."""
+    here = f"{base}/worklist/alert/{alert_id}"
+    if form is not Form.FEEDBACK:
+        return f"{here}#acts"
+    return f"{here}?{urlencode({name: typed.get(name, '') for name in ('assessment', 'version')})}#feedback"
