@@ -15,6 +15,7 @@ from services.notify.detail.history import Entry, entries
 from services.notify.detail.ledger import Line, Note, ledger_lines, notes_of, with_submission
 from services.notify.detail.neighbours import Asked, Found, Neighbours
 from services.notify.detail.parts import NOT_AS_EXPECTED
+from services.notify.detail.people import people_and_teams
 from services.notify.detail.store import Version
 from services.notify.store import Alert, read_resource
 from shared.audit.act import Act, Interaction, asker_or, patient_of, record
@@ -32,8 +33,8 @@ class Looked:
     """An alert with everything that could be found out about it within two seconds.
 
     `chosen`: the version of an assessment that is shown in full, None when the alert stands for none; `newer`: a later
-    version of the same. `missing`: sentences on what is not here. `texts`: of the questions, by linkId; `conditions`:
-    what conditions are called, by code.
+    version of the same. `names`: of people and teams, by id. `missing`: sentences on what is not here. `texts`: of the
+    questions, by linkId; `conditions`: what conditions are called, by code.
     """
 
     alert: Alert
@@ -45,6 +46,7 @@ class Looked:
     feedback: tuple[Mapping[str, Any], ...]
     others: tuple[Alert, ...]
     notes: tuple[Note, ...]
+    names: Mapping[str, str]
     assessed: Assessed | None = None
     answers: Answers | None = None
     authored: str = ""
@@ -76,18 +78,17 @@ def look(
     alert_id: UUID,
     *,
     wanted: tuple[str, int] | None = None,
-    names: Mapping[str, str],
 ) -> Looked:
     """The alert as it is now, with what triage and intake know of it.
 
-    `wanted`: assessment and version to show in full; None: the one that matters most. `names`: of people and teams, by
-    id. Raises ProblemError 404: no such alert, or it does not stand for that version.
+    `wanted`: assessment and version to show in full; None: the one that matters most. Raises ProblemError 404: no such
+    alert, or it does not stand for that version.
     """
     with tenant_transaction(pool, tenant) as connection:
         found = store.read_alert(connection, tenant, alert_id)
         if found is None:
             _not_found(f"There is no alert {alert_id}.")
-        looked, responses = _from_here(connection, *found, wanted, names)
+        looked, responses = _from_here(connection, *found, wanted)
     if looked.chosen is None:
         return looked
     asked = Asked(looked.chosen.ref, responses)
@@ -95,7 +96,7 @@ def look(
 
 
 def _from_here(
-    connection: DictConnection, alert: Alert, now: datetime, wanted: tuple[str, int] | None, names: Mapping[str, str]
+    connection: DictConnection, alert: Alert, now: datetime, wanted: tuple[str, int] | None
 ) -> tuple[Looked, tuple[str, ...]]:
     """What notify itself knows, and the ids of the responses behind the alert."""
     versions = store.versions(connection, alert)
@@ -106,6 +107,7 @@ def _from_here(
     responses = tuple(str(one["value"]) for one in identifiers if one.get("system") == SID_RESPONSE)
     known_patient = not alert.subject_key.startswith("RiskAssessment/")
     same = store.alerts_of_patient(connection, alert.tenant_id, alert.subject_key, limit=MOST_ALERTS)
+    names = people_and_teams(connection, alert.tenant_id)
     looked = Looked(
         alert=alert,
         now=now,
@@ -116,6 +118,7 @@ def _from_here(
         feedback=tuple(store.feedback(connection, alert)),
         others=tuple(one for one in same if one.id != alert.id) if known_patient else (),
         notes=notes_of(task),
+        names=names,
     )
     return looked, responses
 

@@ -46,7 +46,7 @@ def routes(pool: Pool, neighbours: Neighbours, *, public_url: str, sandbox: bool
         request: Request, alert_id: UUID, template: str, *, wanted: tuple[str, int] | None = None, **more: Any
     ) -> Response:
         visitor = reader_of(request)
-        looked = look(pool, neighbours, visitor.tenant, alert_id, wanted=wanted, names={})
+        looked = look(pool, neighbours, visitor.tenant, alert_id, wanted=wanted)
         return render(template, **values_of(looked, request, visitor, patient_link), **{"typed": {}, **more})
 
     @router.get("/worklist/alert/{alert_id}")
