@@ -11,6 +11,7 @@ from services.notify.on_call.check import find_flaws
 from services.notify.on_call.document import Document
 from services.notify.on_call.flaw import DocumentFlawed
 from services.notify.on_call.read import read_document
+from services.notify.on_call.store import Watch
 from shared.postgres import Pool, database_now, tenant_transaction
 from shared.problems import Category, Problem, ProblemError
 
@@ -32,7 +33,8 @@ def save_document(
     else saved meanwhile.
     """
     with tenant_transaction(pool, tenant) as connection:
-        checked(text, database_now(connection), ways=ways)
+        now = database_now(connection)
+        checked(text, now, ways=ways)
         held = store.saved(connection, tenant, edited)
         if held is not None and held.text == text and store.newest(connection, tenant) == edited:
             return edited
@@ -48,4 +50,5 @@ def save_document(
                     issue_code="conflict",
                 )
             )
+        store.save_watch(connection, tenant, Watch(version, now, gap_hours=0, flaws=0, first_gap=None))
     return version

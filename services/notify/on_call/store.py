@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -18,6 +18,9 @@ from shared.postgres import DictConnection, load_queries
 __all__ = ["Saved", "Watch", "at_version", "current", "newest", "person_of", "save", "saved", "tenants", "watch"]
 
 QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
+MOST_KEPT = 64
+_read_before: dict[tuple[str, int], Document] = {}
+"""Documents by the hash of their text and their version: neither ever changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +51,7 @@ def current(connection: DictConnection, tenant: UUID) -> Document | None:
 
     Raises DocumentFlawed when it cannot be read (it could when it was saved).
     """
-    version = newest(connection, tenant)
-    return at_version(connection, tenant, version) if version else None
+    return _document(connection, tenant, connection.execute(QUERIES["newest"], {"tenant_id": tenant}).fetchone())
 
 
 def newest(connection: DictConnection, tenant: UUID) -> int:
@@ -60,19 +62,29 @@ def newest(connection: DictConnection, tenant: UUID) -> int:
 
 def at_version(connection: DictConnection, tenant: UUID, version: int) -> Document | None:
     """This version of the document, or None. Raises DocumentFlawed when it cannot be read."""
-    held = saved(connection, tenant, version)
-    return _read(held.text, version) if held else None
+    parameters = {"tenant_id": tenant, "version": version}
+    return _document(connection, tenant, connection.execute(QUERIES["digest"], parameters).fetchone())
+
+
+def _document(connection: DictConnection, tenant: UUID, row: Mapping[str, Any] | None) -> Document | None:
+    """The document of a row: a text is fetched and read once in the life of a process."""
+    if row is None:
+        return None
+    key = (row["sha256"], row["version"])
+    if (document := _read_before.get(key)) is None:
+        held = saved(connection, tenant, row["version"])
+        if held is None:
+            return None
+        document = _read_before[key] = read_document(held.text, version=held.version)
+        for oldest in list(_read_before)[:-MOST_KEPT]:
+            _read_before.pop(oldest, None)
+    return document
 
 
 def saved(connection: DictConnection, tenant: UUID, version: int) -> Saved | None:
     """This version as it was saved, or None."""
     row = connection.execute(QUERIES["version"], {"tenant_id": tenant, "version": version}).fetchone()
     return Saved(**row) if row else None
-
-
-@lru_cache(maxsize=64)
-def _read(text: str, version: int) -> Document:
-    return read_document(text, version=version)
 
 
 def save(connection: DictConnection, tenant: UUID, text: str, *, edited: int, by: str) -> int | None:
@@ -93,7 +105,7 @@ def save(connection: DictConnection, tenant: UUID, text: str, *, edited: int, by
     if connection.execute(QUERIES["save"], parameters).rowcount != 1:
         return None
     act = Act(Interaction.UPDATE, "Basic", id="on-call-document", version=version, word="on_call_saved")
-    record(connection, tenant, act, asker_or(by))
+    record(connection, tenant, act, asker_or("service/notify"))
     return version
 
 

@@ -1,8 +1,12 @@
 -- Named queries of services/notify/on_call/store.py.
 
 -- name: newest
--- Number of the newest version of the document.
-SELECT version FROM on_call_document WHERE tenant_id = %(tenant_id)s ORDER BY version DESC LIMIT 1
+-- Number of the newest version of the document, and what stands for its text.
+SELECT version, sha256 FROM on_call_document WHERE tenant_id = %(tenant_id)s ORDER BY version DESC LIMIT 1
+
+-- name: digest
+-- What stands for the text of one version.
+SELECT version, sha256 FROM on_call_document WHERE tenant_id = %(tenant_id)s AND version = %(version)s
 
 -- name: version
 -- One version of the document.

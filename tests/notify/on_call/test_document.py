@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from services.notify.on_call import shape
 from services.notify.on_call.document import Contact, Kind, Target, team_for
 from services.notify.on_call.flaw import DocumentFlawed
 from services.notify.on_call.read import LONGEST_TEXT, read_document
@@ -129,3 +131,11 @@ def test_alerts_of_the_watchdog_go_to_its_own_team_and_no_others_do() -> None:
     assert [team.id if team else None for team in teams] == ["test", "vascular"]
     real = read_document(STANDARD)
     assert team_for(real, pathway="posterior-lower-limb", urgency="emergency", synthetic=True) is None
+
+
+@pytest.mark.parametrize("table", shape.Table.__subclasses__())
+def test_docs_on_call_explains_every_word_of_the_document(table: type[shape.Table]) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "on-call.md").read_text(encoding="utf-8")
+
+    for name, field in table.model_fields.items():
+        assert re.search(rf"`[^`]*\b{field.alias or name}\b[^`]*`", page), (table.__name__, name)

@@ -297,6 +297,30 @@ def test_whoever_it_was_handed_to_is_told_first_and_then_the_chain_begins(clinic
     assert clinic.told()[2:] == ["first", "second"]
 
 
+def test_a_team_that_it_was_handed_to_is_told_by_its_own_policy(clinic: Clinic) -> None:
+    ward = """
+[teams.ward]
+name = "Ward"
+members = ["nurse"]
+policy = "ward"
+threshold = "emergency"
+pathways = ["another"]
+
+[policies.ward]
+name = "Nurse"
+[[policies.ward.emergency]]
+after_minutes = 0
+tell = ["team:ward"]
+"""
+    clinic.agrees_on(STANDARD + ward)
+    clinic.sees()
+    hand_over(clinic, "ward")
+    clinic.service.sends()
+
+    assert clinic.told() == ["first", "nurse"]
+    assert clinic.service.alert()["team"] == "ward"
+
+
 def hand_over(clinic: Clinic, owner: str) -> None:
     pool, plan = clinic.service.notify.pool, clinic.service.notify.plan
     with tenant_transaction(pool, DEFAULT_TENANT) as connection:

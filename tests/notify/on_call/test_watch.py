@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 
 from services.notify.escalation import Plan
+from services.notify.on_call.save import save_document
 from services.notify.on_call.watch import gauges, look_ahead
 from services.notify.settings import NotifySettings
+from shared.ids import DEFAULT_TENANT
 from tests.notify.conftest import Service
 from tests.notify.on_call.clinic import ALWAYS_FIRST, PEOPLE, POLICY, TEAM, Clinic
 
@@ -59,6 +61,16 @@ def test_a_hole_that_was_closed_and_opens_again_is_told_again(clinic: Clinic) ->
         look_ahead(clinic.service.notify, {"email"})
 
     assert clinic.told() == ["head", "head"]
+
+
+def test_a_hole_is_closed_in_the_metrics_at_once_when_somebody_saves(clinic: Clinic) -> None:
+    clinic.agrees_on(ending(clinic, 10))
+    look_ahead(clinic.service.notify, {"email"})
+    assert metric(clinic, "sural_on_call_gap_hours") > 0
+
+    save_document(clinic.service.notify.pool, DEFAULT_TENANT, ending(clinic, 31), edited=1, by="Dr Lead")
+
+    assert metric(clinic, "sural_on_call_gap_hours") == 0
 
 
 def test_a_mail_that_was_not_taken_is_sent_again_at_the_next_look(clinic: Clinic) -> None:
