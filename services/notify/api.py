@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from services.notify.acts.task_update import update_task
+from services.notify.escalation import Plan
 from services.notify.subscriptions.api import SUBSCRIPTION
 from shared.fhir.capability import READ_ONLY, ResourceCapability
 from shared.fhir.http import quoted_version, read_body, refuse
@@ -31,7 +32,7 @@ ALERTING = (
 CAPABILITIES = (*ALERTING, SUBSCRIPTION)
 
 
-def routes(api: ResourceApi) -> APIRouter:
+def routes(api: ResourceApi, plan: Plan) -> APIRouter:
     """Search, read and vread of each type that notify owns, and the update of a Task."""
     router = APIRouter(prefix="/fhir")
     for capability in ALERTING:
@@ -46,13 +47,14 @@ def routes(api: ResourceApi) -> APIRouter:
                 "A page of another site may not change a Task. Send this from your own system.",
                 issue_code="forbidden",
             )
-        change_task(api.pool, principal_of(request).tenant, resource_id, body, if_match=request.headers.get("if-match"))
+        if_match = request.headers.get("if-match")
+        change_task(api.pool, plan, principal_of(request).tenant, resource_id, body, if_match=if_match)
         return api.read(without_condition(request), TASK.type, resource_id)
 
     return router
 
 
-def change_task(pool: Pool, tenant: UUID, task_id: str, body: bytes, *, if_match: str | None) -> None:
+def change_task(pool: Pool, plan: Plan, tenant: UUID, task_id: str, body: bytes, *, if_match: str | None) -> None:
     """Update a Task as R4 http.html asks. Raises ProblemError: unreadable, no or wrong If-Match, change not allowed."""
     version = quoted_version(if_match)
     if version is None:
@@ -65,7 +67,7 @@ def change_task(pool: Pool, tenant: UUID, task_id: str, body: bytes, *, if_match
     content = orjson.loads(parse_resource(body, resource_type=TASK.type).body)
     if content.get("id") != task_id:
         refuse(Category.INCORRECT, "id", "Task.id must be the id in the address.", issue_code="value")
-    update_task(pool, tenant, task_id, content, version=version)
+    update_task(pool, plan, tenant, task_id, content, version=version)
 
 
 def without_condition(request: Request) -> Request:

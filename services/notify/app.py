@@ -8,7 +8,8 @@ from itertools import chain
 from fastapi import FastAPI
 
 from services.notify import api, store
-from services.notify.context import ways
+from services.notify.acts import pages as act_pages
+from services.notify.context import plan, ways
 from services.notify.detail import pages as detail_pages
 from services.notify.detail.neighbours import PATIENCE_S
 from services.notify.detail.neighbours import Neighbours as LookingAt
@@ -60,7 +61,7 @@ def create_app(settings: NotifySettings, *, metrics: Metrics | None = None) -> F
         gate=gate_of(settings, pages=("/worklist", "/a")),
     )
     app.state.door = door = door_of(settings, pool)
-    app.include_router(api.routes(resources))
+    app.include_router(api.routes(resources, plan(settings)))
     app.include_router(asset_routes())
     outbound = outbound_of(settings)
     sender = Sender(pool, triage, outbound, resources.base)
@@ -76,6 +77,7 @@ def create_app(settings: NotifySettings, *, metrics: Metrics | None = None) -> F
             patient_link=settings.patient_link,
         )
     )
+    app.include_router(act_pages.routes(pool, public_url=settings.public_url, sandbox=settings.sandbox))
     app.include_router(pages.routes(pool, public_url=settings.public_url, sandbox=settings.sandbox))
     app.include_router(
         on_call.routes(pool, public_url=settings.public_url, sandbox=settings.sandbox, ways=ways(settings))

@@ -15,18 +15,21 @@ from uuid import UUID
 from services.notify import store
 from services.notify.acts.acknowledge import accept, begin
 from services.notify.acts.actor import Actor
+from services.notify.acts.hand_over import pass_on
 from services.notify.acts.held import Held, held, not_found
+from services.notify.acts.people import document_of, named_by
 from services.notify.acts.resolve import close, read_codes
 from services.notify.acts.snooze import rest
 from services.notify.acts.task_change import TaskChange, read_change
 from services.notify.alert import Act, State
+from services.notify.escalation import Plan
 from services.notify.task import Task
 from shared.audit.act import asker_or
 from shared.postgres import Pool
 from shared.problems import Category, Problem, ProblemError
 
 
-def update_task(pool: Pool, tenant: UUID, task_id: str, sent: Mapping[str, Any], *, version: int) -> None:
+def update_task(pool: Pool, plan: Plan, tenant: UUID, task_id: str, sent: Mapping[str, Any], *, version: int) -> None:
     """Apply what a FHIR client changed on the Task of an alert, if what it read of `version` still holds.
 
     A Task that says what is already so makes no new version. Raises ProblemError: unknown (404), changed in between
@@ -38,7 +41,7 @@ def update_task(pool: Pool, tenant: UUID, task_id: str, sent: Mapping[str, Any],
             sent = {**sent, "status": now.task["status"]}
         change = read_change(now.task, sent, state=now.alert.state)
         if not change.is_empty:
-            _do(replace(now, task=change.noted_on(now.task)), change)
+            _do(replace(now, task=change.noted_on(now.task)), plan, change)
 
 
 def _as_read(now: Held, version: int) -> Task:
@@ -63,7 +66,7 @@ def _only_delivered(read: Task, current: Task) -> bool:
     return same and (read["status"], current["status"]) == told
 
 
-def _do(now: Held, change: TaskChange) -> None:
+def _do(now: Held, plan: Plan, change: TaskChange) -> None:
     by = (change.by or Actor(asker_or("service/notify").agent, None, "task")).checked()
     match change.act:
         case Act.ACKNOWLEDGE:
@@ -77,11 +80,8 @@ def _do(now: Held, change: TaskChange) -> None:
             outcome, reason = read_codes(change.outcome, change.override_reason)
             close(now, by, outcome, reason, words=change.words, state=change.to, owner=change.owner)
         case Act.HAND_OVER:
-            message = "Nobody of that name is known here. An alert is handed over to somebody of the on-call document."
-            where = "Task.owner"
-            raise ProblemError(
-                Problem(Category.UNPROCESSABLE, "hand-over", message, expression=where, issue_code="business-rule")
-            )
+            assert change.owner is not None
+            pass_on(now, plan, by, named_by(change.owner, document_of(now.connection, now.alert.tenant_id)))
         case None:
             owner = {"owner": dict(change.owner)} if change.owner else {}
             now.stored("noted", by, {**now.task, **owner})

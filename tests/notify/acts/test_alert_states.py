@@ -34,7 +34,7 @@ from services.notify.alert import (
 from shared.fhir.codes import Urgency
 from tests.notify.test_alert import EMERGENCY, ROUTINE, SAME_DAY, heard, withdrawn
 
-PAGE = (Path(__file__).parents[2] / "docs" / "alert-states.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "alert-states.md").read_text(encoding="utf-8")
 CODE = re.compile(r"`([^`]+)`")
 
 

@@ -30,15 +30,6 @@ from tests.profiles import departures
 OSEI = Actor("Dr Osei", "osei", "page")
 
 
-@pytest.fixture
-def told(service: Service, triage: Triage) -> UUID:
-    """An emergency that was told."""
-    service.hears(triage.publish(an_assessment()))
-    service.sends()
-    alert_id: UUID = service.alert()["id"]
-    return alert_id
-
-
 def acknowledged(service: Service, alert_id: UUID) -> None:
     acknowledge(service.notify.pool, DEFAULT_TENANT, alert_id, by=OSEI)
 
