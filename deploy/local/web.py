@@ -28,7 +28,7 @@ from shared.service_app import guard_of, guarded_app
 from shared.telemetry import configure_logging
 from shared.version import VERSION
 
-NOTIFY_PATHS = ("/worklist", "/capability/notify")
+NOTIFY_PATHS = ("/worklist", "/a", "/capability/notify")
 
 
 class OneBase:

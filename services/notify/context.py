@@ -44,8 +44,8 @@ class Notify:
         """What tells subscribers."""
         return Sender(self.pool, self.triage, self.outbound, f"{self.public_url.rstrip('/')}/fhir")
 
-    def message(self, alert: Alert, delivery: Delivery) -> Message:
-        """What this delivery says."""
+    def message(self, alert: Alert, delivery: Delivery, token: str | None = None) -> Message:
+        """What this delivery says. `token`: of its one-time link."""
         return Message(
             delivery_id=delivery.id,
             alert_id=alert.id,
@@ -59,6 +59,7 @@ class Notify:
             still_open=alert.state.absorbs,
             refused_client=alert.refused_client,
             refused_at=alert.refused_at,
+            token=token,
         )
 
     def close(self) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from services.notify import communication, store, task
+from services.notify.acts.links import make_link
 from services.notify.alert import State, after_delivery
 from services.notify.attempt import given_back
 from services.notify.channels import Answer, Channel, DeliveryResult, Message
@@ -75,14 +76,14 @@ def deliver(notify: Notify, claim: Claim) -> bool:
     ready = _ready(notify, claim)
     if ready is None:
         return True
-    alert, delivery = ready
+    alert, delivery, token = ready
     channel = notify.channels.get(delivery.channel)
     if claim.exhausted:
         result = DeliveryResult(Answer.REFUSED, "sender-crashed")
     elif channel is None:
         result = DeliveryResult(Answer.REFUSED, "channel-not-configured")
     else:
-        result = send_within(notify.channel_timeout_s + GRACE_S, channel, notify.message(alert, delivery))
+        result = send_within(notify.channel_timeout_s + GRACE_S, channel, notify.message(alert, delivery, token))
     with tenant_transaction(notify.pool, claim.ref.tenant) as connection:
         _record(connection, claim, delivery, result)
     return result.answer is not Answer.FAILED
@@ -111,16 +112,21 @@ def send_within(timeout_s: float, channel: Channel, message: Message) -> Deliver
     return answer
 
 
-def _ready(notify: Notify, claim: Claim) -> tuple[Alert, Delivery] | None:
-    """The alert and the delivery while it is still wanted, looked at under the alert's lock; else None."""
+def _ready(notify: Notify, claim: Claim) -> tuple[Alert, Delivery, str | None] | None:
+    """The alert and the delivery while it is still wanted, looked at under the alert's lock; else None.
+
+    With a new one-time link where the message asks for acknowledgement: each attempt has its own.
+    """
     with tenant_transaction(notify.pool, claim.ref.tenant) as connection:
         delivery = store.read_delivery(connection, claim.ref.tenant, UUID(claim.ref.id))
         alert = store.lock_alert(connection, claim.ref.tenant, delivery.alert_id) if delivery else None
         if delivery is None or alert is None or delivery.state != PENDING:
             jobs.finish(connection, claim)
             return None
-        if delivery.notice or (alert.state.is_open and delivery.step >= alert.first_step):
-            return alert, delivery
+        if delivery.notice:
+            return alert, delivery, None
+        if alert.state.is_open and delivery.step >= alert.first_step:
+            return alert, delivery, make_link(connection, alert, delivery)
         if jobs.finish(connection, claim):
             reason = _why_not(alert, delivery)
             withdrawn = replace(delivery, state=WITHDRAWN, answer=reason)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
@@ -37,7 +37,8 @@ class Message:
     """What a recipient is told. `delivery_id` is the same for every attempt, so that receivers can drop doubles.
 
     `notice`: `withdrawn` or `changed`, what became of an assessment that was told of before; None asks for
-    acknowledgement. `refused_client`, `refused_at`: the alert stands for a submission that was refused.
+    acknowledgement. `refused_client`, `refused_at`: the alert stands for a submission that was refused. `token`: of the
+    one-time link by which whoever gets this acknowledges.
     """
 
     delivery_id: UUID
@@ -52,6 +53,7 @@ class Message:
     still_open: bool = True
     refused_client: str | None = None
     refused_at: datetime | None = None
+    token: str | None = field(default=None, repr=False)
 
     @property
     def subject_line(self) -> str:
@@ -64,6 +66,11 @@ class Message:
     def link(self) -> str:
         """Where the alert can be looked at and acknowledged; opening it acknowledges nothing."""
         return f"{self.public_url.rstrip('/')}/worklist#alert-{self.alert_id}"
+
+    @property
+    def acknowledge_link(self) -> str | None:
+        """The page with the one button of this message; opening it acknowledges nothing."""
+        return f"{self.public_url.rstrip('/')}/a/{self.token}" if self.token else None
 
     @property
     def task_url(self) -> str:
@@ -128,10 +135,18 @@ def plain_text(message: Message) -> str:
         "Look at it and acknowledge it here:",
         message.link,
         "",
+        *_link(message),
         "This is sent again until somebody acknowledges the alert.",
         "Decision support for clinicians. Not a diagnosis.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _link(message: Message) -> list[str]:
+    """The one-time link, for whoever cannot sign in now."""
+    if message.acknowledge_link is None:
+        return []
+    return ["Only acknowledge it, without signing in (for you alone, works once):", message.acknowledge_link, ""]
 
 
 def _occasion(message: Message) -> list[str]:
@@ -177,6 +192,8 @@ def as_json(message: Message) -> dict[str, object]:
         "link": message.link,
         "sandbox": message.sandbox,
     }
+    if message.acknowledge_link is not None:
+        data["acknowledge"] = message.acknowledge_link
     if message.notice is not None:
         data["open"] = message.still_open
     if message.refused_client is not None:
