@@ -8,6 +8,7 @@ from itertools import chain
 from fastapi import FastAPI
 
 from services.notify import api, store
+from services.notify.acts import api as act_api
 from services.notify.acts import pages as act_pages
 from services.notify.context import plan, ways
 from services.notify.detail import pages as detail_pages
@@ -77,6 +78,7 @@ def create_app(settings: NotifySettings, *, metrics: Metrics | None = None) -> F
             patient_link=settings.patient_link,
         )
     )
+    app.include_router(act_api.routes(pool, settings.receivers))
     app.include_router(act_pages.routes(pool, public_url=settings.public_url, sandbox=settings.sandbox))
     app.include_router(pages.routes(pool, public_url=settings.public_url, sandbox=settings.sandbox))
     app.include_router(
