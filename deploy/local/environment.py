@@ -16,6 +16,7 @@ HOST = "127.0.0.1"
 SANDBOX, PRODUCTION = "sandbox", "production"
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - allowed in production only
 SANDBOX_RECIPIENT = "on-call@sural.example"
+SANDBOX_CONTACT = f"mailto:{SANDBOX_RECIPIENT}"
 SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN(?!_FILE)|KEY(?!_FILE)|WEBHOOK(S|_URL)$|APPRISE_TARGETS$")
 
 
@@ -56,10 +57,13 @@ def child_variables(
     variables["SURAL_TOKEN_KEYS_URL"] = f"{base}/.well-known/jwks.json"
     if not given.get("SURAL_TOKEN_KEY") and not given.get("SURAL_TOKEN_KEY_FILE"):
         variables["SURAL_TOKEN_KEY_FILE"] = str(_token_key_file(data))
+    if not given.get("SURAL_PUSH_KEY") and not given.get("SURAL_PUSH_KEY_FILE"):
+        variables["SURAL_PUSH_KEY_FILE"] = str(_push_key_file(data))
     variables.setdefault("SURAL_PUBLIC_URL", base)
     if mode == SANDBOX:
         variables.setdefault("SURAL_SMTP_URL", f"smtp://{HOST}:{data.port('mail-smtp')}")
         variables.setdefault("SURAL_ALERT_RECIPIENTS", SANDBOX_RECIPIENT)
+        variables.setdefault("SURAL_PUSH_CONTACT", SANDBOX_CONTACT)
     elif missing := [name for name in ("SURAL_ALERT_RECIPIENTS", "SURAL_SMTP_URL") if not given.get(name)]:
         raise StartError(
             f"Outside the sandbox alerts go to people, and {' and '.join(missing)} is not set.",
@@ -89,6 +93,16 @@ def _token_key_file(data: DataFolder) -> Path:
         from services.intake.token_key import new_token_keys
 
         write_whole(path, new_token_keys().as_text())
+    return path
+
+
+def _push_key_file(data: DataFolder) -> Path:
+    """The key that signs Web Push, made where it is missing. Browsers subscribe to it, so it must stay the same."""
+    path = data.path / "secrets" / "push-key"
+    if not path.exists():
+        from services.notify.push.vapid import new_key
+
+        write_whole(path, new_key())
     return path
 
 

@@ -17,6 +17,7 @@ from services.notify.detail.neighbours import Neighbours as LookingAt
 from services.notify.on_call import pages as on_call
 from services.notify.on_call.watch import gauges as on_call_gauges
 from services.notify.page import asset_routes, no_other_pages
+from services.notify.push import pages as devices
 from services.notify.settings import NotifySettings
 from services.notify.sign_in.door import door_of
 from services.notify.sign_in.opening import sign_in_routes
@@ -83,6 +84,15 @@ def create_app(settings: NotifySettings, *, metrics: Metrics | None = None) -> F
     app.include_router(pages.routes(pool, public_url=settings.public_url, sandbox=settings.sandbox))
     app.include_router(
         on_call.routes(pool, public_url=settings.public_url, sandbox=settings.sandbox, ways=ways(settings))
+    )
+    app.include_router(
+        devices.routes(
+            pool,
+            public_url=settings.public_url,
+            sandbox=settings.sandbox,
+            vapid=settings.vapid,
+            door=outbound,
+        )
     )
     app.include_router(no_other_pages(public_url=settings.public_url, sandbox=settings.sandbox))
     return app

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from urllib.parse import urlsplit
 
 from services.notify import store
 from services.notify.channels import Channel, Message
 from services.notify.channels.email import EmailChannel
+from services.notify.channels.push import PushChannel
 from services.notify.channels.receivers import DEFAULT
 from services.notify.channels.webhook import WebhookChannel
-from services.notify.escalation import EMAIL, WATCHDOG, WEBHOOK, Plan, Recipient
+from services.notify.escalation import EMAIL, PUSH, WATCHDOG, WEBHOOK, Plan, Recipient
+from services.notify.push.store import Devices
 from services.notify.settings import NotifySettings
 from services.notify.store import Alert, Delivery
 from services.notify.subscriptions.send import Sender
@@ -60,6 +62,7 @@ class Notify:
             refused_client=alert.refused_client,
             refused_at=alert.refused_at,
             token=token,
+            tenant_id=alert.tenant_id,
         )
 
     def close(self) -> None:
@@ -74,7 +77,7 @@ def open_notify(settings: NotifySettings, *, size: int, name: str) -> Notify:
     return Notify(
         pool=pool,
         triage=FhirClient(settings.triage_url, token=signer(settings.service_token, "notify")),
-        channels={**channels(settings), WATCHDOG.channel: WatchdogChannel(pool)},
+        channels={**channels(settings, pool), WATCHDOG.channel: WatchdogChannel(pool)},
         plan=plan(settings),
         channel_timeout_s=settings.channel_timeout_s,
         public_url=settings.public_url,
@@ -94,8 +97,8 @@ def ehr(settings: NotifySettings) -> Ehr | None:
     return Ehr(settings.ehr_url.rstrip("/"), credentials, door, f"{settings.public_url.rstrip('/')}/fhir")
 
 
-def channels(settings: NotifySettings) -> dict[str, Channel]:
-    """The channels that are configured."""
+def channels(settings: NotifySettings, pool: Pool | None = None) -> dict[str, Channel]:
+    """The channels that are configured; Web Push only with a pool, as the devices are in the database."""
     configured: dict[str, Channel] = {}
     timeout_s = settings.channel_timeout_s
     if settings.smtp_url is not None:
@@ -103,6 +106,9 @@ def channels(settings: NotifySettings) -> dict[str, Channel]:
         configured[EMAIL] = EmailChannel(url, settings.smtp_from, timeout_s, settings.smtp_ca)
     if receivers := settings.receivers:
         configured[WEBHOOK] = WebhookChannel(receivers, timeout_s, settings.sandbox)
+    if pool is not None and (vapid := settings.vapid) is not None:
+        door = replace(outbound_of(settings), total_s=timeout_s)
+        configured[PUSH] = PushChannel(Devices(pool), vapid, door, timeout_s)
     return configured
 
 

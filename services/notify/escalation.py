@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 EMERGENCY, SAME_DAY = "emergency", "same_day"
-EMAIL, WEBHOOK = "email", "webhook"
-CHANNELS = (EMAIL, WEBHOOK)
+EMAIL, WEBHOOK, PUSH, APPRISE = "email", "webhook", "push", "apprise"
+CHANNELS = (EMAIL, WEBHOOK, PUSH, APPRISE)
 LANES = ("urgent", "routine")
 
 FIRST_RETRY = timedelta(seconds=5)

@@ -17,6 +17,7 @@ from services.notify.channels.receivers import (
     parse_receivers,
     split_secrets,
 )
+from services.notify.push.vapid import Vapid, check_vapid
 from services.notify.sign_in.provider import parse_roles
 from services.notify.write_back.ehr import credentials_of
 from shared.ids import DEFAULT_TENANT
@@ -51,6 +52,10 @@ class NotifySettings(ServiceSettings):
     """Standard Webhooks secret (`whsec_…`) that signs what is posted; two, with a blank between, in a change."""
     webhooks: SecretStr = SecretStr("")
     """Further receivers with names, as JSON; see `channels.receivers`."""
+    push_key: SecretStr = SecretStr("")
+    """Private key on P-256 (PEM) that signs what goes to push services. Empty: no Web Push."""
+    push_contact: str = ""
+    """mailto: or https: address that a push service may ask when something is wrong. Empty: no Web Push."""
     repeat_emergency_s: float = Field(default=300, gt=0)
     repeat_same_day_s: float = Field(default=3600, gt=0)
     """An alert that nobody acknowledged is told again after this time."""
@@ -91,6 +96,12 @@ class NotifySettings(ServiceSettings):
     def recipients(self) -> tuple[str, ...]:
         """The e-mail addresses, each once, in their order."""
         return tuple(dict.fromkeys(part.strip() for part in self.alert_recipients.split(",") if part.strip()))
+
+    @property
+    def vapid(self) -> Vapid | None:
+        """Who sends Web Push; None where it is not set up."""
+        key = self.push_key.get_secret_value()
+        return Vapid(key, self.push_contact) if key.strip() and self.push_contact else None
 
     @property
     def receivers(self) -> dict[str, Receiver]:
@@ -197,6 +208,13 @@ class NotifySettings(ServiceSettings):
             url = _split("SURAL_WATCHDOG_URL", self.watchdog_url)
             if url.scheme not in (("https", "http") if self.sandbox else ("https",)) or url.username or url.fragment:
                 raise ValueError("SURAL_WATCHDOG_URL must be an https:// address without user, password and fragment.")
+        return self
+
+    @model_validator(mode="after")
+    def check_push(self) -> Self:
+        """A key that signs and a contact that can be asked, where both are given."""
+        if (vapid := self.vapid) is not None:
+            check_vapid(vapid.key, vapid.contact)
         return self
 
     @model_validator(mode="after")

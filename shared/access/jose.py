@@ -176,6 +176,13 @@ def sign(claims: Mapping[str, Any], *, private_jwk: Mapping[str, Any], kind: str
     return jws.serialize_compact(header, json.dumps(claims, separators=(",", ":")), key, algorithms=[OURS])
 
 
+def sign_es256(claims: Mapping[str, Any], *, private_pem: str) -> str:
+    """A token signed with ES256 by a private key on P-256 in PEM: what Web Push asks for (RFC 8292)."""
+    key = ECKey.import_key(private_pem)
+    payload = json.dumps(claims, separators=(",", ":"))
+    return jws.serialize_compact({"alg": "ES256", "typ": "JWT"}, payload, key, algorithms=["ES256"])
+
+
 def new_key() -> dict[str, Any]:
     """A new private key for ES384 as a JSON Web Key. Its `kid` is its thumbprint (RFC 7638)."""
     key = ECKey.generate_key("P-384", private=True)

@@ -115,7 +115,7 @@ def a_triage() -> Iterator[Triage]:
         def log_message(self, *_: object) -> None:
             return
 
-    with _serving(Handler) as url:
+    with serving(Handler) as url:
         triage.url = url
         yield triage
 
@@ -195,13 +195,13 @@ def a_receiver() -> Iterator[Receiver]:
         def log_message(self, *_: object) -> None:
             return
 
-    with _serving(Handler) as url:
+    with serving(Handler) as url:
         receiver.url = url + "/hook/canary-path"
         yield receiver
 
 
 @contextmanager
-def _serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from shared.fhir.codes import Urgency
 from shared.fhir.identity import instant
+from shared.ids import DEFAULT_TENANT
 
 
 class Answer(StrEnum):
@@ -54,6 +55,7 @@ class Message:
     refused_client: str | None = None
     refused_at: datetime | None = None
     token: str | None = field(default=None, repr=False)
+    tenant_id: UUID = DEFAULT_TENANT
 
     @property
     def subject_line(self) -> str:
