@@ -39,6 +39,7 @@ DOORS = {
     "psycopg_pool": {"shared.postgres", "shared.jobs"},
     "joserfc": {"shared.access.jose"},
     "httpcore": {"shared.outbound"},
+    "apprise": {"services.notify.channels.apprise"},
     "fastapi": {
         "shared.description",
         "shared.fhir.http",

@@ -9,11 +9,12 @@ from urllib.parse import urlsplit
 
 from services.notify import store
 from services.notify.channels import Channel, Message
+from services.notify.channels.apprise import AppriseChannel
 from services.notify.channels.email import EmailChannel
 from services.notify.channels.push import PushChannel
 from services.notify.channels.receivers import DEFAULT
 from services.notify.channels.webhook import WebhookChannel
-from services.notify.escalation import EMAIL, PUSH, WATCHDOG, WEBHOOK, Plan, Recipient
+from services.notify.escalation import APPRISE, EMAIL, PUSH, WATCHDOG, WEBHOOK, Plan, Recipient
 from services.notify.push.store import Devices
 from services.notify.settings import NotifySettings
 from services.notify.store import Alert, Delivery
@@ -109,6 +110,8 @@ def channels(settings: NotifySettings, pool: Pool | None = None) -> dict[str, Ch
     if pool is not None and (vapid := settings.vapid) is not None:
         door = replace(outbound_of(settings), total_s=timeout_s)
         configured[PUSH] = PushChannel(Devices(pool), vapid, door, timeout_s)
+    if targets := settings.targets:
+        configured[APPRISE] = AppriseChannel(targets, timeout_s)
     return configured
 
 

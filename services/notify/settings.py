@@ -9,6 +9,7 @@ from uuid import UUID
 
 from pydantic import Field, SecretStr, model_validator
 
+from services.notify.channels.apprise import parse_targets
 from services.notify.channels.receivers import (
     DEFAULT,
     Receiver,
@@ -56,6 +57,8 @@ class NotifySettings(ServiceSettings):
     """Private key on P-256 (PEM) that signs what goes to push services. Empty: no Web Push."""
     push_contact: str = ""
     """mailto: or https: address that a push service may ask when something is wrong. Empty: no Web Push."""
+    apprise_targets: SecretStr = SecretStr("")
+    """SMS and chat services with a name each, as JSON; see `channels.apprise`."""
     repeat_emergency_s: float = Field(default=300, gt=0)
     repeat_same_day_s: float = Field(default=3600, gt=0)
     """An alert that nobody acknowledged is told again after this time."""
@@ -96,6 +99,11 @@ class NotifySettings(ServiceSettings):
     def recipients(self) -> tuple[str, ...]:
         """The e-mail addresses, each once, in their order."""
         return tuple(dict.fromkeys(part.strip() for part in self.alert_recipients.split(",") if part.strip()))
+
+    @property
+    def targets(self) -> dict[str, str]:
+        """Apprise URLs by name."""
+        return parse_targets(self.apprise_targets.get_secret_value(), sandbox=self.sandbox)
 
     @property
     def vapid(self) -> Vapid | None:
@@ -211,8 +219,9 @@ class NotifySettings(ServiceSettings):
         return self
 
     @model_validator(mode="after")
-    def check_push(self) -> Self:
-        """A key that signs and a contact that can be asked, where both are given."""
+    def check_push_and_apprise(self) -> Self:
+        """A key that signs and a contact that can be asked, where both are given; targets that are allowed."""
+        _ = self.targets
         if (vapid := self.vapid) is not None:
             check_vapid(vapid.key, vapid.contact)
         return self
