@@ -122,6 +122,7 @@ def measure(pool: Pool) -> Iterable[Gauge]:
         subscriptions_now = connection.execute(subscription_store.QUERIES["measure"]).fetchall()
         repairs = connection.execute(store.QUERIES["repairs"]).fetchall()
         unwritten = write_backs_behind(connection)
+        unreached = connection.execute(store.QUERIES["measure_unreached"]).fetchone()
     yield from on_call_gauges(pool)
     for row in alerts:
         labels = {"urgency": row["urgency"], "state": row["state"]}
@@ -141,6 +142,8 @@ def measure(pool: Pool) -> Iterable[Gauge]:
     yield Gauge("sural_write_back_waiting", "Resources not yet on the EHR's server.", {}, float(unwritten["number"]))
     yield Gauge("sural_write_back_given_up", "Of these, given up after 72 h.", {}, float(unwritten["given_up"]))
     yield Gauge("sural_write_back_failing_seconds", "Longest time without success.", {}, unwritten["failing_s"])
+    nobody = float(unreached["number"]) if unreached else 0.0
+    yield Gauge("sural_steps_that_reached_nobody", "Steps of alerts in 24 hours that no channel took.", {}, nobody)
     for row in repairs:
         labels = {"service": "notify", "kind": row["kind"]}
         yield Gauge("sural_reconciler_repairs", "What the reconciler put right.", labels, float(row["number"]))

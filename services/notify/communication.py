@@ -92,10 +92,13 @@ def communication(
     *,
     recipient: Recipient,
     outcome: Outcome,
+    attempts: int,
     version: int,
     now: datetime,
 ) -> dict[str, Any]:
     """What came of one delivery of an order (a CommunicationRequest): the same content, one recipient.
+
+    Every attempt is a version of it: its history tells what each attempt came to.
 
     `sent` is when the mail server or the receiver took it. `received` is given only where the receiver itself answered
     (webhook); that a mail server took a mail does not say that anybody has it.
@@ -112,6 +115,8 @@ def communication(
         "medium": [_medium(recipient.channel)],
         "recipient": [_recipient(recipient)],
     }
+    if attempts:
+        resource["note"] = [{"text": f"Attempt {attempts}."}]
     if outcome.reason is not None:
         resource["statusReason"] = _reason(outcome.reason)
     if outcome.sent_at is not None:

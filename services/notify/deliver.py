@@ -22,6 +22,7 @@ from services.notify.attempt import given_back
 from services.notify.channels import Answer, Channel, DeliveryResult, Message
 from services.notify.communication import Outcome
 from services.notify.context import Notify
+from services.notify.dead_letter import note_unreached
 from services.notify.escalate import request_id
 from services.notify.escalation import gives_up, retry_pause
 from services.notify.notice import follow_up
@@ -164,6 +165,8 @@ def _record(connection: DictConnection, claim: Claim, delivery: Delivery, result
     _store_outcome(connection, alert, delivery, _outcome(delivery), now)
     detail = delivery.channel if delivery.state == SENT else result.detail
     store.add_event(connection, alert, EVENTS[delivery.state], delivery=delivery, detail=detail)
+    if delivery.state != SENT and not delivery.notice:
+        note_unreached(connection, alert, delivery, now)
     log.log(
         logging.INFO if delivery.state == SENT else logging.ERROR,
         "alert delivered" if delivery.state == SENT else "alert not delivered",
@@ -213,7 +216,7 @@ def _received(connection: DictConnection, alert: Alert, now: datetime) -> Alert:
 def _store_outcome(
     connection: DictConnection, alert: Alert, delivery: Delivery, outcome: Outcome, now: datetime
 ) -> None:
-    """The delivery's row, its Communication where that says something new, and the end of the step's request."""
+    """The delivery's row, a version of its Communication for every attempt, and the end of the step's request."""
     store.update_delivery(connection, delivery)
     order = store.read_resource(connection, alert.tenant_id, "CommunicationRequest", request_id(alert, delivery.step))
     assert order is not None
@@ -223,11 +226,11 @@ def _store_outcome(
         order,
         recipient=delivery.to,
         outcome=outcome,
+        attempts=delivery.attempts,
         version=int(held["meta"]["versionId"]) + 1 if held else 1,
         now=now,
     )
-    if held is None or any(held.get(name) != current.get(name) for name in ("status", "statusReason")):
-        store.save_resource(connection, alert.tenant_id, current, now)
+    store.save_resource(connection, alert.tenant_id, current, now)
     if delivery.state != PENDING and order["status"] == "active":
         _end_request(connection, delivery, order, now)
 

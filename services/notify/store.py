@@ -363,6 +363,20 @@ def step_outcome(connection: DictConnection, alert_id: UUID, step: int) -> tuple
     return row["pending"], row["sent"]
 
 
+def reach_since(connection: DictConnection, alert: Alert, step: int) -> dict[str, int]:
+    """How many messages since this step were sent, wait for their first attempt, are tried again, or are lost."""
+    row = connection.execute(QUERIES["reach_since"], {"alert_id": alert.id, "step": step}).fetchone()
+    assert row is not None
+    return row
+
+
+def unreached_steps(connection: DictConnection, alert: Alert) -> tuple[int, bool]:
+    """How many steps in a row are known to have reached nobody, and whether the present one is among them."""
+    row = connection.execute(QUERIES["unreached_steps"], {"alert_id": alert.id, "step": alert.step}).fetchone()
+    assert row is not None
+    return row["number"], row["noted"]
+
+
 def add_event(
     connection: DictConnection,
     alert: Alert,

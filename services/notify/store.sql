@@ -150,6 +150,24 @@ WHERE tenant_id = %(tenant_id)s AND id = %(id)s
 SELECT count(*) FILTER (WHERE state = 'pending') AS pending, count(*) FILTER (WHERE state = 'sent') AS sent
 FROM delivery WHERE alert_id = %(alert_id)s AND step = %(step)s
 
+-- name: reach_since
+-- How far the messages of an alert have come since one step, notices apart. Held ones wait for somebody's quiet hours.
+SELECT count(*) FILTER (WHERE state = 'sent') AS sent,
+       count(*) FILTER (WHERE state = 'pending' AND attempts = 0 AND (held_until IS NULL OR held_until <= now()))
+           AS untried,
+       count(*) FILTER (WHERE state = 'pending' AND attempts > 0) AS trying,
+       count(*) FILTER (WHERE state IN ('failed', 'dead')) AS lost
+FROM delivery
+WHERE alert_id = %(alert_id)s AND step >= %(step)s
+  AND NOT EXISTS (SELECT FROM notice WHERE notice.alert_id = delivery.alert_id AND notice.step = delivery.step)
+
+-- name: unreached_steps
+-- How many steps in a row reached nobody, and whether this is known of the present step.
+SELECT count(*) AS number, coalesce(bool_or(step = %(step)s), false) AS noted FROM alert_event
+WHERE alert_id = %(alert_id)s AND kind = 'reached_nobody' AND id > coalesce((
+    SELECT max(id) FROM alert_event
+    WHERE alert_id = %(alert_id)s AND kind IN ('delivered', 'raised', 'exhausted')), 0)
+
 -- name: add_event
 INSERT INTO alert_event (tenant_id, alert_id, kind, person, step, delivery_id, assessment_id, assessment_version, detail,
                          way, person_id, target, until, reason)
@@ -218,3 +236,6 @@ SELECT urgency, state, number, oldest_s, overdue_s FROM open_alerts()
 
 -- name: measure_deliveries
 SELECT channel, state, number FROM deliveries_of_a_day()
+
+-- name: measure_unreached
+SELECT steps_that_reached_nobody() AS number

@@ -51,6 +51,7 @@ class Word(StrEnum):
     ASSESSMENT_WITHDRAWN = "assessment_withdrawn"
     REPEATED = "repeated"
     REPEAT_FAILED = "repeat_failed"
+    REACHED_NOBODY = "reached_nobody"
     HELD = "held"
     NOBODY_ON_CALL = "nobody_on_call"
     EXHAUSTED = "exhausted"

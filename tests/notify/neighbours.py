@@ -122,10 +122,11 @@ def a_triage() -> Iterator[Triage]:
 
 @dataclass
 class MailServer:
-    """Takes mail, or answers `refusal` to the recipient."""
+    """Takes mail, or answers `refusal` to every recipient, or to one of them what `refusals` says."""
 
     port: int = 0
     refusal: str = ""
+    refusals: dict[str, str] = field(default_factory=dict)
     mails: list[Message] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
 
@@ -136,8 +137,8 @@ class MailServer:
     async def handle_RCPT(
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
-        if self.refusal:
-            return self.refusal
+        if refusal := self.refusals.get(address, self.refusal):
+            return refusal
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
