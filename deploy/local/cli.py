@@ -94,8 +94,23 @@ def status(data: DataOption = None) -> None:
 
 
 @app.command()
-def doctor(port: PortOption = DEFAULT_PORT, data: DataOption = None) -> None:
+def doctor(
+    port: PortOption = DEFAULT_PORT,
+    data: DataOption = None,
+    send_test: Annotated[bool, typer.Option("--send-test", help="Send a marked test message instead")] = False,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="PERSON", help="to this person of the on-call document")
+    ] = None,
+) -> None:
     """Check this machine; each failure comes with a remedy. Exit code 1 if there is one."""
+    if send_test or to:
+        from services.notify import trial
+        from services.notify.settings import NotifySettings
+
+        with _database(_open(data)) as variables:
+            if not trial.run(NotifySettings.load(variables), to):
+                raise typer.Exit(1)
+        return
     from deploy.local.doctor import examine
 
     console, failures = Console(highlight=False), 0

@@ -1,4 +1,6 @@
-"""Command line of notify: serve | worker WHICH | background | migrate | healthcheck [PROCESS] | policy … | account …"""
+"""Command line of notify: serve | worker WHICH | background | migrate | healthcheck [PROCESS], and for operators
+policy … | account … | send-test [PERSON].
+"""
 
 from __future__ import annotations
 
@@ -34,6 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         url = NotifySettings.load().notify_database_url.get_secret_value()
         program = "python -m services.notify account"
         return account.main(words[1:], program=program, connect=lambda: connect(url, schema="notify"))
+    if words[:1] == ["send-test"] and len(words) <= 2:
+        from services.notify import trial
+
+        return 0 if trial.run(NotifySettings.load(), *words[1:]) else 1
     return run(
         Service(
             name="notify",

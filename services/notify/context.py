@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -116,9 +116,11 @@ def channels(settings: NotifySettings, pool: Pool | None = None) -> dict[str, Ch
 
 
 def ways(settings: NotifySettings) -> frozenset[str]:
-    """What contacts of the on-call document can be reached by here: channels, and each receiver of webhooks."""
-    others = frozenset(channels(settings)) - {WEBHOOK}
-    return others | {f"{WEBHOOK}:{receiver}" for receiver in settings.receivers}
+    """What contacts of the on-call document can be reached by here: channels, and each receiver and Apprise target."""
+    named: dict[str, Iterable[str]] = {WEBHOOK: settings.receivers, APPRISE: settings.targets}
+    push = {PUSH} if settings.vapid is not None else set()
+    others = frozenset(channels(settings)) - named.keys() | push
+    return others | {f"{channel}:{name}" for channel, names in named.items() for name in names}
 
 
 def plan(settings: NotifySettings) -> Plan:

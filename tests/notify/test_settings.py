@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from services.notify.context import channels, plan
+from services.notify.context import channels, plan, ways
 from services.notify.escalation import Recipient
+from services.notify.push.vapid import new_key
 from services.notify.settings import NotifySettings
 
 SANDBOX = {"SURAL_MODE": "sandbox", "SURAL_NOTIFY_DATABASE_URL": "postgresql://sural_notify@127.0.0.1/sural"}
@@ -29,6 +30,25 @@ def test_each_recipient_is_told_once_and_a_webhook_is_told_by_name() -> None:
         Recipient("email", "b@clinic.example"),
         Recipient("webhook", "default"),
     )
+
+
+def test_contacts_can_be_on_what_is_set_up_and_on_nothing_else() -> None:
+    more = {
+        "SURAL_WEBHOOKS": '[{"id": "pager", "url": "https://p.example", "secrets": ["whsec_c2VjcmV0"]}]',
+        "SURAL_PUSH_KEY": new_key(),
+        "SURAL_PUSH_CONTACT": "mailto:a@clinic.example",
+        "SURAL_APPRISE_TARGETS": '{"night-sms": "twilio://AC:token@12025550123/12025550199"}',
+    }
+
+    assert ways(NotifySettings.load(SANDBOX)) == set()
+    assert ways(NotifySettings.load(REAL)) == {"email"}
+    assert ways(NotifySettings.load(REAL | HOOK | more)) == {
+        "email",
+        "push",
+        "webhook:default",
+        "webhook:pager",
+        "apprise:night-sms",
+    }
 
 
 def test_secrets_are_not_shown_by_what_holds_them() -> None:

@@ -37,9 +37,9 @@ class DeliveryResult:
 class Message:
     """What a recipient is told. `delivery_id` is the same for every attempt, so that receivers can drop doubles.
 
-    `notice`: `withdrawn` or `changed`, what became of an assessment that was told of before; None asks for
-    acknowledgement. `refused_client`, `refused_at`: the alert stands for a submission that was refused. `token`: of the
-    one-time link by which whoever gets this acknowledges.
+    `notice`: `withdrawn` or `changed`, what became of an assessment that was told of before; `test`, that no alert
+    stands behind it; None asks for acknowledgement. `refused_client`, `refused_at`: the alert stands for a submission
+    that was refused. `token`: of the one-time link by which whoever gets this acknowledges.
     """
 
     delivery_id: UUID
@@ -67,7 +67,8 @@ class Message:
     @property
     def link(self) -> str:
         """Where the alert can be looked at and acknowledged; opening it acknowledges nothing."""
-        return f"{self.public_url.rstrip('/')}/worklist#alert-{self.alert_id}"
+        place = "" if self.notice == TRIAL else f"#alert-{self.alert_id}"
+        return f"{self.public_url.rstrip('/')}/worklist{place}"
 
     @property
     def acknowledge_link(self) -> str | None:
@@ -104,10 +105,13 @@ def subject_line(urgency: Urgency, alert_id: UUID, *, refused: bool = False) -> 
 
 GAP = "gap"
 """A notice that belongs to no alert: there are times soon at which nobody is on call."""
+TRIAL = "test"
+"""One that belongs to no alert either: somebody tries whether messages arrive."""
 NOTICES = {
     "withdrawn": "an assessment was withdrawn",
     "changed": "an assessment is less urgent now",
     GAP: "the on-call document has a gap within the next 30 days",
+    TRIAL: "a test message, nobody needs help",
 }
 
 
@@ -125,6 +129,9 @@ def plain_text(message: Message) -> str:
         return "\n".join([*lines, *_gap(message)]) + "\n"
     opened = message.opened_at.astimezone(UTC)
     about = [f"Alert:  {short_id(message.alert_id)}", f"Since:  {opened:%Y-%m-%d %H:%M} UTC"]
+    if message.notice == TRIAL:
+        said = ["This is a test: no alert stands behind it, and nobody waits.", "Alerts to you come this way."]
+        return "\n".join([*lines, *said, "", "The worklist is here:", message.link]) + "\n"
     if message.notice is not None:
         lines += [*_notice(message), "", *about, "", "Look at it here:", message.link, ""]
         return "\n".join([*lines, "Decision support for clinicians. Not a diagnosis."]) + "\n"

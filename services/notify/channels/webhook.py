@@ -4,7 +4,8 @@ POST, `Content-Type: application/json`, headers `webhook-id` (the delivery's id,
 `webhook-timestamp` and `webhook-signature` (one signature for each secret of the receiver, separated by a blank).
 Body, without health data::
 
-    {"type": "alert.due" | "alert.withdrawn" | "alert.changed", "timestamp": "<when the alert was opened>",
+    {"type": "alert.due" | "alert.withdrawn" | "alert.changed" | "alert.test",
+     "timestamp": "<when the alert was opened>",
      "data": {"alert": "<id>", "delivery": "<id>", "urgency": "emergency" | "same_day", "step": 1,
               "task": "<FHIR Task>", "link": "<worklist>", "sandbox": true | false}}
 

@@ -61,6 +61,10 @@ def test_after_the_button_alerts_reach_the_device_and_after_stop_no_more(
     assert pushing.rows("SELECT 1 FROM push_subscription") == []
 
 
+def test_the_account_page_leads_to_the_devices(client: httpx.Client) -> None:
+    assert f'href="{PAGE}"' in client.get("/worklist/account").text
+
+
 def test_nobody_stops_the_device_of_another_person(
     client: httpx.Client, pushing: Service, push_service: PushService
 ) -> None:
