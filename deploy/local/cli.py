@@ -196,10 +196,27 @@ def evaluate(
 
 
 @app.command()
-def bench(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object")] = False) -> None:
-    """Measure what each stage of one response costs in processor time, and what hostile bodies cost a real intake."""
+def bench(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object")] = False,
+    alerts: Annotated[
+        int, typer.Option("--alerts", min=0, metavar="NUMBER", help="Measure so many emergencies instead")
+    ] = 0,
+    rate: Annotated[float, typer.Option("--rate", min=0.1, max=200, help="of them a second")] = 20,
+) -> None:
+    """Measure what each stage of one response costs in processor time, and what hostile bodies cost a real intake.
+
+    With --alerts: how soon so many emergencies are told of in a whole sandbox of its own.
+    """
     import orjson
 
+    if alerts:
+        from dataclasses import asdict
+
+        from deploy.local.bench_alerts import measure_alerts
+
+        measured = measure_alerts(alerts, per_second=rate)
+        print(orjson.dumps(asdict(measured)).decode() if as_json else measured.as_line())
+        return
     from deploy.local import bench as benchmark
     from deploy.local.bench_malformed import measure_hostile
 
