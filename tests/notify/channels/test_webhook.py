@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from services.notify.context import channels
 from services.notify.escalation import retry_pause
 from services.notify.raise_alert import RAISE_ROUTINE
 from services.notify.settings import NotifySettings
+from tests.notify.channels.certificates import certify
 from tests.notify.channels.messages import a_message
 from tests.notify.channels.scripted import Scripted, a_server_that, drips, hangs
 from tests.notify.conftest import SECRET, Service
@@ -251,6 +253,20 @@ def test_a_receiver_without_tls_is_tried_again(receiver: Sink) -> None:
 
     assert result == DeliveryResult(Answer.FAILED, "ConnectError")
     assert receiver.requests == []
+
+
+def test_a_receiver_with_a_certificate_that_nobody_vouches_for_gets_nothing(tmp_path: Path) -> None:
+    certified = certify(tmp_path)
+
+    def greets(server: Scripted, connection: socket.socket) -> None:
+        with certified.server.wrap_socket(connection, server_side=True) as secure:
+            server.received.append(secure.recv(65536))
+
+    with a_server_that(greets) as server:
+        result = a_channel(f"https://127.0.0.1:{server.port}/").send(to_default())
+
+    assert result == DeliveryResult(Answer.FAILED, "ConnectError")
+    assert not any(server.received)
 
 
 def test_neither_database_nor_fhir_holds_the_address_of_a_receiver(
