@@ -124,6 +124,9 @@ RiskAssessment comes out, and a clinician acknowledges what is urgent. Decision 
 clinical use.</p>
 <ul>
 <li><a href="/worklist">Worklist</a>: open alerts</li>
+<li><a href="/questionnaire/posterior-lower-limb">Form</a>: the Questionnaire to fill in
+(<a href="/questionnaire/posterior-lower-limb/plain">page by page</a>, without scripts);
+<a href="/submission/new/posterior-lower-limb">for a patient</a></li>
 <li><a href="/fhir/metadata">FHIR base BASE/fhir</a>: what it offers (CapabilityStatement)</li>
 <li><a href="/docs">Addresses</a>, each with a line for curl (<a href="/openapi.json">OpenAPI</a>)</li>
 <li><a href="/fhir/Questionnaire">Questionnaires</a></li>

@@ -22,7 +22,7 @@ from services.intake.catalogue import Catalogue
 from services.intake.context import IntakeContext
 from services.intake.definitions import api as definitions_api
 from services.intake.form import pages as form_pages
-from services.intake.form.tablet import tablets_of
+from services.intake.form.tablet import Invitations, tablets_of
 from services.intake.metadata import NeighbourParts
 from services.intake.neighbours import neighbours as neighbours_of
 from services.intake.safety_net import SafetyNet
@@ -89,7 +89,9 @@ def create_app(settings: IntakeSettings, *, metrics: Metrics | None = None) -> F
     tablets = tablets_of(settings)
     forms = form_pages.routes(context, tablets, public_url=settings.public_url, emergency_number=number)
     app.include_router(forms)
-    app.include_router(pages.routes(pool, asked, door, public_url=settings.public_url, sandbox=settings.sandbox))
+    invitations = Invitations(tablets, settings.form_patient_system, settings.public_url)
+    staff = pages.routes(pool, asked, door, invitations, public_url=settings.public_url, sandbox=settings.sandbox)
+    app.include_router(staff)
     for module in (operations_api, api, questionnaire_api):
         app.include_router(module.routes(context))
     own = frozenset({"metadata", *(capability.type for capability in api.CAPABILITIES)})

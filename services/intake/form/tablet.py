@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 from uuid import UUID
 
 from starlette.requests import Request
@@ -72,6 +72,35 @@ class Tablets:
         """Let the browser forget its ticket: the next person begins anew."""
         answer.delete_cookie(COOKIE, path=f"{self.base}/questionnaire/{form}", secure=self.secure, httponly=True)
         return answer
+
+
+MOST_LETTERS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Invitations:
+    """Makes links that open a form for one patient. `system`: which system the patient numbers of staff belong to."""
+
+    tablets: Tablets
+    system: str
+    public_url: str
+
+    def remark(self, number: str, name: str) -> str:
+        """What is wrong with a patient number and a name (which may be empty), in a sentence; else ''."""
+        if not self.system and not self.tablets.sandbox:
+            return "No system of patient numbers is set up. An operator sets SURAL_FORM_PATIENT_SYSTEM."
+        if not number:
+            return "Write the patient's number: without it nobody can tell whose answers these are."
+        if len(number) > MOST_LETTERS or len(name) > MOST_LETTERS or not (number + name).isprintable():
+            return f"Number and name may have at most {MOST_LETTERS} letters each, in one line."
+        return ""
+
+    def link(self, form: str, *, tenant: UUID, number: str, name: str) -> str:
+        """The address that opens this form for this patient, once."""
+        identifier = {"system": self.system or SID_SANDBOX_PATIENT, "value": number}
+        patient = {"type": "Patient", "identifier": identifier, **({"display": name} if name else {})}
+        ticket = sign(self.tablets.new(form, tenant=tenant, patient=patient), self.tablets.key)
+        return f"{self.public_url.rstrip('/')}/questionnaire/{quote(form)}?ticket={ticket}"
 
 
 def tablets_of(settings: IntakeSettings) -> Tablets:
