@@ -15,7 +15,7 @@ DOORS = {
     "argon2": {"services.notify.sign_in.password"},
     "authlib": {"services.notify.sign_in.oidc"},
     "pyotp": {"services.notify.sign_in.totp"},
-    "segno": {"services.notify.sign_in.totp"},
+    "segno": {"services.notify.sign_in.totp", "services.intake.pages"},
     "fhir": {"shared.fhir.r4"},
     "re2": {"services.intake.patterns"},
     "celery": {
