@@ -75,10 +75,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Team:
-    """People who take certain alerts: of these pathways (none named: of all), this urgent or more urgent.
-
-    `watchdog`: takes the alerts that the watchdog makes, and no others.
-    """
+    """People who take certain alerts: of these pathways (none named: of all), this urgent or more urgent."""
 
     id: str
     name: str
@@ -88,7 +85,6 @@ class Team:
     threshold: Urgency
     pathways: tuple[str, ...]
     time_zone: str
-    watchdog: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,13 +210,8 @@ def person_of(document: Document, person_id: str) -> Person | None:
     return document.person(person_id)
 
 
-def team_for(document: Document, *, pathway: str, urgency: str, synthetic: bool = False) -> Team | None:
-    """Which team takes an alert: the first that names its pathway, else the first that takes every pathway; or None.
-
-    Alerts of the watchdog (`synthetic`) go to its own team and to no other.
-    """
-    able = [
-        team for team in document.teams if team.watchdog == synthetic and Urgency(urgency).rank <= team.threshold.rank
-    ]
+def team_for(document: Document, *, pathway: str, urgency: str) -> Team | None:
+    """Which team takes an alert: the first that names its pathway, else the first that takes every pathway; or None."""
+    able = [team for team in document.teams if Urgency(urgency).rank <= team.threshold.rank]
     naming = (team for team in able if pathway in team.pathways)
     return next(naming, next((team for team in able if not team.pathways), None))

@@ -242,7 +242,6 @@ def _document(table: DocumentTable, version: int) -> Document:
                 threshold=Urgency(team.threshold),
                 pathways=tuple(team.pathways),
                 time_zone=team.time_zone or table.time_zone,
-                watchdog=team.watchdog,
             )
             for team_id, team in table.teams.items()
         ),

@@ -42,7 +42,8 @@ def first_turn(
         exhausted_at=None,
     )
     place = Place(HANDED_OVER if owner_first and document and document.person(alert.owner or "") else 0)
-    turn = _turn(_route(connection, plan, alert), plan, alert, place, now)
+    route = _between(plan, alert, document, document) if document else None
+    turn = _turn(route, plan, alert, place, now)
     return at_turn(alert, turn, now), turn
 
 
@@ -85,7 +86,11 @@ def _route(connection: DictConnection, plan: Plan, alert: Alert) -> Route | None
         return None
     nothing = Document(alert.policy_version, "UTC", (), (), (), (), ())
     stamped = _document(connection, alert.tenant_id, alert.policy_version) or nothing
-    newest = _document(connection, alert.tenant_id) or stamped
+    return _between(plan, alert, stamped, _document(connection, alert.tenant_id) or stamped)
+
+
+def _between(plan: Plan, alert: Alert, stamped: Document, newest: Document) -> Route:
+    """The alert's route by the document that it is stamped with and the newest one."""
     return Route(
         policy=stamped.policy(alert.policy) if alert.policy else None,
         stamped=stamped,

@@ -134,7 +134,6 @@ class TeamTable(Table):
     threshold: Annotated[Literal["emergency", "same_day"], Field(description='"emergency" or "same_day"')] = "same_day"
     pathways: Annotated[list[str], Field(description='pathways, such as ["posterior-lower-limb"]')] = []
     time_zone: Zone | None = None
-    watchdog: Annotated[bool, Field(description="true or false")] = False
 
 
 class SlotTable(Table):

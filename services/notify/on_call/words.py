@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -45,6 +45,7 @@ class ShownTeam:
     members: str
     takes: str
     policy: str
+    rota: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,8 @@ def shown_rota(document: Document, rota: Rota, at: datetime, *, ahead: timedelta
     shifts = tuple(_shift(document, rota, span) for span in spans)
     following = shifts[1] if len(shifts) > 1 else None
     gaps = sum(shift.gap for shift in shifts)
-    return ShownRota(rota.id, rota.name, rota.time_zone, shifts[0], following, shifts, gaps)
+    now = replace(shifts[0], when=f"until {local(spans[0].end, rota.time_zone)}")
+    return ShownRota(rota.id, rota.name, rota.time_zone, now, following, shifts, gaps)
 
 
 def _shift(document: Document, rota: Rota, span: OnCall) -> Shift:
@@ -74,10 +76,11 @@ def shown_team(document: Document, team: Team) -> ShownTeam:
     """Who is in a team, and which alerts it takes."""
     urgencies = "emergencies only" if team.threshold is Urgency.EMERGENCY else "emergencies and same-day alerts"
     pathways = f"of {listed(team.pathways)}" if team.pathways else "of every pathway"
-    takes = "alerts of the watchdog only" if team.watchdog else f"{urgencies} {pathways}"
+    takes = f"{urgencies} {pathways}"
     policy = document.policy(team.policy)
     members = listed(name_of(document, person) for person in team.members)
-    return ShownTeam(team.name, members, takes, policy.name if policy else team.policy)
+    rota = document.rota(team.rota or "")
+    return ShownTeam(team.name, members, takes, policy.name if policy else team.policy, rota.name if rota else "")
 
 
 def shown_policy(document: Document, policy: Policy) -> ShownPolicy:

@@ -83,7 +83,7 @@ def test_who_says_who_is_on_call_and_who_is_next(policy: Policy, file: Path) -> 
     status, said = policy("who", "--at", "2026-11-30T19:00+00:00", "--days", "2")
 
     assert status == 0
-    assert "now   Dr Ama Osei, Mon 2026-11-30 19:00 to 20:00" in said
+    assert "now   Dr Ama Osei, until Mon 2026-11-30 20:00" in said
     assert "next  Dr Karin Lind, Mon 2026-11-30 20:00 to Tue 2026-12-01 08:00" in said
 
 

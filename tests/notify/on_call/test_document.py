@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 
 from services.notify.on_call import shape
-from services.notify.on_call.document import Contact, Kind, Target, team_for
+from services.notify.on_call.document import Contact, Kind, Target
 from services.notify.on_call.flaw import DocumentFlawed
 from services.notify.on_call.read import LONGEST_TEXT, read_document
 from shared.fhir.codes import Urgency
-from tests.notify.on_call.clinic import STANDARD
 
 EXAMPLE = (Path(__file__).parents[3] / "examples" / "on-call.toml").read_text(encoding="utf-8")
 
@@ -117,20 +116,6 @@ def test_times_may_be_written_as_toml_writes_them() -> None:
     text = EXAMPLE.replace('from = "08:00"', "from = 08:00:00").replace('"2026-12-24 08:00"', "2026-12-24T08:00:00Z")
 
     assert read_document(text) == read_document(EXAMPLE)
-
-
-def test_alerts_of_the_watchdog_go_to_its_own_team_and_no_others_do() -> None:
-    text = STANDARD + '\n[teams.test]\nname = "Test"\nmembers = ["nurse"]\npolicy = "standard"\nwatchdog = true\n'
-    document = read_document(text)
-
-    teams = [
-        team_for(document, pathway="posterior-lower-limb", urgency="emergency", synthetic=synthetic)
-        for synthetic in (True, False)
-    ]
-
-    assert [team.id if team else None for team in teams] == ["test", "vascular"]
-    real = read_document(STANDARD)
-    assert team_for(real, pathway="posterior-lower-limb", urgency="emergency", synthetic=True) is None
 
 
 @pytest.mark.parametrize("table", shape.Table.__subclasses__())
