@@ -47,7 +47,7 @@ def colleagues(document: Document | None) -> list[Colleague]:
     if document is None:
         return []
     people = [Colleague(person.id, person.name) for person in document.people if person.contacts]
-    return people + [Colleague(team.id, team.name, is_team=True) for team in document.teams if not team.watchdog]
+    return people + [Colleague(team.id, team.name, is_team=True) for team in document.teams]
 
 
 def colleague(document: Document | None, colleague_id: str) -> Colleague:
