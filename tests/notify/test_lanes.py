@@ -134,6 +134,24 @@ def test_receivers_that_failed_before_never_take_the_last_threads_however_many_h
             bad.ended.set()
 
 
+@pytest.mark.requirement("REQ-11")
+def test_nobody_is_told_twice_while_two_processes_send_at_the_same_time(service: Service, triage: Triage) -> None:
+    with a_receiver() as first, a_receiver() as second:
+        notify = to_receivers(service.notify, {"first": first.url, "second": second.url})
+        Service(notify, service.rows).hears(
+            *(triage.publish(an_assessment(patient=f"Patient/{number}")) for number in range(60))
+        )
+        with sending(notify) as lanes, sending(notify) as others:
+            lanes.wake()
+            others.wake()
+            eventually(lambda: {state for state, _ in states(service).values()} == {"sent"}, within_s=60)
+            eventually(lambda: service.rows("SELECT 1 FROM delivery WHERE state <> 'sent'") == [], within_s=60)
+
+    for receiver in (first, second):
+        came = [headers["webhook-id"] for headers, _ in receiver.requests]
+        assert len(came) == len(set(came)) == 60
+
+
 def test_whoever_went_well_last_time_comes_first_and_leaves_one_thread_to_the_others() -> None:
     due = ["a", "b", "c", "d", "e"]
 
