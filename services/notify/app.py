@@ -39,8 +39,11 @@ from shared.postgres import Pool, open_pool
 from shared.service_app import service_app
 
 
-def create_app(settings: NotifySettings, *, metrics: Metrics | None = None) -> FastAPI:
-    """The ASGI application of notify. Opens its pool at once and closes it at shutdown."""
+def create_app(settings: NotifySettings, *, metrics: Metrics | None = None, patience_s: float = PATIENCE_S) -> FastAPI:
+    """The ASGI application of notify. Opens its pool at once and closes it at shutdown.
+
+    `patience_s`: how long a page waits for triage and intake.
+    """
     url = settings.notify_database_url.get_secret_value()
     pool = open_pool(url, schema=store.SCHEMA, size=settings.pool_size, name="web")
     resources = ResourceApi(
@@ -51,7 +54,7 @@ def create_app(settings: NotifySettings, *, metrics: Metrics | None = None) -> F
         Neighbours({"triage": settings.triage_url}),
     )
     triage = FhirClient(settings.triage_url, token=signer(settings.service_token, "notify"))
-    looking = detail_neighbours(settings)
+    looking = detail_neighbours(settings, patience_s)
     app = service_app(
         "notify",
         resources,
@@ -73,6 +76,7 @@ def create_app(settings: NotifySettings, *, metrics: Metrics | None = None) -> F
     app.include_router(
         detail_pages.routes(
             pool,
+            plan(settings),
             looking,
             public_url=settings.public_url,
             sandbox=settings.sandbox,
@@ -104,12 +108,13 @@ def close_all(*closings: Callable[[], None]) -> None:
         close()
 
 
-def detail_neighbours(settings: NotifySettings) -> LookingAt:
+def detail_neighbours(settings: NotifySettings, patience_s: float) -> LookingAt:
     """Triage and intake for the pages, which wait for neither of them for long."""
     token = signer(settings.service_token, "notify")
     return LookingAt(
-        FhirClient(settings.triage_url, token=token, timeout_s=PATIENCE_S),
-        FhirClient(settings.intake_url, token=token, timeout_s=PATIENCE_S),
+        FhirClient(settings.triage_url, token=token, timeout_s=patience_s),
+        FhirClient(settings.intake_url, token=token, timeout_s=patience_s),
+        patience_s=patience_s,
     )
 
 

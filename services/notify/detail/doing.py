@@ -11,11 +11,13 @@ from uuid import UUID
 
 from services.notify.acts.acknowledge import acknowledge, start
 from services.notify.acts.actor import Actor
+from services.notify.acts.hand_over import hand_over
 from services.notify.acts.held import LookedAt, held
 from services.notify.acts.resolve import resolve
 from services.notify.acts.snooze import snooze
 from services.notify.detail.feedback import keep_feedback
 from services.notify.detail.names import actor_of
+from services.notify.escalation import Plan
 from services.notify.sign_in.visitor import Visitor
 from services.notify.worklist.pages import looked_at
 from shared.postgres import Pool
@@ -31,12 +33,13 @@ class Form(StrEnum):
     KNOW = "know"  # acknowledge, and stay on this page
     START = "start"
     SNOOZE = "snooze"
+    HAND_OVER = "hand-over"
     RESOLVE = "resolve"
     NOTE = "note"
     FEEDBACK = "feedback"
 
 
-def do(pool: Pool, visitor: Visitor, alert_id: UUID, form: Form, typed: Typed) -> None:
+def do(pool: Pool, plan: Plan, visitor: Visitor, alert_id: UUID, form: Form, typed: Typed) -> None:
     """Do what a form asks for, as this visitor. `typed`: its fields.
 
     Raises ProblemError: no such alert (404); a state in which it cannot be done, or more than the person saw (409); a
@@ -47,6 +50,9 @@ def do(pool: Pool, visitor: Visitor, alert_id: UUID, form: Form, typed: Typed) -
         return
     by = actor_of(visitor, typed).checked()
     seen = looked_at({name: [value] for name, value in typed.items()})
+    if form is Form.HAND_OVER:
+        hand_over(pool, plan, visitor.tenant, alert_id, by=by, to=typed.get("to", ""), looked_at=seen)
+        return
     _DOES[form](pool, visitor.tenant, alert_id, by, seen, typed)
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, NoReturn
 from uuid import UUID
 
+from services.notify.acts.people import document_of
 from services.notify.detail import store
 from services.notify.detail.answers import Answers, read_answers
 from services.notify.detail.assessed import Assessed, Response, read_assessed
@@ -15,7 +16,7 @@ from services.notify.detail.history import Entry, entries
 from services.notify.detail.ledger import Line, Note, ledger_lines, notes_of, with_submission
 from services.notify.detail.neighbours import Asked, Found, Neighbours
 from services.notify.detail.parts import NOT_AS_EXPECTED
-from services.notify.detail.people import people_and_teams
+from services.notify.detail.people import names_in, targets_in
 from services.notify.detail.store import Version
 from services.notify.store import Alert, read_resource
 from shared.audit.act import Act, Interaction, asker_or, patient_of, record
@@ -33,8 +34,8 @@ class Looked:
     """An alert with everything that could be found out about it within two seconds.
 
     `chosen`: the version of an assessment that is shown in full, None when the alert stands for none; `newer`: a later
-    version of the same. `names`: of people and teams, by id. `missing`: sentences on what is not here. `texts`: of the
-    questions, by linkId; `conditions`: what conditions are called, by code.
+    version of the same. `names`: of people and teams, by id; `targets`: to whom it can be handed. `missing`: sentences
+    on what is not here. `texts`: of the questions, by linkId; `conditions`: what conditions are called, by code.
     """
 
     alert: Alert
@@ -47,6 +48,7 @@ class Looked:
     others: tuple[Alert, ...]
     notes: tuple[Note, ...]
     names: Mapping[str, str]
+    targets: Mapping[str, str]
     assessed: Assessed | None = None
     answers: Answers | None = None
     authored: str = ""
@@ -107,7 +109,8 @@ def _from_here(
     responses = tuple(str(one["value"]) for one in identifiers if one.get("system") == SID_RESPONSE)
     known_patient = not alert.subject_key.startswith("RiskAssessment/")
     same = store.alerts_of_patient(connection, alert.tenant_id, alert.subject_key, limit=MOST_ALERTS)
-    names = people_and_teams(connection, alert.tenant_id)
+    document = document_of(connection, alert.tenant_id)
+    names = names_in(document)
     looked = Looked(
         alert=alert,
         now=now,
@@ -119,6 +122,7 @@ def _from_here(
         others=tuple(one for one in same if one.id != alert.id) if known_patient else (),
         notes=notes_of(task),
         names=names,
+        targets=targets_in(document),
     )
     return looked, responses
 

@@ -19,6 +19,7 @@ from services.notify.detail.looking import AWAY_HISTORY, Looked, look, look_at_p
 from services.notify.detail.names import remembered
 from services.notify.detail.neighbours import Neighbours
 from services.notify.detail.offered import offered
+from services.notify.escalation import Plan
 from services.notify.page import SECURITY_HEADERS, page_route, read_form, renderer
 from services.notify.page import Form as Fields
 from services.notify.sign_in.visitor import Role, Visitor, require_role
@@ -33,7 +34,9 @@ FORM_BYTES = 32_768
 READERS = (Role.CLINICIAN, Role.LEAD)
 
 
-def routes(pool: Pool, neighbours: Neighbours, *, public_url: str, sandbox: bool, patient_link: str) -> APIRouter:
+def routes(
+    pool: Pool, plan: Plan, neighbours: Neighbours, *, public_url: str, sandbox: bool, patient_link: str
+) -> APIRouter:
     """All pages below an alert, and the patient's."""
     base = urlsplit(public_url).path.rstrip("/")
     render = renderer(base=base, sandbox=sandbox)
@@ -77,7 +80,7 @@ def routes(pool: Pool, neighbours: Neighbours, *, public_url: str, sandbox: bool
             visitor = reader_of(request)
             typed = {name: values[0] for name, values in fields.items()}
             try:
-                do(pool, visitor, alert_id, form, typed)
+                do(pool, plan, visitor, alert_id, form, typed)
             except ProblemError as error:
                 if error.http_status == 404:
                     raise

@@ -32,6 +32,8 @@ from tests.notify.neighbours import a_mail_server
 from tests.serving import served
 
 OpenService = Callable[[NotifySettings], AbstractContextManager[Service]]
+UNHURRIED_S = 30.0
+"""How long pages wait in tests that are not about waiting: a machine that is busy must not make them fail."""
 FROM_THE_PAGE = {"Sec-Fetch-Site": "same-origin"}
 
 
@@ -142,7 +144,9 @@ def running(migrated: Database) -> Iterator[Running]:
         pool = stack.enter_context(open_pool(migrated.triage_url, schema="triage"))
         assessor = open_assessor(triage_settings, pool)
         stack.enter_context(assessor.client)
-        yield Running(intake_url, stack.enter_context(served(create_notify(settings))), assessor, settings)
+        yield Running(
+            intake_url, stack.enter_context(served(create_notify(settings, patience_s=UNHURRIED_S))), assessor, settings
+        )
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from services.notify.app import create_app as create_notify
 from tests.browser import OpenPage, Page, no_axe_violations, scrolls_sideways
 from tests.builders import a_response
-from tests.notify.detail.conftest import Clinic
+from tests.notify.detail.conftest import UNHURRIED_S, Clinic
 from tests.notify.detail.test_detail import EMERGENCY
 from tests.serving import served
 
@@ -130,7 +130,7 @@ def test_an_answer_with_an_error_can_be_used_by_everybody(clinic: Clinic, page: 
 def test_while_triage_is_away_the_alert_can_still_be_acknowledged(clinic: Clinic, page: Page) -> None:
     clinic.fills_in(EMERGENCY)
     away = clinic.settings.model_copy(update={"triage_url": "http://127.0.0.1:9"})
-    with served(create_notify(away)) as site:
+    with served(create_notify(away, patience_s=UNHURRIED_S)) as site:
         page.goto(f"{site}/worklist/alert/{clinic.alert_id()}")
         assert "Triage does not answer" in page.locator(".notice.bad").first.inner_text()
         no_axe_violations(page)

@@ -9,13 +9,15 @@ import pytest
 
 from services.notify.app import create_app as create_notify
 from services.notify.detail import store
+from services.notify.on_call.store import save
 from services.notify.sign_in.visitor import Role
 from shared.fhir.codes import CANONICAL
 from shared.ids import DEFAULT_TENANT, uuid7
 from shared.postgres import tenant_transaction
 from tests.builders import a_response
-from tests.notify.detail.conftest import FROM_THE_PAGE, Clinic
+from tests.notify.detail.conftest import FROM_THE_PAGE, UNHURRIED_S, Clinic
 from tests.notify.detail.test_detail import EMERGENCY, section, text_of
+from tests.notify.on_call.clinic import STANDARD
 from tests.notify.signed_in import somebody
 from tests.serving import client_of
 
@@ -150,7 +152,7 @@ def test_who_is_signed_in_acts_under_their_own_name_and_only_with_their_own_form
     clinic.fills_in(EMERGENCY)
     alert_id = clinic.alert_id()
     settings = clinic.settings.model_copy(update={"sandbox_sign_in": True})
-    with client_of(create_notify(settings)) as client:
+    with client_of(create_notify(settings, patience_s=UNHURRIED_S)) as client:
         osei = somebody(clinic.service.rows, Role.CLINICIAN, name="Dr Osei")
         osei.uses(client)
         page = client.get(f"/worklist/alert/{alert_id}").text
@@ -283,7 +285,7 @@ def test_a_patient_who_is_known_by_an_identifier_has_a_history_too(clinic: Clini
 def test_without_triage_the_history_shows_the_alerts_and_says_what_is_missing(clinic: Clinic) -> None:
     clinic.fills_in(EMERGENCY, patient="7391")
     settings = clinic.settings.model_copy(update={"triage_url": "http://127.0.0.1:9"})
-    with client_of(create_notify(settings)) as client:
+    with client_of(create_notify(settings, patience_s=UNHURRIED_S)) as client:
         page = client.get("/worklist/patient", params={"key": "Patient/7391"})
 
     assert page.status_code == 200
@@ -304,3 +306,35 @@ def test_an_outcome_is_on_the_task_as_a_code(clinic: Clinic) -> None:
     [task] = clinic.service.resources("Task")
     [coding] = task["output"][0]["valueCodeableConcept"]["coding"]
     assert (coding["system"], coding["code"]) == (f"{CANONICAL}/CodeSystem/alert-outcome", "seen-and-treated")
+
+
+def on_call(clinic: Clinic) -> None:
+    """An on-call document with people and a team."""
+    with tenant_transaction(clinic.service.notify.pool, DEFAULT_TENANT) as connection:
+        assert save(connection, DEFAULT_TENANT, STANDARD, edited=0, by="test") == 1
+
+
+@pytest.mark.requirement("REQ-09")
+def test_an_alert_is_handed_to_somebody_of_the_on_call_document(clinic: Clinic) -> None:
+    on_call(clinic)
+    clinic.fills_in(EMERGENCY)
+    clinic.presses("know")
+    offered = dict(re.findall(r'<option value="([\w-]+)">([^<]+)</option>', clinic.page()))
+    name = offered["second"]
+
+    assert clinic.presses("hand-over", to="second").status_code == 303
+
+    page = clinic.page()
+    assert f"Handed over to {name}. The chain began anew. Dr Osei, on this page" in section(page, "timeline")
+    assert f"with {name}" in text_of(page)
+    assert clinic.service.alert()["owner"] == "second"
+    assert clinic.service.alert()["acknowledged_at"] is None
+
+
+def test_nobody_of_that_id_is_said_and_without_a_document_nobody_is_offered(clinic: Clinic) -> None:
+    clinic.fills_in(EMERGENCY)
+
+    assert "Hand over to somebody else" not in clinic.page()
+    refused = clinic.presses("hand-over", to="nobody")
+    assert refused.status_code == 422
+    assert "nobody to hand over to is found" in text_of(refused.text)
