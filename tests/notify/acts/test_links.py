@@ -14,11 +14,14 @@ from services.notify.acts.acknowledge import acknowledge
 from services.notify.acts.actor import Actor
 from services.notify.acts.resolve import resolve
 from services.notify.acts.snooze import snooze
+from services.notify.app import create_app
 from services.notify.raise_alert import RAISE_ROUTINE
+from services.notify.settings import NotifySettings
 from shared.ids import DEFAULT_TENANT
 from tests.notify.conftest import Service
 from tests.notify.neighbours import MailServer, Receiver, Triage, an_assessment
 from tests.notify.on_call.clinic import Clinic
+from tests.serving import client_of
 
 LINK = re.compile(r"http://127\.0\.0\.1:8123(/a/[A-Za-z0-9_-]{22})\r?\n")
 FROM_THE_PAGE = {"Sec-Fetch-Site": "same-origin", "Origin": "null"}
@@ -209,6 +212,19 @@ def test_whoever_tries_many_links_is_slowed_down_and_a_good_link_is_not(
     assert "Retry-After" in next(answer for answer in answers if answer.status_code == 429).headers
     assert press(client, link_in(mail), name="Dr Osei").status_code == 200
     assert service.alert()["state"] == "accepted"
+
+
+@pytest.mark.requirement("REQ-14")
+def test_where_people_sign_in_a_link_and_a_signed_answer_need_no_sign_in_and_the_worklist_does(
+    settings: NotifySettings, service: Service, told: UUID, mail: MailServer
+) -> None:
+    with client_of(create_app(settings.model_copy(update={"sandbox_sign_in": True}))) as client:
+        assert client.get("/worklist").status_code == 303
+        assert client.post("/worklist/answer", json={}).status_code == 401
+        assert "Wrenfield" not in client.get(link_in(mail)).text
+        press(client, link_in(mail), name="Dr Osei")
+
+    assert service.alert()["acknowledged_by"] == "Dr Osei"
 
 
 @pytest.mark.parametrize("token", ["%00", "..%2f..", "x" * 2000, "ü", "'; DROP TABLE alert"])
