@@ -85,7 +85,7 @@ def faults(bundle: dict[str, Any]) -> list[str]:
 
 @dataclass
 class Subscriber:
-    """Takes notifications and answers `status`; while `hangs`, it takes them and answers nothing."""
+    """Takes notifications and answers `status`; while it `hangs`, only once it is released."""
 
     url: str = ""
     status: int = 200
@@ -125,7 +125,6 @@ def a_subscriber(context: ssl.SSLContext | None = None) -> Iterator[Subscriber]:
             subscriber.received.append(Notification(bundle, headers))
             if subscriber.hangs:
                 subscriber.released.wait(30)
-                return
             self.send_response(subscriber.status)
             self.send_header("Content-Length", "0")
             self.end_headers()

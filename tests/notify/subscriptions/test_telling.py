@@ -13,7 +13,7 @@ from shared.fhir.client import FhirClient, NeighbourUnavailable
 from shared.fhir.codes import CANONICAL
 from tests.notify.neighbours import Triage, an_assessment
 from tests.notify.subscriptions.conftest import ALERTS, ASSESSMENTS, FHIR, Desk
-from tests.notify.subscriptions.subscriber import Subscriber
+from tests.notify.subscriptions.subscriber import Subscriber, a_subscriber
 
 
 def test_a_subscriber_hears_of_an_alert(desk: Desk, triage: Triage, subscriber: Subscriber) -> None:
@@ -205,14 +205,18 @@ def test_no_health_data_leaves_but_ids(desk: Desk, triage: Triage, subscriber: S
 
 
 def test_events_from_before_the_subscription_are_not_told(desk: Desk, triage: Triage, subscriber: Subscriber) -> None:
-    desk.service.hears(triage.publish(an_assessment()))
-    triage.publish(an_assessment())
-    desk.active(subscriber)
-    desk.active(subscriber, topic=ASSESSMENTS)
-    catch_up(desk.service.notify.pool, triage_client(desk))
-    desk.tells()
+    with a_subscriber() as earlier:
+        for topic in (ALERTS, ASSESSMENTS):
+            desk.active(earlier, topic=topic)
+        desk.service.hears(triage.publish(an_assessment()))
+        catch_up(desk.service.notify.pool, triage_client(desk))
+        for topic in (ALERTS, ASSESSMENTS):
+            desk.subscribe(subscriber.url, topic=topic)
+        catch_up(desk.service.notify.pool, triage_client(desk))
+        desk.tells()
 
-    assert subscriber.told == []
+        assert earlier.numbers == [1, 1]
+    assert (len(subscriber.handshakes), subscriber.told) == (2, [])
 
 
 def test_what_happens_before_the_handshake_is_told_after_it(desk: Desk, triage: Triage, subscriber: Subscriber) -> None:
