@@ -45,7 +45,7 @@ JOIN notify.alert_assessment AS raised ON raised.alert_id = alert.id
 JOIN triage.resource AS assessed ON assessed.type = 'RiskAssessment' AND assessed.id = raised.assessment_id
      AND assessed.version_id = raised.assessment_version
 LEFT JOIN notify.delivery AS sent ON sent.alert_id = alert.id AND sent.state = 'sent'
-GROUP BY alert.id, assessed.last_updated
+WHERE NOT alert.synthetic GROUP BY alert.id, assessed.last_updated
 """
 Seconds = tuple[float | None, float]
 """From the assessment to the first channel, None when none took it, and to the alert."""
