@@ -13,7 +13,7 @@ from uuid import UUID
 
 from services.notify.sign_in import store
 from services.notify.sign_in.account import Account
-from services.notify.sign_in.password import first_password, hash_password
+from services.notify.sign_in.password import Busy, first_password, hash_password
 from services.notify.sign_in.visitor import Role
 from shared.audit.act import Act, Asker, Interaction, Word, record
 from shared.ids import uuid7
@@ -52,7 +52,7 @@ def roles_of(words: Iterable[str]) -> frozenset[Role]:
 def add(connection: DictConnection, new: Account, by: Asker) -> str:
     """Keep a new account; returns its first password, which nobody sees again. Raises Wrong."""
     password = first_password()
-    kept = replace(new, password_hash=hash_password(password), must_change_password=True)
+    kept = replace(new, password_hash=_kept(password), must_change_password=True)
     if not store.add_account(connection, kept):
         raise Wrong("This login name is taken. Choose another.")
     _record(connection, kept, Word.ACCOUNT_ADDED, by)
@@ -77,7 +77,7 @@ def reset(connection: DictConnection, account: Account, by: Asker) -> str:
     if not account.has_password:
         raise Wrong("This account signs in by an identity provider: a password is reset there.")
     password = first_password()
-    store.set_password(connection, account, hash_password(password), must_change=True)
+    store.set_password(connection, account, _kept(password), must_change=True)
     store.set_second_factor(connection, account, None)
     store.keep_recovery_codes(connection, account, ())
     store.forget_devices(connection, account)
@@ -109,6 +109,14 @@ def _checked(name: str, person: str, roles: frozenset[Role]) -> tuple[str, str |
     if person and not _PERSON.fullmatch(person):
         raise Wrong("The id in the on-call document has letters, figures, dots, hyphens and underscores only.")
     return name, person or None, roles
+
+
+def _kept(password: str) -> str:
+    """Raises Wrong when too many people sign in at this moment."""
+    try:
+        return hash_password(password)
+    except Busy:
+        raise Wrong("Many people sign in at this moment. Try again in a few seconds.") from None
 
 
 def _record(connection: DictConnection, account: Account, word: Word, by: Asker) -> None:

@@ -13,11 +13,12 @@ from argon2 import PasswordHasher
 
 from services.notify.app import create_app
 from services.notify.settings import NotifySettings
-from services.notify.sign_in import password, proving
+from services.notify.sign_in import password, proving, store
 from services.notify.sign_in.totp import recovery_hash
 from services.notify.sign_in.visitor import Role
 from services.notify.sign_in.way_back import way_back
 from shared.access.session_cookie import hashed
+from shared.postgres import DatabaseError
 from tests.notify.sign_in.visits import OURS, PASSWORD, Keeper, Visit, code_of
 from tests.serving import client_of
 
@@ -258,6 +259,15 @@ def test_guessing_from_one_address_at_many_names_is_slowed(visit: Visit, rows: R
     rows("UPDATE sign_in_failure SET failures = 60, failed_at = now() WHERE subject LIKE 'address/%%'")
 
     assert visit.signs_in("another", "x").status_code == 429
+
+
+def test_a_second_attempt_waits_for_the_first_to_be_counted(keeper: Keeper) -> None:
+    with keeper.pool.connection() as one, keeper.pool.connection() as two, one.transaction():
+        store.lock_failures(one, ["login/x"])
+        two.execute("SET lock_timeout = '100ms'")
+        with pytest.raises(DatabaseError, match="lock timeout"), two.transaction():
+            store.lock_failures(two, ["login/x"])
+        two.execute("RESET lock_timeout")
 
 
 def test_who_signed_in_on_this_browser_before_is_not_kept_out_by_guessing_elsewhere(

@@ -25,6 +25,7 @@ OURS = {"Sec-Fetch-Site": "same-origin", "Origin": "http://127.0.0.1:8123"}
 SEEN = {"urgency": "emergency", "assessments": "1"}
 
 
+@pytest.mark.requirement("REQ-26")
 def test_who_is_not_signed_in_is_sent_to_the_sign_in_and_back(client: httpx.Client) -> None:
     answer = client.get("/worklist?urgency=emergency")
 
@@ -120,6 +121,7 @@ def test_a_session_shows_its_own_tenant_only(
     assert "Severe Case" in own.uses(client).get("/worklist").text
 
 
+@pytest.mark.requirement("REQ-14")
 def test_a_form_without_the_token_of_the_session_does_nothing(
     client: httpx.Client, rows: Rows, service: Service, triage: Triage
 ) -> None:
@@ -142,6 +144,7 @@ def test_a_form_without_the_token_of_the_session_does_nothing(
     assert service.alert()["state"] == "accepted"
 
 
+@pytest.mark.requirement("REQ-14")
 def test_a_form_of_another_site_does_nothing_even_with_the_token(
     client: httpx.Client, rows: Rows, service: Service, triage: Triage
 ) -> None:
