@@ -109,6 +109,7 @@ def test_a_disabled_account_is_out_at_once_and_can_come_back(
 ) -> None:
     keeper.adds_with_password("osei")
     theirs.signs_in("osei", PASSWORD)
+    before = theirs.client.cookies["sural-session"]
     path = f"/worklist/accounts/{account(rows, 'osei')['id']}"
 
     admin.opens("/worklist/accounts")
@@ -118,6 +119,8 @@ def test_a_disabled_account_is_out_at_once_and_can_come_back(
     assert recorded(rows, "account-disabled")
 
     admin.sends(f"{path}/enable")
+    theirs.client.cookies.set("sural-session", before, domain="127.0.0.1", path="/")
+    assert theirs.opens("/worklist").request.url.path == "/worklist/sign-in", "a session of before does not come back"
     theirs.signs_in("osei", PASSWORD)
     assert theirs.at == "/worklist"
 
