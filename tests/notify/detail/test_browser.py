@@ -12,6 +12,7 @@ from tests.browser import OpenPage, Page, no_axe_violations, scrolls_sideways
 from tests.builders import a_response
 from tests.notify.detail.conftest import UNHURRIED_S, Clinic
 from tests.notify.detail.test_detail import EMERGENCY
+from tests.notify.detail.test_forms import on_call
 from tests.serving import served
 
 PHONE = {"width": 360, "height": 740}
@@ -46,6 +47,23 @@ def test_a_clinician_sees_why_acknowledges_works_and_closes_a_false_alarm_with_a
     assert "Closed: False alarm, because: Answers wrong" in page.locator("#acts").inner_text()
     assert clinic.service.alert()["state"] == "rejected"
     assert clinic.service.alert()["override_reason"] == "answers-wrong"
+
+
+@pytest.mark.requirement("REQ-14")
+def test_a_clinician_hands_over_and_the_other_is_named(clinic: Clinic, page: Page) -> None:
+    on_call(clinic)
+    clinic.fills_in(EMERGENCY)
+    clinic.presses("know")
+    page.goto(clinic.address())
+
+    page.get_by_text("Hand over to somebody else").click()
+    page.get_by_label("To", exact=True).select_option(label="Dr Second")
+    page.locator("#name-hand-over").fill("Dr Osei")
+    no_axe_violations(page)
+    page.get_by_role("button", name="Hand over").click()
+
+    assert "with Dr Second" in page.locator(".state").inner_text()
+    assert page.get_by_role("button", name="Acknowledge: I know of it").is_visible()
 
 
 @pytest.mark.requirement("REQ-15")
