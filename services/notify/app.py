@@ -85,7 +85,7 @@ def create_app(settings: NotifySettings, *, metrics: Metrics | None = None, pati
     )
     app.include_router(act_api.routes(pool, settings.receivers))
     app.include_router(act_pages.routes(pool, public_url=settings.public_url, sandbox=settings.sandbox))
-    app.include_router(pages.routes(pool, public_url=settings.public_url, sandbox=settings.sandbox))
+    app.include_router(pages.routes(pool, plan(settings), public_url=settings.public_url, sandbox=settings.sandbox))
     app.include_router(
         on_call.routes(pool, public_url=settings.public_url, sandbox=settings.sandbox, ways=ways(settings))
     )

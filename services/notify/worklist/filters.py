@@ -74,10 +74,10 @@ class Filters:
 
     @property
     def limits(self) -> dict[Section, int]:
-        """How many alerts of each section one page shows at most."""
+        """How many alerts of each section one page shows at most; of those that are not here none."""
         if self.section is None:
             return dict(SHARES)
-        return {section: PAGE if section is self.section else 0 for section in Section}
+        return {self.section: PAGE}
 
     @property
     def patterns(self) -> list[str] | None:
@@ -110,10 +110,11 @@ def read_filters(parameters: Mapping[str, str]) -> Filters:
     def text(name: str) -> str:
         return " ".join(parameters.get(name, "").replace("\0", " ").split())[:LONGEST]
 
+    asked = parameters.get("urgency")
     section = Section(state) if (state := parameters.get("state")) in list(Section) else None
     return Filters(
         section=section,
-        urgency=Urgency(urgency) if (urgency := parameters.get("urgency")) in list(Urgency) else None,
+        urgency=next((urgency for urgency in Urgency if urgency.alerts and urgency == asked), None),
         mine=parameters.get("mine") == "1",
         team=text("team"),
         pathway=text("pathway"),

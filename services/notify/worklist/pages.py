@@ -14,16 +14,20 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from services.notify.acts.acknowledge import acknowledge
 from services.notify.acts.actor import Actor
 from services.notify.acts.held import LookedAt, changed_since
+from services.notify.escalation import Plan
 from services.notify.page import SECURITY_HEADERS, Form, page_route, read_form, renderer
 from services.notify.sign_in.visitor import visitor_of
+from services.notify.store import Alert
 from services.notify.worklist import store
-from services.notify.worklist.filters import read_filters
+from services.notify.worklist.filters import Filters, Section, read_filters
+from services.notify.worklist.handover import MOST, SECTIONS, handover_view, hours_of
 from services.notify.worklist.live import Live
+from services.notify.worklist.on_duty import duty, shifts, surroundings
 from services.notify.worklist.store import Looker
 from services.notify.worklist.view import view
 from shared.audit.act import Act, Interaction, asker_or, record
 from shared.fhir.codes import Urgency
-from shared.postgres import Pool, database_now, tenant_transaction
+from shared.postgres import DictConnection, Pool, database_now, tenant_transaction
 
 NUMBER = re.compile(r"[0-9]{1,9}")
 NAME_COOKIE = "sural_name"
@@ -32,12 +36,12 @@ NO_STREAM = {"Retry-After": "60", **SECURITY_HEADERS}
 STREAM = {**SECURITY_HEADERS, "X-Accel-Buffering": "no"}
 
 
-def routes(pool: Pool, *, public_url: str, sandbox: bool, live: Live | None = None) -> APIRouter:
-    """The worklist, its events and its button."""
+def routes(pool: Pool, plan: Plan, *, public_url: str, sandbox: bool) -> APIRouter:
+    """The worklist, its events, its button, and the handover."""
     base = urlsplit(public_url).path.rstrip("/")
     render = renderer(base=base, sandbox=sandbox)
     router = APIRouter(route_class=page_route(render), include_in_schema=False)
-    streams = live or Live(pool)
+    streams = Live(pool)
 
     async def sent(request: Request) -> Form:
         return await read_form(request, public_url)
@@ -52,10 +56,29 @@ def routes(pool: Pool, *, public_url: str, sandbox: bool, live: Live | None = No
             parts = store.page(connection, tenant, filters, looker)
             counts = store.counts(connection, tenant, filters, looker)
             now = database_now(connection)
-            looked = Act(Interaction.SEARCH, "Task", query="worklist")
-            record(connection, tenant, looked, asker_or("service/notify"))
+            waiting = [Alert.of(row) for row in parts[Section.WAITING].rows]
+            known = surroundings(duty(connection, tenant, waiting), waiting, plan, now)
+            note_look(connection, tenant, "worklist")
         template = "worklist_list.html" if request.query_params.get("part") == "list" else "worklist.html"
-        return render(template, view=view(parts, counts, filters, now=now, change=change), name=looker.name)
+        shown = view(parts, counts, filters, now=now, change=change, known=known)
+        return render(template, view=shown, name=looker.name)
+
+    @router.get("/worklist/handover")
+    def handover(request: Request) -> Response:
+        """What the next shift needs to know."""
+        tenant, hours = visitor_of(request).tenant, hours_of(request.query_params.get("hours", ""))
+        looker = looker_of(request)
+        with tenant_transaction(pool, tenant) as connection:
+            parts = store.page(connection, tenant, Filters(), looker, dict.fromkeys(SECTIONS, MOST))
+            counts = store.counts(connection, tenant, Filters(), looker)
+            acts = store.acts(connection, tenant, hours=hours, most=MOST + 1)
+            now = database_now(connection)
+            waiting = [Alert.of(row) for row in parts[Section.WAITING].rows]
+            held = duty(connection, tenant, waiting)
+            note_look(connection, tenant, "handover")
+        known = surroundings(held, waiting, plan, now)
+        shown = handover_view(parts, counts, acts, known, hours=hours, now=now)
+        return render("handover.html", view=shown, shifts=shifts(held, now))
 
     @router.get("/worklist/events")
     async def events(request: Request) -> Response:
@@ -98,6 +121,11 @@ def routes(pool: Pool, *, public_url: str, sandbox: bool, live: Live | None = No
         return answer
 
     return router
+
+
+def note_look(connection: DictConnection, tenant: UUID, what: str) -> None:
+    """Record that somebody looked at alerts."""
+    record(connection, tenant, Act(Interaction.SEARCH, "Task", query=what), asker_or("service/notify"))
 
 
 def looker_of(request: Request) -> Looker:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,25 +43,36 @@ class Part:
     next: Cursor | None
 
 
-def page(connection: DictConnection, tenant: UUID, filters: Filters, looker: Looker) -> dict[Section, Part]:
-    """What a page of the worklist shows, by section in its order."""
-    after = filters.after
-    limits = filters.limits
+def page(
+    connection: DictConnection,
+    tenant: UUID,
+    filters: Filters,
+    looker: Looker,
+    limits: Mapping[Section, int] | None = None,
+) -> dict[Section, Part]:
+    """What a page of the worklist shows, by section in its order. `limits` None: as many as the filters ask for."""
+    after, limits = filters.after, limits or filters.limits
     parameters = _matching(connection, tenant, filters, looker) | {
         "after_late": after.late if after else None,
         "after_at": after.at if after else None,
         "after_id": after.id if after else None,
-        **{section.value: limit + 1 if limit else 0 for section, limit in limits.items()},
+        **{section.value: limits.get(section, -1) + 1 for section in Section},
     }
     rows = connection.execute(QUERIES["page"], parameters).fetchall()
     by_section = {section: [row for row in rows if row["section"] == section] for section in Section}
-    return {section: _part(section, found, limits[section]) for section, found in by_section.items()}
+    return {section: _part(section, found, limits.get(section, 0)) for section, found in by_section.items()}
 
 
 def counts(connection: DictConnection, tenant: UUID, filters: Filters, looker: Looker) -> list[Count]:
     """How many alerts there are, filtered or not."""
     rows = connection.execute(QUERIES["counts"], _matching(connection, tenant, filters, looker)).fetchall()
     return [Count(**(row | {"section": Section(row["section"]), "urgency": Urgency(row["urgency"])})) for row in rows]
+
+
+def acts(connection: DictConnection, tenant: UUID, *, hours: int, most: int) -> list[dict[str, Any]]:
+    """What people did and wrote in these hours, newest first."""
+    parameters = {"tenant_id": tenant, "hours": hours, "most": most}
+    return connection.execute(QUERIES["acts"], parameters).fetchall()
 
 
 def newest_change(connection: DictConnection, tenant: UUID) -> int:

@@ -96,3 +96,23 @@ SELECT tenant_id, id FROM alert_changes(%(after)s)
 
 -- name: newest_of_all
 SELECT newest_alert_change() AS number
+
+-- name: acts
+-- What people did and wrote in the hours before, newest first: lines of the ledger that have a person, and notes of
+-- people in the Tasks that changed since.
+SELECT e.at, e.person, e.person_id, e.kind, e.detail, e.reason, e.target, e.until, NULL AS note, a.id AS alert_id,
+       a.subject, a.urgency
+FROM alert_event AS e JOIN alert AS a ON a.tenant_id = e.tenant_id AND a.id = e.alert_id
+WHERE e.tenant_id = %(tenant_id)s AND e.person IS NOT NULL AND e.at > now() - make_interval(hours => %(hours)s)
+  AND NOT a.synthetic
+UNION ALL
+SELECT (n.note ->> 'time')::timestamptz, n.note ->> 'authorString', NULL, 'note', NULL, NULL, NULL, NULL,
+       n.note ->> 'text', a.id, a.subject, a.urgency
+FROM resource AS r
+JOIN alert AS a ON a.tenant_id = r.tenant_id AND a.id::text = r.id
+CROSS JOIN LATERAL jsonb_array_elements(convert_from(r.body, 'UTF8')::jsonb -> 'note') AS n (note)
+WHERE r.tenant_id = %(tenant_id)s AND r.type = 'Task' AND r.is_current AND NOT a.synthetic
+  AND r.last_updated > now() - make_interval(hours => %(hours)s)
+  AND (n.note ->> 'time')::timestamptz > now() - make_interval(hours => %(hours)s)
+  AND n.note ->> 'authorString' <> 'Sural'
+ORDER BY at DESC LIMIT %(most)s

@@ -79,6 +79,7 @@ class WorklistView:
     """All that the templates need. `waiting` and `hidden_*` count what waits, whatever is filtered."""
 
     sections: Sequence[SectionView]
+    on_call: Sequence[tuple[str, str]]
     tabs: Sequence[Tab]
     filters: Filters
     urgencies: Sequence[Choice]
@@ -111,6 +112,7 @@ def view(
             for section in Section
             if filters.section in (None, section)
         ],
+        on_call=known.on_call,
         tabs=_tabs(counts, filters),
         filters=filters,
         urgencies=[

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -40,10 +40,14 @@ STATE_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the on-call document adds: names of people and teams by id, and who is told next by alert."""
+    """What the on-call document adds: names of people and teams by id, who is told next by alert, and who is on call.
+
+    `on_call`: rota and people.
+    """
 
     names: Mapping[str, str]
     next: Mapping[UUID, str]
+    on_call: Sequence[tuple[str, str]] = ()
 
 
 NOTHING_KNOWN = Surroundings({}, {})
