@@ -135,7 +135,7 @@ def test_pages_with_alerts_can_be_used_by_everybody(
     opens(service, triage, LONG)
     opens(service, triage, "Ben Second", urgency="same_day")
     held = opens(service, triage, "Cleo Held")
-    acknowledge(service.notify.pool, DEFAULT_TENANT, held, by=Actor("Dr Osei", None, "page"))  # type: ignore[arg-type]
+    acknowledge(service.notify.pool, DEFAULT_TENANT, held, by=Actor("Dr Osei", None, "page"))
     page = open_page(color_scheme=scheme)
     page.goto(site + path)
     no_axe_violations(page)

@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from services.notify.app import create_app
 from services.notify.settings import NotifySettings
 from services.notify.sign_in.visitor import Role
-from tests.browser import OpenPage, Page
+from tests.browser import OpenPage, Page, Watch
 from tests.notify.conftest import Service
 from tests.notify.neighbours import Triage, an_assessment
 from tests.notify.signed_in import Rows, somebody
@@ -243,3 +243,18 @@ def test_an_administrator_hears_nothing_of_alerts(settings: NotifySettings, serv
         somebody(rows, Role.ADMINISTRATOR).uses(client)
 
         assert client.get("/worklist/events").status_code == 403
+
+
+def test_a_page_that_nobody_sees_holds_no_stream_and_asks_all_the_same(
+    site: str, page: Page, watch: Watch, service: Service, triage: Triage
+) -> None:
+    page.add_init_script("Object.defineProperty(document, 'hidden', { get: () => true })")
+    page.clock.install()
+    page.goto(f"{site}/worklist")
+    expect(page.get_by_text("No alert is waiting.")).to_be_visible()
+
+    opens(service, triage, "Ada Sudden")
+    page.clock.run_for(17 * SECONDS)
+
+    expect(page).to_have_title("(1) Worklist · Sural")
+    assert not [url for url in watch.requests if "/worklist/events" in url]
