@@ -12,6 +12,7 @@ from shared.fhir.codes import (
     CS_METHOD,
     CS_URGENCY,
     EXT_DISPOSITION,
+    EXT_RED_FLAG,
     EXT_REFUSED,
     REVIEW_TAG,
     SID_REFUSED,
@@ -51,6 +52,8 @@ class Assessment:
     refused: Refused | None = None
     submission: str | None = None
     known_patient: bool = False
+    flags: tuple[str, ...] = ()
+    """Red flags that fired."""
 
     @property
     def withdrawn(self) -> bool:
@@ -91,6 +94,7 @@ def read_assessment(resource: Mapping[str, Any], ref: Ref, *, otherwise: Urgency
         refused=_refused(resource),
         submission=_identifier(resource, SID_SUBMISSION),
         known_patient=patient_key(subject) is not None,
+        flags=tuple(_fired(resource)),
     )
 
 
@@ -141,6 +145,15 @@ def _urgencies(resource: Mapping[str, Any]) -> Iterable[Urgency]:
     given += [tag for tag in resource.get("meta", {}).get("tag", []) if tag.get("system") == CS_URGENCY]
     codes = [Urgency.SAME_DAY if coding.get("code") == REVIEW_TAG else coding.get("code") for coding in given]
     return [Urgency(code) for code in codes if code in list(Urgency)]
+
+
+def _fired(resource: Mapping[str, Any]) -> Iterable[str]:
+    """Ids of the red flags that fired. What cannot be read is left out: an alert never depends on it."""
+    for extension in resource.get("extension", []):
+        if extension.get("url") == EXT_RED_FLAG:
+            parts = {part.get("url"): part.get("valueCode") for part in extension.get("extension", [])}
+            if parts.get("result") == "fired" and isinstance(parts.get("flag"), str):
+                yield parts["flag"]
 
 
 def _pathway(resource: Mapping[str, Any]) -> str:

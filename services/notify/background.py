@@ -16,6 +16,7 @@ from services.notify.context import Notify, open_notify, ways
 from services.notify.deliver import deliver_to, due_recipients
 from services.notify.escalate import repeat_due
 from services.notify.escalation import JOB_KINDS
+from services.notify.fatigue.send_digests import send_digests
 from services.notify.lanes import Lanes
 from services.notify.on_call.watch import look_ahead
 from services.notify.raise_alert import RAISE_ROUTINE, RAISE_URGENT, raise_alerts
@@ -44,6 +45,7 @@ ANSWERING_SENDERS, FAILING_SENDERS = 4, 2
 CATCH_UP_S, TICK_S, SWEEP_S, RECONCILE_S, PRUNE_S = 2.0, 1.0, 1.0, 5.0, 3600.0
 LOOK_AHEAD_S = 600.0
 """How often the on-call documents are looked at, 30 days ahead. What is found is told once a day."""
+DIGEST_S = 60.0
 WORKER_GRACE_S = 1.0
 """Due work younger than this is left to the workers."""
 POOL_SIZE = 20
@@ -61,6 +63,7 @@ def loops(settings: NotifySettings) -> list[Loop]:
         ("notify-catch-up", CATCH_UP_S, lambda: look_at_triage(notify)),
         ("notify-reconcile", RECONCILE_S, lambda: reconcile(notify.pool, notify.plan)),
         ("notify-on-call", LOOK_AHEAD_S, partial(look_ahead, notify, ways(settings))),
+        ("notify-digest", DIGEST_S, partial(send_digests, notify, settings.digest_at)),
         ("notify-prune", PRUNE_S, lambda: prune(notify)),
         ("notify-watchdog-forget", FORGET_S, lambda: forget_rounds(notify.pool, store.SCHEMA, watchdog_store.forget)),
     ]

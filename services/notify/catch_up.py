@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from services.notify import store
+from services.notify.fatigue.store import note_quiet
 from services.notify.raise_alert import RAISE_ROUTINE, RAISE_URGENT
 from services.notify.subscriptions.distribute import note_assessments
 from shared import jobs
@@ -17,12 +18,15 @@ from shared.fhir.codes import REVIEW_TAG, Urgency
 from shared.postgres import DictConnection, Pool
 
 SOURCE = Source("triage", "RiskAssessment")
+QUIET = frozenset({Urgency.WITHIN_2_WEEKS, Urgency.ROUTINE, Urgency.SELF_CARE})
+"""What needs nobody today: counted in the daily digest."""
 
 
 def catch_up(pool: Pool, triage: FhirClient) -> int:
     """Note every assessment that must alert, or that changes one that did, and is not known yet; returns how many.
 
-    Beside that every assessment is noted for those who subscribed to them.
+    Beside that every assessment is noted for those who subscribed to them, and those that need nobody today for the
+    digest.
 
     Raises NeighbourUnavailable.
     """
@@ -31,6 +35,7 @@ def catch_up(pool: Pool, triage: FhirClient) -> int:
 
 def _note(connection: DictConnection, tenant: UUID, changed: Sequence[Changed]) -> int:
     note_assessments(connection, tenant, changed)
+    note_quiet(connection, tenant, {each.ref.id: tag for each in changed for tag in sorted(each.tags & QUIET)})
     urgent, routine = _sorted(connection, tenant, changed)
     return jobs.add(connection, RAISE_URGENT, urgent) + jobs.add(connection, RAISE_ROUTINE, routine)
 

@@ -40,6 +40,7 @@ REASONS = {
     "restarted": "The alert began anew before this message was sent; a new one took its place.",
     "snoozed": "Somebody put the alert off before this message was sent.",
     "entered-in-error": "The assessment was withdrawn before this message was sent.",
+    "over-budget": "This person had as many messages as anybody gets in an hour; somebody else was told.",
 }
 
 

@@ -132,4 +132,5 @@ def plan(settings: NotifySettings) -> Plan:
         recipients=tuple(recipients),
         repeat_emergency=timedelta(seconds=settings.repeat_emergency_s),
         repeat_same_day=timedelta(seconds=settings.repeat_same_day_s),
+        budget=settings.messages_per_hour,
     )

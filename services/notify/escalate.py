@@ -12,6 +12,7 @@ from services.notify import communication, store, task
 from services.notify.alert import State, after_snooze
 from services.notify.channels import subject_line
 from services.notify.escalation import Plan, Recipient, job_kind
+from services.notify.fatigue.suppress import over_budget, suppress
 from services.notify.on_call.route import at_turn, first_turn, next_turn
 from services.notify.on_call.turn import Turn
 from services.notify.store import Alert
@@ -78,7 +79,15 @@ def _repeat(connection: DictConnection, plan: Plan, alert: Alert) -> None:
     alert = replace(at_turn(alert, turn, now), step=alert.step + 1, task_version=alert.task_version + 1)
     store.update_alert(connection, alert)
     store.add_event(connection, alert, "repeated")
-    begin_step(connection, alert, store.read_task(connection, alert), turn, now, was_exhausted=was_exhausted)
+    begin_step(
+        connection,
+        alert,
+        store.read_task(connection, alert),
+        turn,
+        now,
+        budget=plan.budget,
+        was_exhausted=was_exhausted,
+    )
 
 
 def restart(
@@ -98,7 +107,7 @@ def restart(
     alert = replace(alert, step=step, first_step=step)
     alert, turn = first_turn(connection, plan, alert, now, owner_first=owner_first)
     store.update_alert(connection, alert)
-    begin_step(connection, alert, content, turn, now)
+    begin_step(connection, alert, content, turn, now, budget=plan.budget)
     return alert
 
 
@@ -112,12 +121,20 @@ def _put_off(pool: Pool, failed: Alert) -> None:
 
 
 def begin_step(
-    connection: DictConnection, alert: Alert, content: Task, turn: Turn, now: datetime, *, was_exhausted: bool = False
+    connection: DictConnection,
+    alert: Alert,
+    content: Task,
+    turn: Turn,
+    now: datetime,
+    *,
+    budget: int,
+    was_exhausted: bool = False,
 ) -> None:
     """Store the alert's Task with its new step, and order that the turn's people are told, in the caller's transaction.
 
     Somebody for whom a message of the present urgency is still being tried gets no second one, nor does one wait twice
     for the end of somebody's quiet hours. What the turn passed over, held or reached the end of is in the ledger.
+    `budget`: whoever was told of more steps than that in the last hour is spared this one, unless nobody else is told.
     """
     assert alert.due_at is not None
     content = task.with_step(content, step=alert.step, due_at=alert.due_at)
@@ -128,7 +145,10 @@ def begin_step(
     held = {one.recipient: one.until for one in turn.held if one.recipient not in pending | waiting}
     text = subject_line(alert.urgency, alert.id, refused=alert.refused_client is not None)
     replaced = _replaced(connection, alert)
-    order_messages(connection, alert, content, [*told, *held], text=text, now=now, replaces=replaced, until=held)
+    over = over_budget(connection, alert, told, now, budget=budget)
+    order_messages(
+        connection, alert, content, [*told, *held], text=text, now=now, replaces=replaced, until=held, over=over
+    )
     _note_turn(connection, alert, turn, held, was_exhausted=was_exhausted)
 
 
@@ -158,10 +178,11 @@ def order_messages(
     replaces: UUID | None = None,
     notice: str | None = None,
     until: Mapping[Recipient, datetime] | None = None,
+    over: Sequence[Recipient] = (),
 ) -> None:
     """Order that these are told, with the alert's present step, in the caller's transaction.
 
-    `until`: whose message waits, and when it goes out if the alert is still open then.
+    `until`: whose message waits, and when it goes out if the alert is still open then. `over`: who is spared it.
     """
     if not told:
         return
@@ -179,7 +200,8 @@ def order_messages(
         notice=notice,
     )
     store.save_resource(connection, alert.tenant_id, order, now)
-    add_jobs(connection, alert, alert.step, [one for one in deliveries if one[1] not in until])
+    suppress(connection, alert, order, [one for one in deliveries if one[1] in over], now)
+    add_jobs(connection, alert, alert.step, [one for one in deliveries if one[1] not in until and one[1] not in over])
     for one in deliveries:
         if (ends := until.get(one[1])) is not None:
             add_jobs(connection, alert, alert.step, [one], delay_s=(ends - now) / timedelta(seconds=1))

@@ -32,11 +32,15 @@ WATCHDOG = Recipient("watchdog", "watchdog")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Who is told where no on-call document says it, or when its chains have ended, and after what time again."""
+    """Who is told where no on-call document says it, or when its chains have ended, and after what time again.
+
+    `budget`: messages that are no emergencies that one person gets in an hour.
+    """
 
     recipients: tuple[Recipient, ...]
     repeat_emergency: timedelta
     repeat_same_day: timedelta
+    budget: int = 20
 
     def pause(self, urgency: str) -> timedelta:
         """After this time an alert of this urgency is told again if nobody acknowledges it."""

@@ -15,6 +15,7 @@ from services.notify.attempt import give_back, given_back
 from services.notify.context import Notify
 from services.notify.escalate import begin_step, restart
 from services.notify.escalation import Plan
+from services.notify.fatigue.store import note_flags
 from services.notify.on_call.route import first_turn
 from services.notify.store import Alert
 from services.notify.take_back import note_change, take_back
@@ -146,8 +147,9 @@ def _open(connection: DictConnection, plan: Plan, assessment: Assessment, now: d
     if not store.insert_alert(connection, alert):
         return False
     store.add_assessment(connection, alert, assessment, now)
+    note_flags(connection, alert.tenant_id, alert.id, assessment.flags)
     store.add_event(connection, alert, "opened", assessment=assessment.ref, detail=assessment.urgency)
-    begin_step(connection, alert, task.new_task(alert.id, assessment, now), turn, now)
+    begin_step(connection, alert, task.new_task(alert.id, assessment, now), turn, now, budget=plan.budget)
     return True
 
 
@@ -162,6 +164,7 @@ def _join(
         alert = replace(alert, refused_client=None, refused_at=None)
     alert = replace(alert, task_version=alert.task_version + 1)
     store.add_assessment(connection, alert, assessment, now)
+    note_flags(connection, alert.tenant_id, alert.id, assessment.flags)
     match effect:
         case Effect.RAISE:
             content = task.with_note(task.with_focus(content, assessment), task.raised_note(assessment), now)

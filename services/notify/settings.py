@@ -64,6 +64,10 @@ class NotifySettings(ServiceSettings):
     """An alert that nobody acknowledged is told again after this time."""
     channel_timeout_s: float = Field(default=10, gt=0, le=60)
     """Longest time that one attempt to send may take."""
+    messages_per_hour: int = Field(default=20, ge=1)
+    """Most messages that are no emergencies that one person gets in an hour; the next are suppressed, and recorded."""
+    digest_at: str = Field(default="07:00", pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$")
+    """When the daily digest goes out, on the clock of each person's place (UTC without a document). Empty: never."""
     watchdog_every_s: float = Field(default=60, ge=0)
     """A synthetic emergency goes through the whole line this often; 0: never. Needs SURAL_SERVICE_TOKEN."""
     watchdog_url: SecretStr | None = None

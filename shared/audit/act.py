@@ -52,6 +52,7 @@ class Word(StrEnum):
     REPEATED = "repeated"
     REPEAT_FAILED = "repeat_failed"
     REACHED_NOBODY = "reached_nobody"
+    SUPPRESSED = "suppressed"
     HELD = "held"
     NOBODY_ON_CALL = "nobody_on_call"
     EXHAUSTED = "exhausted"

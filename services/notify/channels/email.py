@@ -35,10 +35,14 @@ class EmailChannel:
 
     def send(self, message: Message) -> DeliveryResult:
         """Hand the message to the mail server; once it took it, nothing that follows makes it a failure."""
+        return self.hand_over(self.compose(message))
+
+    def hand_over(self, mail: EmailMessage) -> DeliveryResult:
+        """The same for a mail that is written already."""
         late = threading.Event()
         try:
             with self._connected(late) as server:
-                server.send_message(self.compose(message))
+                server.send_message(mail)
         except smtplib.SMTPRecipientsRefused as error:
             return _refused(next(iter(error.recipients.values()))[0])
         except smtplib.SMTPDataError as error:
