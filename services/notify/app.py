@@ -14,6 +14,8 @@ from services.notify.context import plan, ways
 from services.notify.detail import pages as detail_pages
 from services.notify.detail.neighbours import PATIENCE_S
 from services.notify.detail.neighbours import Neighbours as LookingAt
+from services.notify.fatigue import measures
+from services.notify.fatigue import pages as measures_pages
 from services.notify.on_call import pages as on_call
 from services.notify.on_call.watch import gauges as on_call_gauges
 from services.notify.page import asset_routes, no_other_pages
@@ -98,6 +100,7 @@ def create_app(settings: NotifySettings, *, metrics: Metrics | None = None, pati
             door=outbound,
         )
     )
+    app.include_router(measures_pages.routes(pool, public_url=settings.public_url, sandbox=settings.sandbox))
     app.include_router(no_other_pages(public_url=settings.public_url, sandbox=settings.sandbox))
     return app
 
@@ -129,6 +132,7 @@ def measure(pool: Pool) -> Iterable[Gauge]:
         unwritten = write_backs_behind(connection)
         unreached = connection.execute(store.QUERIES["measure_unreached"]).fetchone()
     yield from on_call_gauges(pool)
+    yield from measures.gauges(pool)
     for row in alerts:
         labels = {"urgency": row["urgency"], "state": row["state"]}
         yield Gauge("sural_alerts_open", "Alerts that nobody has acknowledged.", labels, float(row["number"]))

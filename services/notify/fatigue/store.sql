@@ -60,9 +60,9 @@ WHERE tenant_id = %(tenant_id)s AND urgency <> 'emergency' AND created_at >= %(s
 -- name: measures
 -- Per red flag, or per team: alerts opened since then, how long until somebody acknowledged, how many were closed, and of
 -- how many of those the urgency was not followed. Alerts that the watchdog made do not count.
-SELECT named.name, count(*) AS alerts, count(alert.acknowledged_at) AS acknowledged,
-       percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM alert.acknowledged_at - alert.opened_at)) AS p50_s,
-       percentile_cont(0.9) WITHIN GROUP (ORDER BY extract(epoch FROM alert.acknowledged_at - alert.opened_at)) AS p90_s,
+SELECT named.name, count(*) AS alerts,
+       percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM alert.acknowledged_at - alert.opened_at)::float8) AS p50_s,
+       percentile_cont(0.9) WITHIN GROUP (ORDER BY extract(epoch FROM alert.acknowledged_at - alert.opened_at)::float8) AS p90_s,
        count(*) FILTER (WHERE alert.state IN ('completed', 'rejected')) AS closed,
        count(*) FILTER (WHERE alert.override_reason IS NOT NULL) AS overridden
 FROM alert
@@ -73,6 +73,9 @@ JOIN LATERAL (
     SELECT coalesce(alert.team, 'none') WHERE %(by)s = 'team') AS named ON true
 WHERE alert.tenant_id = %(tenant_id)s AND alert.opened_at >= %(since)s AND NOT alert.synthetic
 GROUP BY named.name ORDER BY count(*) DESC, named.name LIMIT 200
+
+-- name: measured_alerts
+SELECT name, alerts, p50_s, p90_s, closed, overridden FROM measured_alerts(%(by)s)
 
 -- name: suppressed_share
 SELECT count(*) AS messages, count(*) FILTER (WHERE state = 'suppressed') AS suppressed

@@ -47,3 +47,26 @@ CREATE FUNCTION tenants_with_news(since timestamptz) RETURNS SETOF uuid LANGUAGE
     WHERE d.urgency <> 'emergency' AND d.created_at >= since AND (d.state = 'suppressed' OR d.held_until IS NOT NULL)
 $$;
 SELECT sees_all_tenants('tenants_with_news(timestamptz)');
+
+-- How it went with the alerts of the last thirty days, of all tenants together, by red flag or by team: for /metrics.
+-- A team's name may be the same at two tenants: they are one line then.
+CREATE FUNCTION measured_alerts(by_what text) RETURNS TABLE (
+    name text, alerts bigint, p50_s double precision, p90_s double precision, closed bigint, overridden bigint
+) LANGUAGE sql STABLE AS $$
+    SELECT named.name, count(*),
+           percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM a.acknowledged_at - a.opened_at)::float8),
+           percentile_cont(0.9) WITHIN GROUP (ORDER BY extract(epoch FROM a.acknowledged_at - a.opened_at)::float8),
+           count(*) FILTER (WHERE a.state IN ('completed', 'rejected')),
+           count(*) FILTER (WHERE a.override_reason IS NOT NULL)
+    FROM alert AS a
+    JOIN LATERAL (
+        SELECT f.flag AS name FROM alert_flag AS f
+        WHERE by_what = 'flag' AND f.tenant_id = a.tenant_id AND f.alert_id = a.id
+        UNION ALL
+        SELECT coalesce(a.team, 'none') WHERE by_what = 'team') AS named ON true
+    WHERE a.opened_at >= now() - interval '30 days' AND NOT a.synthetic
+    GROUP BY named.name ORDER BY count(*) DESC, named.name LIMIT 200
+$$;
+SELECT sees_all_tenants('measured_alerts(text)');
+-- measures: the alerts of the last thirty days
+CREATE INDEX alert_opened ON alert (opened_at);
