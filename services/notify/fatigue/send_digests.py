@@ -57,7 +57,7 @@ def readers(document: Document | None, plan: Plan) -> Iterable[Reader]:
         yield from (Reader(one.address, person_key(one)) for one in plan.recipients if one.channel == EMAIL)
         return
     for person in document.people:
-        teams = tuple(team.id for team in document.teams if person.id in team.members and not team.watchdog)
+        teams = tuple(team.id for team in document.teams if person.id in team.members)
         address = next((contact.address for contact in person.contacts if contact.channel == EMAIL), None)
         if teams and address:
             yield Reader(address, person.id, person.time_zone, teams)

@@ -44,7 +44,9 @@ def suppress(
         delivery = replace(delivery, state=SUPPRESSED, answer=OVER_BUDGET)
         alerts.update_delivery(connection, delivery)
         outcome = Outcome("not-done", OVER_BUDGET)
-        said = communication.communication(identifier, order, recipient=recipient, outcome=outcome, version=1, now=now)
+        said = communication.communication(
+            identifier, order, recipient=recipient, outcome=outcome, attempts=0, version=1, now=now
+        )
         alerts.save_resource(connection, alert.tenant_id, said, now)
         alerts.add_event(
             connection, alert, SUPPRESSED, person=recipient.person, delivery=delivery, detail=recipient.channel

@@ -70,3 +70,8 @@ $$;
 SELECT sees_all_tenants('measured_alerts(text)');
 -- measures: the alerts of the last thirty days
 CREATE INDEX alert_opened ON alert (opened_at);
+
+-- Feedback is never changed. Row by row, so that the watchdog's alerts, which nobody speaks of, can be forgotten (0014).
+DROP TRIGGER feedback_append_only ON feedback;
+CREATE TRIGGER feedback_append_only BEFORE UPDATE OR DELETE ON feedback
+    FOR EACH ROW EXECUTE FUNCTION refuse_change_of_feedback();
