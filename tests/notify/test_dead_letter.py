@@ -46,7 +46,7 @@ def due_in(service: Service) -> float:
     return float(row["s"])
 
 
-@pytest.mark.requirement("REQ-09", "REQ-11")
+@pytest.mark.requirement("REQ-09", "REQ-11", "REQ-34")
 def test_when_the_first_doctor_cannot_be_reached_the_second_is_told_at_once(clinic: Clinic, mail: MailServer) -> None:
     clinic.agrees_on(STANDARD)
     mail.refusals[address("first")] = GONE
@@ -104,7 +104,7 @@ def test_when_nobody_of_the_chain_can_be_reached_the_fallback_is_told_without_an
     assert ticks(clinic) == 0
 
 
-@pytest.mark.requirement("REQ-09", "SR-16")
+@pytest.mark.requirement("REQ-09", "SR-16", "REQ-34")
 def test_a_fallback_that_cannot_be_reached_either_is_tried_again_with_growing_pauses_and_never_in_a_loop(
     clinic: Clinic, mail: MailServer
 ) -> None:

@@ -64,7 +64,7 @@ def at(server: Scripted) -> str:
     return f"http://127.0.0.1:{server.port}/hook"
 
 
-@pytest.mark.requirement("REQ-10")
+@pytest.mark.requirement("REQ-10", "REQ-34")
 def test_a_receiver_that_hangs_for_a_minute_delays_no_other_receiver(service: Service, triage: Triage) -> None:
     with a_receiver() as pager, a_server_that(hangs) as hanging:
         notify = to_receivers(service.notify, {"hanging": at(hanging), "pager": pager.url})

@@ -87,6 +87,7 @@ def age_s(system: System) -> float:
     return next(gauge.value for gauge in measure_watchdog(system.notify.pool, wanted=True) if gauge.name == AGE)
 
 
+@pytest.mark.requirement("REQ-39")
 def test_a_round_goes_through_the_whole_line_and_is_acknowledged_by_the_watchdog(
     system: System, watchdog: Watchdog, rows: Rows
 ) -> None:
@@ -114,6 +115,7 @@ def test_a_round_that_is_not_acknowledged_does_not_count(system: System, watchdo
     assert age_s(system) > 120
 
 
+@pytest.mark.requirement("REQ-39")
 def test_nobody_is_told_of_it_and_nobody_sees_it(system: System, watchdog: Watchdog, rows: Rows) -> None:
     begin(watchdog)
 
@@ -141,7 +143,7 @@ def test_not_even_an_on_call_document_brings_it_to_people(system: System, watchd
     assert [row["acknowledged_by"] for row in rows("SELECT acknowledged_by FROM notify.alert")] == ["Watchdog"]
 
 
-@pytest.mark.requirement("SR-16")
+@pytest.mark.requirement("SR-16", "REQ-39")
 def test_the_very_same_answers_from_a_client_reach_people(system: System, watchdog: Watchdog) -> None:
     begin(watchdog)
     copy = emergency_of(uuid7(), datetime.now(UTC))
@@ -170,7 +172,7 @@ def test_a_real_alert_of_the_same_patient_is_neither_joined_nor_acknowledged_by_
     assert len(rows("SELECT * FROM notify.alert")) == 1
 
 
-@pytest.mark.requirement("SR-16")
+@pytest.mark.requirement("SR-16", "REQ-39")
 def test_no_client_speaks_for_the_tenant_of_the_watchdog(system: System, database: Database) -> None:
     door = Intake(system.a.services["QuestionnaireResponse"], database)
     token = door.token(door.register(scopes=SCOPES, tenant=WATCHDOG_TENANT), SCOPES)

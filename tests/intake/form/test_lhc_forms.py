@@ -32,7 +32,7 @@ def choose(page: Page, link_id: str, choice: str) -> None:
     box.press("Tab")
 
 
-@pytest.mark.requirement("SR-16")
+@pytest.mark.requirement("SR-16", "REQ-40")
 def test_chest_pain_calls_for_help_while_the_form_is_still_open(
     page: Page, intake: httpx.Client, stored: Stored
 ) -> None:

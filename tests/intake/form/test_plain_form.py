@@ -49,7 +49,7 @@ def test_a_person_answers_page_by_page_and_the_finished_form_is_stored_completed
     assert len({one["id"] for one in versions}) == 1
 
 
-@pytest.mark.requirement("SR-15", "SR-16")
+@pytest.mark.requirement("SR-15", "SR-16", "REQ-40")
 def test_chest_pain_on_the_first_page_is_answered_with_the_emergency_number_at_once(
     person: Person, stored: Stored
 ) -> None:
@@ -102,6 +102,7 @@ def test_what_is_missing_is_named_and_what_was_answered_is_kept(person: Person, 
     assert answer(only, "sex_at_birth")["code"] == "male"
 
 
+@pytest.mark.requirement("REQ-40")
 def test_an_emergency_among_answers_that_are_not_complete_is_stored_and_shown(person: Person, stored: Stored) -> None:
     person.answers = {"chest_pain": "Y"}
     person.opens()

@@ -55,7 +55,7 @@ def refused(error: pytest.ExceptionInfo[ProblemError]) -> tuple[int, str]:
 # Snoozing
 
 
-@pytest.mark.requirement("REQ-09")
+@pytest.mark.requirement("REQ-35", "REQ-09")
 def test_while_it_is_snoozed_nobody_is_told_and_then_everybody_is_again(
     service: Service, told: UUID, receiver: Receiver
 ) -> None:
@@ -124,6 +124,7 @@ def test_an_alert_is_put_off_only_for_so_long_and_so_often(
         ("same_day", "emergency", "emergency"),
     ],
 )
+@pytest.mark.requirement("REQ-35")
 def test_a_further_assessment_wakes_a_snoozed_alert_at_once(
     service: Service, triage: Triage, receiver: Receiver, first: str, further: str, urgency: str
 ) -> None:

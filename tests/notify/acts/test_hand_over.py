@@ -36,7 +36,7 @@ def known(clinic: Clinic, by: Actor = FIRST) -> None:
     acknowledge(clinic.service.notify.pool, DEFAULT_TENANT, clinic.service.alert()["id"], by=by)
 
 
-@pytest.mark.requirement("REQ-09", "REQ-14")
+@pytest.mark.requirement("REQ-09", "REQ-14", "REQ-35")
 def test_the_other_is_told_at_once_and_the_alert_is_open_until_somebody_acknowledges(clinic: Clinic) -> None:
     clinic.sees()
     known(clinic)

@@ -74,7 +74,7 @@ def test_who_had_many_messages_is_spared_the_next_and_it_is_recorded(service: Se
     assert str(spared_rows[0]["id"]) not in {row["ref_id"] for row in jobs}
 
 
-@pytest.mark.requirement("SR-16")
+@pytest.mark.requirement("SR-16", "REQ-38")
 def test_where_everybody_would_be_spared_the_first_is_told_all_the_same(service: Service, triage: Triage) -> None:
     alerted(service, triage, 4)
 
@@ -90,7 +90,7 @@ def test_where_everybody_would_be_spared_the_first_is_told_all_the_same(service:
     assert len(service.rows("SELECT * FROM alert WHERE state = 'received'")) == 4
 
 
-@pytest.mark.requirement("SR-16")
+@pytest.mark.requirement("SR-16", "REQ-38")
 def test_an_emergency_is_never_suppressed_and_never_counted(service: Service, triage: Triage) -> None:
     alerted(service, triage, 5, "emergency")
     alerted(service, triage, 2, "same_day")

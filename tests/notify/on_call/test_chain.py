@@ -91,6 +91,7 @@ documents = st.builds(
 @given(
     document=documents, newest=st.none() | documents, policy=policies, urgency=st.sampled_from((EMERGENCY, SAME_DAY))
 )
+@pytest.mark.requirement("REQ-33")
 def test_an_alert_that_nobody_acknowledges_is_told_for_ever_whatever_the_document_says(
     document: Document, newest: Document | None, policy: Policy, urgency: str
 ) -> None:

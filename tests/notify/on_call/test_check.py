@@ -54,6 +54,7 @@ def test_the_example_has_no_gap(at: datetime) -> None:
         ("[[policies.standard.same_day]]", "[[policies.standard.emergency]]", "policies.standard.same_day", "no step"),
     ],
 )
+@pytest.mark.requirement("REQ-33")
 def test_a_policy_with_a_gap_is_refused(instead_of: str, written: str, where: str, said: str) -> None:
     assert instead_of in EXAMPLE
     every = instead_of.startswith("[[")

@@ -55,7 +55,7 @@ def test_an_acknowledgement_ends_the_chain(clinic: Clinic) -> None:
     assert clinic.told() == ["first"]
 
 
-@pytest.mark.requirement("REQ-09")
+@pytest.mark.requirement("REQ-09", "REQ-33")
 def test_a_chain_that_nobody_ends_comes_to_the_head_and_then_to_the_site_again_and_again(clinic: Clinic) -> None:
     clinic.agrees_on(STANDARD)
     clinic.sees()
@@ -80,7 +80,7 @@ def test_a_chain_that_nobody_ends_comes_to_the_head_and_then_to_the_site_again_a
     assert clinic.events().count("exhausted") == 1
 
 
-@pytest.mark.requirement("REQ-09")
+@pytest.mark.requirement("REQ-09", "REQ-33")
 def test_a_step_that_has_nobody_on_call_is_passed_over_at_once_and_loudly(clinic: Clinic) -> None:
     clinic.agrees_on(PEOPLE + ROTA_OF_THE_PAST + TEAM + POLICY.replace("person:first", "rota:doctors"))
     clinic.sees()
@@ -256,7 +256,7 @@ def test_what_was_held_is_not_sent_once_somebody_acknowledged(clinic: Clinic) ->
     assert clinic.events()[-1] == "withdrawn"
 
 
-@pytest.mark.requirement("SR-16")
+@pytest.mark.requirement("SR-16", "REQ-38")
 def test_quiet_hours_never_hold_an_emergency(clinic: Clinic) -> None:
     clinic.agrees_on(quiet_today(clinic))
     clinic.sees("emergency")

@@ -41,6 +41,7 @@ THERE = [line for line in TABLE if line[0] == "GET" and line[1] != "/worklist/ev
 """What a request reaches, if only to be told that there is no such page. Without the stream, which does not end."""
 
 
+@pytest.mark.requirement("REQ-36")
 @pytest.mark.parametrize(("method", "path", "roles"), TABLE)
 def test_a_page_is_for_these_roles(method: str, path: str, roles: set[Role]) -> None:
     assert reach_of(method, path).roles == roles
@@ -78,6 +79,7 @@ def test_a_role_that_does_not_reach_a_page_is_told_so(client: httpx.Client, rows
     assert {(event["outcome"], event["agent"].partition("/")[0]) for event in events} == {("4", "account")}
 
 
+@pytest.mark.requirement("REQ-36")
 def test_nobody_reaches_them_without_signing_in(client: httpx.Client) -> None:
     for method, path, _ in THERE:
         answer = client.request(method, path)

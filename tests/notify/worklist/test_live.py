@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 import httpx
+import pytest
 from playwright.sync_api import expect
 
 from services.notify.app import create_app
@@ -72,6 +73,7 @@ def test_what_somebody_else_acknowledges_leaves_what_waits(
     expect(mine).to_have_title("Worklist · Sural")
 
 
+@pytest.mark.requirement("REQ-37")
 def test_when_the_connection_is_lost_the_page_says_since_when_and_when_it_is_back(
     settings: NotifySettings, page: Page, service: Service, triage: Triage
 ) -> None:
@@ -155,6 +157,7 @@ def test_what_was_typed_stays_when_the_row_itself_changes(
     expect(name).to_have_value("Dr Osei")
 
 
+@pytest.mark.requirement("REQ-37", "REQ-14")
 def test_a_press_that_was_meant_for_what_stood_there_before_acknowledges_nothing(
     site: str, page: Page, service: Service, triage: Triage
 ) -> None:
