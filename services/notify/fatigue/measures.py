@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from services.notify.detail.store import feedback_by_flag
 from services.notify.fatigue import store
 from services.notify.fatigue.store import Measured
 from shared.operations import Gauge
@@ -14,16 +15,21 @@ from shared.postgres import DictConnection, Pool
 
 PERIOD = timedelta(days=30)
 BY = ("flag", "team")
+AGREE = "agree"
 
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """What the page shows: the last thirty days, by red flag and by team, and how many messages people were spared."""
+    """What the page shows: the last thirty days, by red flag and by team, and how many messages people were spared.
+
+    `said`: by red flag, how often clinicians agreed with the assessment, and how often they said anything.
+    """
 
     flags: tuple[Measured, ...]
     teams: tuple[Measured, ...]
     messages: int
     suppressed: int
+    said: Mapping[str, tuple[int, int]]
 
 
 def measures_of(connection: DictConnection, tenant: UUID, now: datetime) -> Measures:
@@ -31,7 +37,11 @@ def measures_of(connection: DictConnection, tenant: UUID, now: datetime) -> Meas
     since = now - PERIOD
     messages, suppressed = store.suppressed_share(connection, tenant, since)
     flags, teams = (tuple(store.measures(connection, tenant, since, by=by)) for by in BY)
-    return Measures(flags, teams, messages, suppressed)
+    said: dict[str, tuple[int, int]] = {}
+    for each in feedback_by_flag(connection, tenant, since):
+        agreed, all_of_it = said.get(each.flag, (0, 0))
+        said[each.flag] = (agreed + (each.number if each.verdict == AGREE else 0), all_of_it + each.number)
+    return Measures(flags, teams, messages, suppressed, said)
 
 
 def minutes(seconds: float | None) -> str:

@@ -46,6 +46,17 @@ def an_alert(service: Service, triage: Triage, patient: str, red_flag: str, *, a
     return row["id"]
 
 
+def said(service: Service, verdict: str, *, person: str) -> None:
+    """Somebody says what they think of one assessment."""
+    service.rows(
+        "INSERT INTO feedback (tenant_id, alert_id, assessment_id, assessment_version, person, verdict, flags) "
+        "SELECT tenant_id, alert_id, assessment_id, assessment_version, %s, %s, '{cold-foot}' "
+        "FROM alert_assessment ORDER BY assessment_id LIMIT 1",
+        person,
+        verdict,
+    )
+
+
 def overridden(service: Service, alert_id: Any) -> None:
     resolve(
         service.notify.pool,
@@ -63,10 +74,15 @@ def test_a_lead_sees_how_soon_each_red_flag_is_acknowledged_and_how_often_it_is_
     overridden(service, an_alert(service, triage, "1", "cold-foot", after_s=60))
     an_alert(service, triage, "2", "cold-foot", after_s=7200)
     service.rows("UPDATE delivery SET urgency = 'same_day', state = 'suppressed' WHERE channel = 'email'")
+    said(service, "agree", person="Dr Osei")
+    said(service, "too-urgent", person="Dr Lind")
 
     page = " ".join(client.get("/worklist/measures").text.split())
 
-    assert '<th scope="row">cold-foot</th> <td>2</td> <td>60 min</td> <td>1.8 h</td> <td>100 % (1 of 1)</td>' in page
+    assert (
+        '<th scope="row">cold-foot</th> <td>2</td> <td>60 min</td> <td>1.8 h</td> '
+        "<td>100 % (1 of 1)</td> <td>50 % (1 of 2)</td>" in page
+    )
     assert '<th scope="row">none</th> <td>2</td>' in page
     assert "100 % (2 of 2)" in page
     assert "Canary" not in page
