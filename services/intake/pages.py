@@ -1,8 +1,7 @@
 """Pages for staff: what became of one submission, and a new form for a patient.
 
 Rendered here, no script, nothing from elsewhere. The page of a submission says the same as `$status` in words: ids and
-times, nothing that was answered and no name; it refreshes itself until nothing more will happen by itself. A new form
-is a link with a ticket (`form/ticket.py`) that a tablet opens.
+times, nothing that was answered and no name. A new form is a link with a ticket (`form/ticket.py`) that a tablet opens.
 """
 
 from __future__ import annotations
@@ -33,7 +32,6 @@ from shared.postgres import Pool, unavailable
 from shared.problems import ProblemError
 
 FOLDER = Path(__file__).parent / "templates"
-REFRESH_S = 5
 FORM_BYTES = 4096
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -112,7 +110,7 @@ def routes(
     @router.get("/submission/{identifier}")
     def submission(request: Request, identifier: str) -> Response:
         timeline = timeline_of(pool, neighbours, door.who(request).tenant, identifier)
-        return render("submission.html", page=shown(timeline), refresh_s=REFRESH_S)
+        return render("submission.html", page=shown(timeline))
 
     return router
 

@@ -14,8 +14,8 @@ from shared.fhir.client import FhirClient
 from shared.fhir.codes import SID_REFUSED
 from shared.postgres import Pool, tenant_transaction
 
-WAITS = frozenset({"requested", "received"})
-"""States of a Task in which nobody has acknowledged."""
+WAITS = frozenset({"requested", "received", "on-hold"})
+"""States of a Task in which nobody has acknowledged, or took that back for a while."""
 
 
 def look_after_refused(pool: Pool, notify: FhirClient | None, keep: timedelta) -> int:

@@ -14,7 +14,10 @@ from shared.fhir.codes import CS_URGENCY, REVIEW_TAG, Urgency
 from shared.fhir.identity import instant
 from shared.fhir.resources import Stored
 
-OPEN = frozenset({"requested", "received"})
+OPEN = frozenset({"requested", "received", "on-hold"})
+"""States of a Task in which nobody has it: a snoozed one comes back by itself."""
+SET_ASIDE = frozenset({"snoozed", "restarted", "raised", "acknowledged", "over-budget"})
+"""Why a message was not sent although it could have been: another one is, or will be."""
 ALERT = "alert"
 
 
@@ -135,8 +138,13 @@ def _delivered(task: Mapping[str, Any], followed: FollowUp) -> Step:
         return Step("delivered", State.DONE, sent[0][0], f"Communication/{sent[0][1]}")
     if task["status"] not in OPEN:
         return Step("delivered", State.NOT_NEEDED)
-    given_up = bool(messages) and all(one["status"] == "not-done" for one in messages)
+    given_up = bool(messages) and all(_is_given_up(one) for one in messages)
     return Step("delivered", State.FAILED if given_up else State.PENDING)
+
+
+def _is_given_up(communication: Mapping[str, Any]) -> bool:
+    codes = {coding.get("code") for coding in communication.get("statusReason", {}).get("coding", [])}
+    return communication["status"] == "not-done" and not codes & SET_ASIDE
 
 
 def _is_alert(communication: Mapping[str, Any]) -> bool:

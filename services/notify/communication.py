@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from services.notify.escalation import EMAIL, Recipient
+from services.notify.escalation import EMAIL, WEBHOOK, Recipient
 from services.notify.task import Task
 from shared.fhir.codes import CANONICAL, PROFILES, SID_ALERT, SID_RECIPIENT
 from shared.fhir.identity import instant
@@ -122,7 +122,7 @@ def communication(
         resource["statusReason"] = _reason(outcome.reason)
     if outcome.sent_at is not None:
         resource["sent"] = instant(outcome.sent_at)
-        if recipient.channel != EMAIL:
+        if recipient.channel == WEBHOOK:
             resource["received"] = instant(outcome.sent_at)
     return resource
 

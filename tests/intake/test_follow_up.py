@@ -14,6 +14,7 @@ from services.intake.app import create_app as create_intake
 from services.intake.settings import IntakeSettings
 from services.notify.acts.acknowledge import acknowledge
 from services.notify.acts.actor import Actor
+from services.notify.acts.snooze import snooze
 from services.notify.app import create_app as create_notify
 from services.notify.context import Notify, open_notify
 from services.notify.deliver import deliver_due
@@ -162,7 +163,7 @@ def test_each_step_is_shown_when_it_is_done_until_a_person_knows(whole: Whole) -
     assert whole.status(identifier) == states(done, done, done, done, done, pending)
     page = whole.page(identifier)
     assert "told again until one of them acknowledges" in page
-    assert 'http-equiv="refresh"' in page
+    assert "Look again" in page
 
     [task] = whole.tasks()
     acknowledge(whole.notify.pool, DEFAULT_TENANT, task["id"], by=Actor("Ada", None, "page"))
@@ -170,8 +171,21 @@ def test_each_step_is_shown_when_it_is_done_until_a_person_knows(whole: Whole) -
     assert whole.status(identifier) == states(done, done, done, done, done, done)
     page = whole.page(identifier)
     assert "A clinician has seen the alert" in page
-    assert 'http-equiv="refresh"' not in page
+    assert "Look again" not in page
     assert "Ada" not in page
+
+
+def test_a_snoozed_alert_is_not_over(whole: Whole) -> None:
+    done, pending = "done", "pending"
+    identifier = whole.accepted(a_response({"chest_pain": "Y"}))
+    whole.triages(identifier)
+    whole.alerts()
+    [task] = whole.tasks()
+    snooze(whole.notify.pool, DEFAULT_TENANT, task["id"], by=Actor("Ada", None, "page"), minutes=5)
+    whole.delivers()
+
+    assert whole.status(identifier) == states(done, done, done, done, pending, pending)
+    assert "Look again" in whole.page(identifier)
 
 
 def test_what_is_not_urgent_needs_no_alert(whole: Whole) -> None:
@@ -273,4 +287,4 @@ def test_services_that_do_not_answer_are_named_and_nothing_is_claimed_of_them(da
     assert [issue["details"]["text"].partition(" ")[0] for issue in outcome["issue"]] == ["triage", "notify"]
     assert status["parameter"][-1]["name"] == "outcome"
     assert "triage does not answer now" in page
-    assert 'http-equiv="refresh"' in page
+    assert "Look again" in page

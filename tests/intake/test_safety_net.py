@@ -330,6 +330,8 @@ def test_an_urgent_one_is_erased_some_time_after_its_alert_was_acknowledged_and_
         assert not erased(timedelta(0)), "nobody was alerted yet"
         tasks.append({"status": "received"})
         assert not erased(timedelta(0)), "nobody has acknowledged"
+        tasks[0]["status"] = "on-hold"
+        assert not erased(timedelta(0)), "somebody has snoozed it, nobody has it"
         tasks[0]["status"] = "accepted"
         assert not erased(timedelta(days=30))
         with psycopg.connect(database.owner_url, autocommit=True) as owner:

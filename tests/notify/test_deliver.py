@@ -84,7 +84,7 @@ def test_the_mail_says_where_to_look_and_that_this_is_a_sandbox(
     payload = mail.mails[0].get_payload(decode=True)
     assert isinstance(payload, bytes)
     text = payload.decode("utf-8")
-    assert f"http://127.0.0.1:8123/worklist#alert-{service.alert()['id']}" in text
+    assert f"http://127.0.0.1:8123/worklist/alert/{service.alert()['id']}" in text
     assert "SANDBOX: test data only" in text
     assert "same-day" in text
     assert mail.mails[0].get_content_type() == "text/plain"

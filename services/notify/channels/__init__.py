@@ -67,7 +67,7 @@ class Message:
     @property
     def link(self) -> str:
         """Where the alert can be looked at and acknowledged; opening it acknowledges nothing."""
-        place = "" if self.notice == TRIAL else f"#alert-{self.alert_id}"
+        place = "" if self.notice == TRIAL else f"/alert/{self.alert_id}"
         return f"{self.public_url.rstrip('/')}/worklist{place}"
 
     @property

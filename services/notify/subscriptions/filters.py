@@ -10,10 +10,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
 
+from services.notify.alert import State
 from services.notify.subscriptions.topics import PATIENT, Topic
+from shared.fhir.codes import REVIEW_TAG, Urgency
 
 Filter: TypeAlias = tuple[str, tuple[str, ...]]
 """A parameter and its alternatives."""
+
+
+POSSIBLE: Mapping[str, tuple[str, ...]] = {
+    "priority": ("routine", "urgent", "asap", "stat"),
+    "status": tuple(State),
+    "_tag": (*Urgency, REVIEW_TAG),
+}
+"""What a parameter can be compared with: anything else would hold for nothing, for ever, and in silence."""
 
 
 class FilterError(ValueError):
@@ -36,6 +46,8 @@ def read_filter(text: str, topic: Topic) -> list[Filter]:
         values = tuple(value.split(","))
         if not all(values):
             raise FilterError(f"{name} has an empty value")
+        if name in POSSIBLE and (odd := [each for each in values if each.rpartition("|")[2] not in POSSIBLE[name]]):
+            raise FilterError(f"{name} is never {odd[0][:40]}, but one of {', '.join(POSSIBLE[name])}")
         found.append((name, values))
     return found
 

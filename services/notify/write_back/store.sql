@@ -34,7 +34,9 @@ UPDATE write_back SET attempts = attempts + 1, failing_since = coalesce(failing_
 WHERE tenant_id = %(tenant)s AND type = %(type)s AND id = %(id)s AND lease_token = %(lease_token)s
 
 -- name: given_up
-UPDATE write_back SET attempts = attempts + 1, answer = %(answer)s, due_at = NULL, lease_token = NULL, lease_until = NULL
+-- The next version begins anew, with all of its time.
+UPDATE write_back SET attempts = 0, failing_since = NULL, answer = %(answer)s, due_at = NULL, lease_token = NULL,
+                      lease_until = NULL
 WHERE tenant_id = %(tenant)s AND type = %(type)s AND id = %(id)s AND lease_token = %(lease_token)s
 
 -- name: behind

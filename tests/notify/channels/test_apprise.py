@@ -62,7 +62,7 @@ def test_an_alert_reaches_the_service_behind_a_named_target(sms: Service, triage
     said = json.loads(receiver.requests[0][1])
     alert = sms.alert()["id"]
     assert said["title"] == f"Sural: emergency alert, one patient ({str(alert)[-8:]})"
-    assert f"/worklist#alert-{alert}" in said["message"]
+    assert f"/worklist/alert/{alert}" in said["message"]
     assert "SANDBOX" in said["message"]
 
 

@@ -52,7 +52,7 @@ def test_every_device_of_a_person_shows_the_alert_and_where_to_look(
     for browser in (phone, tablet):
         (shown,) = push_service.shown(browser)
         assert shown["title"] == f"Sural: emergency alert, one patient ({alert[-8:]})"
-        assert shown["link"] == f"http://127.0.0.1:8123/worklist#alert-{alert}"
+        assert shown["link"] == f"http://127.0.0.1:8123/worklist/alert/{alert}"
     assert push_service.bodies(stranger) == []
     assert pushing.task(alert)["status"] == "received"
 

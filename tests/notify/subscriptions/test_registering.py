@@ -132,13 +132,35 @@ def test_what_is_not_offered_is_refused_with_what_is(
 
 @pytest.mark.parametrize(
     "criterion",
-    ["Task?owner=x", "Task?patient:missing=true", "RiskAssessment?patient=1", "patient=1", "Task?patient=", "Task?x"],
+    [
+        "Task?owner=x",
+        "Task?patient:missing=true",
+        "RiskAssessment?patient=1",
+        "patient=1",
+        "Task?patient=",
+        "Task?x",
+        "Task?priority=high",
+        "Task?status=open",
+        "Task?status=received,open",
+    ],
 )
 def test_a_filter_that_the_topic_does_not_have_is_refused(desk: Desk, subscriber: Subscriber, criterion: str) -> None:
     answer = desk.post(a_subscription(subscriber.url, filters=(criterion,)))
 
     assert answer.status_code == 422
     assert answer.json()["issue"][0]["expression"] == ["Subscription.criteria"]
+
+
+def test_a_tag_that_no_assessment_has_is_refused_as_it_would_be_silent_for_ever(
+    desk: Desk, subscriber: Subscriber
+) -> None:
+    wrong = a_subscription(subscriber.url, topic=ASSESSMENTS, filters=("RiskAssessment?_tag=same-day",))
+    right = a_subscription(subscriber.url, topic=ASSESSMENTS, filters=("RiskAssessment?_tag=same_day,emergency",))
+    refused = desk.post(wrong)
+
+    assert refused.status_code == 422
+    assert "same_day" in refused.json()["issue"][0]["details"]["text"]
+    assert desk.post(right).status_code == 201
 
 
 def test_all_that_is_wrong_is_told_at_once(desk: Desk, subscriber: Subscriber) -> None:

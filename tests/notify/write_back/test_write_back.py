@@ -213,8 +213,10 @@ def test_after_three_days_it_is_given_up_and_counted_and_the_next_version_begins
     assert len(given_up) == 3
     assert "sural_write_back_given_up 3.0" in metrics
 
-    ehr.answers = []
+    ehr.answers = [503]
     acknowledge(wired.notify.pool, DEFAULT_TENANT, wired.alert()["id"], by=Actor("Dr Ada", None, "page"))
+    writes(wired)
+    due_again(wired)
     writes(wired)
 
     [task] = ehr.newest("Task")
