@@ -58,13 +58,18 @@ def repeat_one(pool: Pool, plan: Plan, tenant: UUID, alert_id: UUID) -> bool | N
                 return None
             _repeat(connection, plan, alert)
     except Exception as error:
-        if alert is None or unavailable(error):
+        if alert is None or (unavailable(error) and not _of_this_alert(error)):
             raise
         log.error("alert not told again", extra={"alert": str(alert.id), "error": type(error).__name__}, exc_info=error)
         _put_off(pool, alert)
         return False
     log.warning("alert told again", extra={"alert": str(alert.id), "urgency": alert.urgency, "number": alert.step + 1})
     return True
+
+
+def _of_this_alert(error: Exception) -> bool:
+    """True for a database that answers, and did not in time or not beside others: the next alert may do better."""
+    return getattr(error, "sqlstate", None) in ("57014", "55P03", "40P01", "40001")
 
 
 def _repeat(connection: DictConnection, plan: Plan, alert: Alert) -> None:

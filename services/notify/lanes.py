@@ -62,12 +62,10 @@ class Lane:
             self._wanted.wait()
             self._wanted.clear()
             try:
-                due = [] if stopped.is_set() else self._find(self.name)
+                self._begin([] if stopped.is_set() else self._find(self.name), stopped)
             except Exception as error:
-                # The rows are still due: the background process takes them.
+                # The rows are still due: the background process takes them, or the next look.
                 log.exception("sender failed", extra={"kind": self.name, "error": type(error).__name__})
-            else:
-                self._begin(due, stopped)
 
     def senders(self) -> list[threading.Thread]:
         """Threads that are sending now."""
@@ -79,7 +77,11 @@ class Lane:
             for kind in choose(due, busy=self._busy, failed=self._failed, most=self._most):
                 thread = threading.Thread(target=self._send, args=(kind, stopped), name=kind, daemon=True)
                 self._busy[kind] = thread
-                thread.start()
+                try:
+                    thread.start()
+                except RuntimeError:
+                    del self._busy[kind]  # no thread to be had: a later look tries again
+                    raise
 
     def _send(self, kind: str, stopped: threading.Event) -> None:
         well, again = False, True

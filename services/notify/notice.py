@@ -28,7 +28,8 @@ def give_notice(
     alert = replace(alert, step=alert.step + 1)
     store.update_alert(connection, alert)
     store.add_notice(connection, alert, kind, assessment, now)
-    told = store.told_recipients(connection, alert)
+    # One address may have been told as two people, or as a person and as an address of the settings.
+    told = list(dict.fromkeys(store.told_recipients(connection, alert)))
     order_messages(connection, alert, content, told, text=notice_line(kind, alert.id), now=now, notice=kind)
     return alert
 

@@ -14,7 +14,7 @@ from services.notify.escalate import repeat_one
 from services.notify.escalation import EMERGENCY, SAME_DAY, Plan, job_kind
 from services.notify.on_call import store as on_call
 from services.notify.on_call.route import chain_length
-from shared.postgres import DictConnection, Pool, tenant_transaction
+from shared.postgres import DictConnection, Pool, tenant_transaction, unavailable
 
 KINDS = (
     "alert_without_due",
@@ -33,13 +33,21 @@ def reconcile(pool: Pool, plan: Plan) -> dict[str, int]:
     with pool.connection() as connection:
         tenants = store.tenants_waiting(connection)
     found: Counter[str] = Counter(dict.fromkeys(KINDS, 0))
+    failed: Exception | None = None
     for tenant in tenants:
-        with tenant_transaction(pool, tenant) as connection:
-            found.update(_repair(connection, plan, tenant))
-        found["alert_overdue"] += _fire_overdue(pool, plan, tenant)
+        try:
+            with tenant_transaction(pool, tenant) as connection:
+                found.update(_repair(connection, plan, tenant))
+            found["alert_overdue"] += _fire_overdue(pool, plan, tenant)
+        except Exception as error:
+            if unavailable(error) and getattr(error, "sqlstate", None) is None:
+                raise  # the database is away: for all of them
+            failed = error  # one tenant's trouble is not another's
     for kind, number in found.items():
         if number:
             log.error("repaired", extra={"kind": kind, "number": number})
+    if failed is not None:
+        raise failed
     return dict(found)
 
 

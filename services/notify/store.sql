@@ -137,7 +137,9 @@ SELECT channel, recipient FROM delivery
 WHERE alert_id = %(alert_id)s AND step >= %(first_step)s AND state = 'pending' AND held_until > now()
 
 -- name: delivery
-SELECT id, tenant_id, alert_id, step, channel, recipient, person, urgency, state, attempts, answer, created_at, sent_at,
+-- `created_at`: since when it may go out; a message that waits for the end of quiet hours is not yet being tried.
+SELECT id, tenant_id, alert_id, step, channel, recipient, person, urgency, state, attempts, answer,
+       greatest(created_at, held_until) AS created_at, sent_at,
        (SELECT kind FROM notice WHERE notice.alert_id = delivery.alert_id AND notice.step = delivery.step) AS notice
 FROM delivery WHERE tenant_id = %(tenant_id)s AND id = %(id)s
 

@@ -209,10 +209,11 @@ def routes(intake: IntakeContext, tablets: Tablets, *, public_url: str, emergenc
         asked = set(fields.get("asked", [""])[0].split())
         questions = [question for question in step.questions if question.link_id in asked]
         new, faults = read_fields(questions, fields)
-        answers = {**before, **new}
+        unread = {gap.link_id for gap in faults}
+        # What cannot be read does not take away what was answered before.
+        answers = {**before, **{link_id: given for link_id, given in new.items() if link_id not in unread}}
         # What could be read is stored even where something else is missing: a step that is never finished counts too.
         draft = drafts.save_answers(intake, ticket, of, answers, before=draft, status=OPEN)
-        unread = {fault.link_id for fault in faults}
         faults += left_open((question for question in questions if question.link_id not in unread), new)
         said = advice(ticket, draft.response)
         if faults:

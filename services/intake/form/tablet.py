@@ -19,6 +19,8 @@ from shared.fhir.codes import CANONICAL
 from shared.ids import DEFAULT_TENANT, uuid7
 
 COOKIE = "sural_form"
+GRACE_S = 3600
+"""So long after its end a ticket still takes what somebody was writing."""
 SID_SANDBOX_PATIENT = f"{CANONICAL}/sid/sandbox-patient"
 NO_TICKET = "To fill in this form you need a link from the people who look after you. Ask them for one."
 
@@ -41,7 +43,7 @@ class Tablets:
         text = request.cookies.get(COOKIE, "")
         if not text:
             raise TicketRefused(NO_TICKET)
-        return self.read(text, form)
+        return read(text, key=self.key, form=form, now=time.time() - GRACE_S)
 
     def read(self, text: str, form: str) -> Ticket:
         """The ticket that this text is. Raises TicketRefused."""
@@ -60,7 +62,7 @@ class Tablets:
         answer.set_cookie(
             COOKIE,
             sign(ticket, self.key),
-            max_age=for_s,
+            max_age=for_s + GRACE_S,
             path=f"{self.base}/questionnaire/{ticket.form}",
             secure=self.secure,
             httponly=True,

@@ -62,7 +62,10 @@ def read(text: str, *, key: bytes, form: str, now: float) -> Ticket:
     if claims["form"] != form:
         raise TicketRefused("This link belongs to another form. Ask for a new one.")
     if claims["until"] <= now:
-        raise TicketRefused("This link has run out. What was answered is kept. Ask for a new one.")
+        raise TicketRefused(
+            "This link has run out. What you sent before is kept; what you sent just now is not. If you are in danger, "
+            "call your local emergency number now. Otherwise ask for a new link."
+        )
     return Ticket(UUID(claims["tenant"]), form, claims["patient"], claims["response"], claims["until"])
 
 

@@ -26,6 +26,8 @@ def over_budget(
     """Which of these are spared the alert's present step."""
     if alert.urgency.rank == 0 or not told:
         return ()
+    if alerts.unreached_steps(connection, alert)[0]:
+        return ()  # whoever was not spared cannot be reached: now everybody is told
     lately = store.told_lately(connection, alert.tenant_id, now - WINDOW, [person_key(one) for one in told])
     return spared(told, urgency=alert.urgency, lately=lately, budget=budget)
 

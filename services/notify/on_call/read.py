@@ -36,7 +36,7 @@ from shared.fhir.codes import Urgency
 
 LONGEST_TEXT = 512 * 1024
 """Bytes. Some hundred people and a year of shifts take a tenth of that."""
-E_MAIL = re.compile(r"[^\s@,;<>\x00-\x1f]+@[^\s@,;<>\x00-\x1f]+")
+E_MAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[^\s@,;:<>()\x00-\x1f]+")
 Place: TypeAlias = tuple[str | int, ...]
 
 

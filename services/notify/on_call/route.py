@@ -30,10 +30,13 @@ def first_turn(
     the chain begins, a team in place of the one that it would go to.
     """
     document = None if alert.synthetic else _document(connection, alert.tenant_id)
-    team = None
+    team = first = None
     if document is not None:
         team = document.team(alert.owner) if owner_first and alert.owner else None
-        team = team or team_for(document, pathway=alert.pathway, urgency=alert.urgency)
+        # A team whose policy says nothing of this urgency is told as a person is: before the chain of those who take it.
+        has_chain = team is not None and (own := document.policy(team.policy)) and own.steps(alert.urgency)
+        first = team if team is not None and not has_chain else document.person(alert.owner or "")
+        team = (team if has_chain else None) or team_for(document, pathway=alert.pathway, urgency=alert.urgency)
     alert = replace(
         alert,
         policy=team.policy if team else None,
@@ -41,7 +44,7 @@ def first_turn(
         team=team.id if team else None,
         exhausted_at=None,
     )
-    place = Place(HANDED_OVER if owner_first and document and document.person(alert.owner or "") else 0)
+    place = Place(HANDED_OVER if owner_first and first is not None else 0)
     route = _between(plan, alert, document, document) if document else None
     turn = _turn(route, plan, alert, place, now)
     return at_turn(alert, turn, now), turn
@@ -74,7 +77,11 @@ def _turn(route: Route | None, plan: Plan, alert: Alert, place: Place, now: date
     if route is None:
         told = (WATCHDOG,) if alert.synthetic else plan.recipients
         return Turn(place, told, plan.pause(alert.urgency))
-    return turn_at(route, place, now)
+    try:
+        return turn_at(route, place, now)
+    except Exception as error:  # pure: what fails once fails always, and an alert must not wait for a program's fault
+        log.error("who is on call cannot be worked out", extra={"error": type(error).__name__}, exc_info=error)
+        return Turn(place, plan.recipients, plan.pause(alert.urgency), exhausted=True)
 
 
 def _route(connection: DictConnection, plan: Plan, alert: Alert) -> Route | None:
@@ -98,7 +105,7 @@ def _between(plan: Plan, alert: Alert, stamped: Document, newest: Document) -> R
         urgency=alert.urgency,
         site=plan.recipients,
         repeat=plan.pause(alert.urgency),
-        first=Target(Kind.PERSON, alert.owner) if alert.owner else None,
+        first=Target(Kind.PERSON if newest.person(alert.owner) else Kind.TEAM, alert.owner) if alert.owner else None,
     )
 
 

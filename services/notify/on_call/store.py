@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from services.notify.on_call.document import Document, person_of
+from services.notify.on_call.flaw import DocumentFlawed, Flaw
 from services.notify.on_call.read import read_document
 from shared.audit.act import Act, Interaction, asker_or, record
 from shared.postgres import DictConnection, load_queries
@@ -75,10 +76,21 @@ def _document(connection: DictConnection, tenant: UUID, row: Mapping[str, Any] |
         held = saved(connection, tenant, row["version"])
         if held is None:
             return None
-        document = _read_before[key] = read_document(held.text, version=held.version)
+        document = _read_before[key] = _read(held)
         for oldest in list(_read_before)[:-MOST_KEPT]:
             _read_before.pop(oldest, None)
     return document
+
+
+def _read(held: Saved) -> Document:
+    """Raises DocumentFlawed, for a fault of the reader's own too: an alert goes on without a document then."""
+    try:
+        return read_document(held.text, version=held.version)
+    except DocumentFlawed:
+        raise
+    except Exception as error:
+        found = f"text over which the reader stumbles ({type(error).__name__})"
+        raise DocumentFlawed([Flaw("document", found, "a text that can be read", "Save it anew.")]) from error
 
 
 def saved(connection: DictConnection, tenant: UUID, version: int) -> Saved | None:
