@@ -27,8 +27,9 @@ from services.intake.neighbours import Neighbours
 from services.intake.submission_words import shown
 from services.intake.who_looks import CannotTell, Door, NotForThem, SignInNeeded, sign_in_path
 from shared.access.session_cookie import HSTS
+from shared.audit.act import Act, Interaction, asker_or, patient_of, record
 from shared.origin import from_elsewhere
-from shared.postgres import Pool, unavailable
+from shared.postgres import Pool, tenant_transaction, unavailable
 from shared.problems import ProblemError
 
 FOLDER = Path(__file__).parent / "templates"
@@ -94,8 +95,12 @@ def routes(
         silent = "sec-fetch-site" not in request.headers and "origin" not in request.headers
         if silent or from_elsewhere(request.headers, public_url):
             raise HTTPException(403)
-        body = await request.body()
-        return parse_qs(body.decode("utf-8", "replace")) if len(body) <= FORM_BYTES else {}
+        body = b""
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > FORM_BYTES:
+                return {}
+        return parse_qs(body.decode("utf-8", "replace"))
 
     @router.post("/submission/new/{form}")
     def invite(request: Request, form: str, fields: Mapping[str, list[str]] = Depends(sent)) -> Response:
@@ -103,7 +108,17 @@ def routes(
         number, name = (" ".join(fields.get(field, [""])[0].split()) for field in ("number", "name"))
         if wrong := invitations.remark(number, name):
             return render("invite.html", 422, form=form, wrong=wrong, number=number, name=name)
-        link = invitations.link(form, tenant=tenant, number=number, name=name)
+        ticket = invitations.ticket(form, tenant=tenant, number=number, name=name)
+        act = Act(
+            Interaction.OPERATION,
+            "QuestionnaireResponse",
+            id=ticket.response_id,
+            patient=patient_of({"subject": ticket.patient}),
+            query="new form",
+        )
+        with tenant_transaction(pool, tenant) as connection:
+            record(connection, tenant, act, asker_or("service/intake"))
+        link = invitations.link(ticket)
         picture = segno.make(link, micro=False).svg_inline(scale=5, border=4, title="The link as a QR code")
         return render("invited.html", form=form, link=link, picture=picture, hours=LIFETIME_S // 3600)
 

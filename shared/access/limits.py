@@ -26,15 +26,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Bucket:
-    """So many requests a second, and for a short time more."""
+    """So many requests a second, and for a short time more: ten seconds' worth, or `at_once`."""
 
     per_second: float
     level: float
     filled_at: float
+    at_once: float | None = None
 
     def take(self, now: float) -> float:
         """0 when one more is allowed (then it is counted), else the seconds until it is."""
-        self.level = min(self.level + (now - self.filled_at) * self.per_second, self.per_second * BURST_S)
+        most = self.per_second * BURST_S if self.at_once is None else self.at_once
+        self.level = min(self.level + (now - self.filled_at) * self.per_second, most)
         self.filled_at = now
         if self.level < 1.0:
             return (1.0 - self.level) / self.per_second

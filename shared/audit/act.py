@@ -84,6 +84,7 @@ class Word(StrEnum):
     ACCOUNT_ENABLED = "account-enabled"
     ACCOUNT_RESET = "account-reset"
     ROLES_CHANGED = "roles-changed"
+    ACCOUNT_CHANGED = "account-changed"
     PASSWORD_CHANGED = "password-changed"  # noqa: S105
     SECOND_FACTOR_SET = "second-factor-set"
 

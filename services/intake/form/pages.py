@@ -39,6 +39,8 @@ from services.intake.form.filled import (
 from services.intake.form.questions import Question, Step
 from services.intake.form.tablet import Tablets
 from services.intake.form.ticket import Ticket, TicketRefused
+from shared.access.paces import Paces
+from shared.access.session_cookie import HSTS
 from shared.audit.act import Asker, asked_by
 from shared.origin import from_elsewhere
 from shared.postgres import unavailable
@@ -63,6 +65,8 @@ LHC_HEADERS = {
         "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " + _COMMON
     ),
 }
+MOST_A_SECOND, MOST_AT_ONCE = 2.0, 60.0
+"""What one ticket may send: far above what a hand types. One device must not fill the check of refused submissions."""
 READ_FOR_S = 300
 """So long the last page can be opened again; then the device knows nothing of the form any more."""
 
@@ -74,11 +78,15 @@ def routes(intake: IntakeContext, tablets: Tablets, *, public_url: str, emergenc
     """Every page and answer below /questionnaire."""
     render = _renderer(tablets, emergency_number)
     forms = drafts.Forms(intake)
-    router = APIRouter(route_class=_page_route(render), include_in_schema=False)
+    assets = {str(path.relative_to(ASSETS)): path for path in ASSETS.rglob("*") if path.suffix in MEDIA}
+    paces = Paces(per_second=MOST_A_SECOND, at_once=MOST_AT_ONCE)
+    router = APIRouter(route_class=_page_route(render, https=tablets.secure), include_in_schema=False)
 
     def opened(request: Request, form: str) -> tuple[Ticket, Published, Draft]:
         """Ticket, form and what was filled in. From here on the form asks, in the audit."""
         ticket = tablets.held(request, form)
+        if request.method == "POST" and paces.wait_s(ticket.response_id):
+            raise HTTPException(429)
         asked_by(Asker(drafts.CLIENT, request.client.host if request.client else None))
         return ticket, forms.of(ticket), drafts.read_draft(intake, ticket)
 
@@ -103,8 +111,7 @@ def routes(intake: IntakeContext, tablets: Tablets, *, public_url: str, emergenc
 
     @router.get("/questionnaire/assets/{name:path}")
     def asset(name: str) -> Response:
-        path = (ASSETS / name).resolve()
-        if not path.is_relative_to(ASSETS) or path.suffix not in MEDIA or not path.is_file():
+        if (path := assets.get(name)) is None:
             raise HTTPException(404)
         headers = {**HEADERS, "Cache-Control": "max-age=3600"}
         return Response(path.read_bytes(), media_type=MEDIA[path.suffix], headers=headers)
@@ -140,6 +147,8 @@ def routes(intake: IntakeContext, tablets: Tablets, *, public_url: str, emergenc
     @router.get("/questionnaire/{form}/draft")
     def draft_of(request: Request, form: str) -> Response:
         _, _, draft = opened(request, form)
+        if draft.finished:  # what was sent is shown to nobody who holds the link after that
+            raise HTTPException(404)
         return Response(orjson.dumps(drafts.plain(draft.response)), media_type="application/fhir+json", headers=HEADERS)
 
     @router.post("/questionnaire/{form}/advice")
@@ -304,7 +313,7 @@ def _renderer(tablets: Tablets, emergency_number: str) -> Callable[..., Response
     return render
 
 
-def _page_route(render: Callable[..., Response]) -> type[APIRoute]:
+def _page_route(render: Callable[..., Response], *, https: bool) -> type[APIRoute]:
     class Page(APIRoute):
         """A route whose errors are pages too."""
 
@@ -313,9 +322,12 @@ def _page_route(render: Callable[..., Response]) -> type[APIRoute]:
 
             async def guarded(request: Request) -> Response:
                 try:
-                    return await handler(request)
+                    answer = await handler(request)
                 except Exception as error:
-                    return _error_page(render, error)
+                    answer = _error_page(render, error)
+                if https:
+                    answer.headers["Strict-Transport-Security"] = HSTS
+                return answer
 
             return guarded
 
@@ -332,6 +344,11 @@ def _error_page(render: Callable[..., Response], error: Exception) -> Response:
             status, sentence = 409, "This form was changed in another window. Open it again and go on there."
         case ProblemError() if error.http_status < 500:
             status, sentence = error.http_status, " ".join(problem.message for problem in error.problems[:5])
+        case HTTPException(status_code=429):
+            status, sentence = (
+                429,
+                "Too much at once: this was not stored. Wait a few seconds and send it again.",
+            )
         case HTTPException(status_code=404):
             status, sentence = 404, "There is no such page."
         case HTTPException():

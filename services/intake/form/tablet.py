@@ -97,12 +97,16 @@ class Invitations:
             return f"Number and name may have at most {MOST_LETTERS} letters each, in one line."
         return ""
 
-    def link(self, form: str, *, tenant: UUID, number: str, name: str) -> str:
-        """The address that opens this form for this patient, once."""
+    def ticket(self, form: str, *, tenant: UUID, number: str, name: str) -> Ticket:
+        """A ticket for one form of this kind for this patient."""
         identifier = {"system": self.system or SID_SANDBOX_PATIENT, "value": number}
         patient = {"type": "Patient", "identifier": identifier, **({"display": name} if name else {})}
-        ticket = sign(self.tablets.new(form, tenant=tenant, patient=patient), self.tablets.key)
-        return f"{self.public_url.rstrip('/')}/questionnaire/{quote(form)}?ticket={ticket}"
+        return self.tablets.new(form, tenant=tenant, patient=patient)
+
+    def link(self, ticket: Ticket) -> str:
+        """The address that opens the form of this ticket, until it is sent or has run out."""
+        signed = sign(ticket, self.tablets.key)
+        return f"{self.public_url.rstrip('/')}/questionnaire/{quote(ticket.form)}?ticket={signed}"
 
 
 def tablets_of(settings: IntakeSettings) -> Tablets:

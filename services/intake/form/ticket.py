@@ -53,7 +53,7 @@ def sign(ticket: Ticket, key: bytes) -> str:
 def read(text: str, *, key: bytes, form: str, now: float) -> Ticket:
     """The ticket for this form. Raises TicketRefused for one that we did not sign, for another form, or over."""
     body, _, mac = text.partition(".")
-    if len(text) > MOST_CHARACTERS or not hmac.compare_digest(_mac(body, key), mac):
+    if len(text) > MOST_CHARACTERS or not hmac.compare_digest(_mac(body, key).encode(), mac.encode("utf-8", "replace")):
         raise TicketRefused("This link opens no form. Ask for a new one.")
     try:
         claims = orjson.loads(urlsafe_b64decode(body + "=" * (-len(body) % 4)))

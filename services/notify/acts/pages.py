@@ -16,10 +16,10 @@ from starlette.responses import RedirectResponse, Response
 
 from services.notify.acts.held import LookedAt
 from services.notify.acts.links import Opened, acknowledge_by, look
-from services.notify.acts.misses import Misses
 from services.notify.channels import short_id
 from services.notify.page import FORM_BYTES, SECURITY_HEADERS, Form, page_route, renderer
 from services.notify.worklist.words import URGENCY_WORDS, clock
+from shared.access.paces import Paces
 from shared.fhir.codes import Urgency
 from shared.postgres import Pool
 
@@ -32,7 +32,8 @@ def routes(pool: Pool, *, public_url: str, sandbox: bool) -> APIRouter:
     base = urlsplit(public_url).path.rstrip("/")
     render = renderer(base=base, sandbox=sandbox)
     router = APIRouter(route_class=page_route(render), include_in_schema=False)
-    misses = Misses()
+    # A link that holds is never refused: it may be the acknowledgement.
+    misses = Paces(per_second=1.0, at_once=10.0)
 
     def shown(template: str, *, status: int = 200, **values: object) -> Response:
         page = render(template, status=status, **values)

@@ -33,7 +33,7 @@ def first_turn(
     team = first = None
     if document is not None:
         team = document.team(alert.owner) if owner_first and alert.owner else None
-        # A team whose policy says nothing of this urgency is told as a person is: before the chain of those who take it.
+        # A team whose policy says nothing of this urgency is told as a person is: before the chain of the usual team.
         has_chain = team is not None and (own := document.policy(team.policy)) and own.steps(alert.urgency)
         first = team if team is not None and not has_chain else document.person(alert.owner or "")
         team = (team if has_chain else None) or team_for(document, pathway=alert.pathway, urgency=alert.urgency)

@@ -96,6 +96,8 @@ def change(
     if changed.roles != account.roles:
         store.end_sessions(connection, account.tenant_id, account.id)
         _record(connection, account, Word.ROLES_CHANGED, by)
+    if (changed.name, changed.person) != (account.name, account.person):
+        _record(connection, account, Word.ACCOUNT_CHANGED, by)
     return changed
 
 

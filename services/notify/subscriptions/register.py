@@ -105,7 +105,7 @@ class Desk:
             self.outbound.check_address(wanted.endpoint)
         except OutboundRefused as refused:
             _refuse("channel.endpoint", str(refused))
-        if wanted.content == FULL:
+        if wanted.content == FULL or wanted.filters:  # which events pass a filter says what is in them
             require(who, [Scope(wanted.topic.resource_type, READ)])
         return wanted
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import re
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from html import unescape
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from pydantic import SecretStr
 
 from services.intake.app import create_app as create_intake
+from services.intake.form import pages as form_pages
 from services.intake.form.tablet import COOKIE, SANDBOX_KEY
 from services.intake.form.ticket import Ticket, TicketRefused, read, sign
 from services.intake.settings import IntakeSettings
@@ -67,6 +71,27 @@ def test_two_links_for_one_patient_are_two_forms(intake: httpx.Client, stored: S
         person.goes_on()
 
     assert len({response["id"] for response in stored()}) == 2
+
+
+def test_who_makes_a_link_for_whom_is_recorded(intake: httpx.Client, database: Database) -> None:
+    intake.post(NEW, data={"number": "7391"})
+
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        found = owner.execute("SELECT patient, query FROM intake.audit_event WHERE query = 'new form'").fetchall()
+    assert [patient.rpartition("|")[2] for patient, _ in found] == ["7391"]
+
+
+def test_a_large_body_fills_no_memory_while_nobody_knows_who_asks(production: httpx.Client) -> None:
+    chunk = b"x" * 65536
+    tracemalloc.start()
+    try:
+        with suppress(httpx.HTTPError):
+            production.post(NEW, content=(chunk for _ in range(640)), headers={"Origin": "http://127.0.0.1:8123"})
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert most < 20 * 1024 * 1024
 
 
 @pytest.mark.parametrize("number", ["", "   ", "1" * 200, "73\u000091"])
@@ -126,6 +151,50 @@ def test_in_production_a_link_opens_its_form_and_no_other_and_no_fhir(production
     assert person.goes_on().status_code == 200, person.words
     assert stored()[0]["subject"]["identifier"]["value"] == "7391"
     assert production.get("/fhir/QuestionnaireResponse/a-response").status_code == 401
+
+
+def test_what_was_sent_is_given_back_to_nobody_who_holds_the_link(
+    production: httpx.Client, intake: httpx.Client
+) -> None:
+    person = Person(intake)
+    person.opens()
+    person.goes_on()
+    assert "item" in intake.get(f"{FORM}/draft").json()
+    person.finishes()
+
+    assert person.page.url.path == f"{FORM}/done"
+    assert intake.get(f"{FORM}/draft").status_code == 404
+
+
+@pytest.mark.parametrize("ticket", ["x.é", "é.x", ".", "a" * 5000])
+def test_a_ticket_that_is_none_opens_nothing_and_is_no_fault_of_ours(production: httpx.Client, ticket: str) -> None:
+    assert production.get(FORM, params={"ticket": ticket}).status_code == 403
+
+
+@pytest.mark.parametrize("name", ["%00", "a" * 5000, "..%2f..%2fpages.py"])
+def test_only_files_of_the_form_are_given_out(production: httpx.Client, name: str) -> None:
+    assert production.get(f"/questionnaire/assets/{name}").status_code == 404
+    assert production.get("/questionnaire/assets/form.css").status_code == 200
+
+
+@pytest.mark.requirement("REQ-30")
+def test_one_link_cannot_fill_the_check_of_refused_submissions(
+    database: Database, triage_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(form_pages, "MOST_A_SECOND", 1 / 3600)
+    monkeypatch.setattr(form_pages, "MOST_AT_ONCE", 3)
+    settings = IntakeSettings(
+        intake_database_url=database.intake_url,  # type: ignore[arg-type]
+        mode="sandbox",
+        triage_url=triage_url,
+    )
+    wrong = {"item": [{"linkId": "nonsense", "answer": [{"valueInteger": 1}]}]}
+    with client_of(create_intake(settings)) as client:
+        client.headers["Sec-Fetch-Site"], client.follow_redirects = "same-origin", True
+        Person(client).opens()
+        answers = [client.post(f"{FORM}/answers", json=wrong).status_code for _ in range(6)]
+
+    assert answers == [422] * 3 + [429] * 3
 
 
 def test_a_ticket_of_the_sandbox_opens_nothing_in_production(production: httpx.Client) -> None:
