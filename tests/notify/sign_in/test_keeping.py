@@ -104,6 +104,20 @@ def test_other_roles_end_all_sessions_and_are_recorded(admin: Visit, theirs: Vis
     assert theirs.signs_in("osei", PASSWORD).status_code == 403
 
 
+def test_another_name_or_person_of_an_account_is_recorded(
+    admin: Visit, keeper: Keeper, theirs: Visit, rows: Rows
+) -> None:
+    """Whoever acts under that account acts in that name from now on."""
+    keeper.adds_with_password("osei")
+    path = f"/worklist/accounts/{account(rows, 'osei')['id']}/change"
+
+    admin.opens("/worklist/accounts")
+    admin.sends(path, name="Dr Somebody Else", person="boss", role=["clinician"])
+
+    assert account(rows, "osei")["person"] == "boss"
+    assert recorded(rows, "account-changed")["outcome"] == "0"
+
+
 def test_a_disabled_account_is_out_at_once_and_can_come_back(
     admin: Visit, theirs: Visit, keeper: Keeper, rows: Rows
 ) -> None:

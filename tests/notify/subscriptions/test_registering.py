@@ -472,6 +472,8 @@ def test_resources_in_full_are_for_those_who_may_read_them(clients: Clients) -> 
     reader, other = clients("ehr-1", f"{EVERY_SUBSCRIPTION} system/Task.r"), clients("ehr-2")
 
     assert other.subscribe(PUBLIC, content="full-resource").status_code == 403
+    # A filter says whether somebody is an emergency as surely as reading does.
+    assert other.subscribe(PUBLIC, filters=("Task?patient=Patient/7391&priority=stat",)).status_code == 403
     assert other.subscribe(PUBLIC).status_code == 201
     identifier = reader.subscribe(PUBLIC, content="full-resource").json()["id"]
     assert reader.subscribe(PUBLIC, topic=ASSESSMENTS, content="full-resource").status_code == 403
