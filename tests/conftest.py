@@ -15,6 +15,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from deploy.local.servers import EmbeddedPostgres, EmbeddedValkey
+from shared.audit import act
 from shared.ids import DEFAULT_TENANT
 
 os.environ.setdefault("SURAL_MODE", "sandbox")
@@ -49,6 +50,14 @@ class Database:
     intake_url: str
     triage_url: str
     notify_url: str
+
+
+@pytest.fixture(autouse=True)
+def nobody_asks() -> Iterator[None]:
+    """Whoever asked in a test that calls a door itself does not ask in the next one."""
+    before = act._asker.set(None)
+    yield
+    act._asker.reset(before)
 
 
 @pytest.fixture(scope="session")
