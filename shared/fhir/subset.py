@@ -46,6 +46,7 @@ SUMMARY: Final[Mapping[str, str]] = {
         "basedOn encounter identifier instantiatesCanonical instantiatesUri partOf priority reasonCode "
         "reasonReference status statusReason subject"
     ),
+    "Subscription": "channel contact criteria end error reason status",
     "AuditEvent": "action outcome outcomeDesc purposeOfEvent recorded subtype type",
     "SearchParameter": (
         "base code contact date description experimental jurisdiction name publisher status type url useContext version"

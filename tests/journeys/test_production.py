@@ -145,8 +145,10 @@ def test_a_clinician_signs_in_with_password_and_code_and_acknowledges(system: Sy
         assert f'href="/submission/{response_id}"' in visit.page.text
         assert "What happens next" in visit.opens(f"/submission/{response_id}").text
         visit.opens("/worklist")
-        [action] = re.findall(rf'action="(/worklist/[^"]*{task["id"]}/acknowledge)"', visit.page.text)
-        visit.sends(action, urgency="emergency", assessments="1", name="Dr Osei")
+        button = rf'action="(/worklist/[^"]*{task["id"]}/acknowledge)">(.*?)</form>'
+        [(action, fields)] = re.findall(button, visit.page.text, flags=re.DOTALL)
+        seen = dict(re.findall(r'type="hidden" name="(urgency|assessments)" value="(\w+)"', fields))
+        visit.sends(action, name="Dr Osei", **seen)
     [accepted] = ehr.found("Task", response_id)
     assert accepted["status"] == "accepted"
 

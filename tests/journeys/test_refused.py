@@ -35,11 +35,11 @@ def test_an_emergency_in_a_refused_submission_becomes_an_alert_that_reaches_a_pe
         assert "refused submission looks urgent" in told
 
         page = client.get("/worklist").text
-        form = re.search(rf'action="[^"]*/worklist/{task["id"]}/acknowledge">(.*?)</form>', page, flags=re.DOTALL)
+        form = re.search(rf'action="[^"]*/worklist/alert/{task["id"]}/acknowledge">(.*?)</form>', page, flags=re.DOTALL)
         assert form
         seen = dict(re.findall(r'type="hidden" name="(\w+)" value="(\w+)"', form[1]))
         pressed = client.post(
-            f"/worklist/{task['id']}/acknowledge",
+            f"/worklist/alert/{task['id']}/acknowledge",
             data={"name": "Dr Example", **seen},
             headers={"Origin": system.url},
         )

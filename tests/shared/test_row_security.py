@@ -15,8 +15,19 @@ from tests.conftest import Database
 SERVICES = ("intake", "triage", "notify")
 OTHER = UUID("00000000-0000-4000-8000-00000000000b")
 
-TENANTLESS = {"migration", "canary", "catch_up_cursor", "repair", "search_edition", "client", "client_assertion"}
-"""Tables for all tenants together: of the machinery, and the clients, which are looked up to learn their tenant."""
+TENANTLESS = {
+    "migration",
+    "canary",
+    "catch_up_cursor",
+    "repair",
+    "search_edition",
+    "client",
+    "client_assertion",
+    "sign_in_failure",
+    "sign_in_round",
+    "watchdog_round",
+}
+"""Tables for all tenants together: of the machinery, and what is looked up to learn whose a client or account is."""
 INSERT = (
     "INSERT INTO resource (tenant_id, type, id, version_id, last_updated, body, sha256) "
     "VALUES (%s, 'QuestionnaireResponse', %s, 1, now(), '{}', '')"
