@@ -7,7 +7,10 @@ Body, without health data::
     {"type": "alert.due" | "alert.withdrawn" | "alert.changed" | "alert.test",
      "timestamp": "<when the alert was opened>",
      "data": {"alert": "<id>", "delivery": "<id>", "urgency": "emergency" | "same_day", "step": 1,
-              "task": "<FHIR Task>", "link": "<worklist>", "sandbox": true | false}}
+              "task": "<FHIR Task>", "link": "<page of the alert>", "sandbox": true | false,
+              "acknowledge": "<one-time link>", "open": true | false, "refused": true}}
+
+`open` stands in a notice, `refused` in an alert of a refused submission, `acknowledge` in what asks for it.
 
 Any 2xx answer counts as taken; 408, 425, 429, 5xx and no answer are tried again; any other answer is a refusal, and
 the alert's next step tries anew. Redirects are not followed, and the answer's body is not read.

@@ -10,7 +10,6 @@ from services.notify.detail.parts import Element, Reading, extensions, first, pa
 from shared.fhir.codes import EXT_RED_FLAG, SID_FLAG, Urgency
 
 FIRED = "fired"
-STRONG_FIRST = ("high", "moderate", "low")
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,11 +94,6 @@ def unsent(connection: DictConnection, alert: Alert) -> list[Row]:
     return _of(connection, "unsent", alert)
 
 
-def notices(connection: DictConnection, alert: Alert) -> list[Row]:
-    """Steps that told what became of an assessment."""
-    return _of(connection, "notices", alert)
-
-
 def add_feedback(connection: DictConnection, alert: Alert, given: Feedback) -> None:
     """Keep it, for ever: nothing changes or deletes it."""
     connection.execute(

@@ -35,11 +35,6 @@ ORDER BY alert_event.id
 SELECT id, step, channel, recipient, person AS told, state, attempts, answer, created_at FROM delivery
 WHERE tenant_id = %(tenant_id)s AND alert_id = %(alert_id)s AND state = 'pending' ORDER BY created_at, channel, recipient
 
--- name: notices
--- The steps of an alert that say what became of an assessment.
-SELECT step, kind, assessment_id, assessment_version, given_at FROM notice
-WHERE tenant_id = %(tenant_id)s AND alert_id = %(alert_id)s ORDER BY step
-
 -- name: add_feedback
 INSERT INTO feedback (tenant_id, alert_id, assessment_id, assessment_version, person, account, verdict, comment, flags)
 VALUES (%(tenant_id)s, %(alert_id)s, %(assessment_id)s, %(assessment_version)s, %(person)s, %(account)s, %(verdict)s,
