@@ -184,7 +184,9 @@ def test_ages_and_times_left_count_on(site: str, page: Page, service: Service, t
     page.goto(f"{site}/worklist")
     age, left = (page.locator(f"#alert-{alert} [data-tick={kind}]") for kind in ("age", "left"))
     expect(age).to_have_text("1 h 59 min")
-    expect(left).to_have_text(re.compile(r"in 3 min 1\d s"))
+    expect(left).to_have_text(re.compile(r"in [23] min \d+ s"))
+    # A clock that leaps makes the page ask for the list anew, and with it for the server's time: here nobody answers.
+    page.route(re.compile(r"[?&]part="), lambda route: route.abort())
 
     page.clock.run_for(90 * SECONDS)
 
