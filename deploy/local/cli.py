@@ -207,25 +207,12 @@ def bench(
 
     With --alerts: how soon so many emergencies are told of in a whole sandbox of its own.
     """
-    import orjson
+    from deploy.local.benchmark import command
 
     if alerts:
-        from dataclasses import asdict
-
-        from deploy.local.bench_alerts import measure_alerts
-
-        measured = measure_alerts(alerts, per_second=rate)
-        print(orjson.dumps(asdict(measured)).decode() if as_json else measured.as_line())
+        command.alerts(alerts, rate=rate, as_json=as_json)
         return
-    from deploy.local import bench as benchmark
-    from deploy.local.bench_malformed import measure_hostile
-
-    costs = benchmark.measure()
-    if not as_json:
-        print("\n".join(benchmark.as_table(costs)))
-    hostile = measure_hostile()
-    whole = {**benchmark.as_json(costs), "malformed": hostile.as_json()}
-    print(orjson.dumps(whole).decode() if as_json else hostile.as_line())
+    command.stages(as_json=as_json)
 
 
 @app.command(

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deploy.local.bench_form import sixty_items
+from deploy.local.benchmark.form import sixty_items
 from deploy.local.triage import shipped_form
 from services.intake.acceptor import Acceptor
 from services.intake.acceptor_form import KNOWN

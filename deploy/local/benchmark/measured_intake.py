@@ -1,6 +1,6 @@
 """Intake as it is, in a process of its own, that says with each answer what the answer cost. For `sural bench` only.
 
-    python -m deploy.local.bench_server PORT
+    python -m deploy.local.benchmark.measured_intake PORT
 
 Processor time is that of the whole process from the request to the head of the answer. Memory is by how much the
 process grew at its largest moment meanwhile (Linux: VmHWM, which is set back before).

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict
 
-from deploy.local.bench_server import MEMORY_KB, PROCESSOR_MS
+from deploy.local.benchmark.measured_intake import MEMORY_KB, PROCESSOR_MS
 from deploy.local.folder import CHECKOUT
 from deploy.local.malformed import EXAMPLE, Input, malformed_inputs
 from deploy.local.servers import EmbeddedPostgres
@@ -123,7 +123,7 @@ def _intake() -> Iterator[int]:
             migrate(postgres.url, IntakeSettings.load(variables))
             with socket.create_server(("127.0.0.1", 0)) as free:
                 port: int = free.getsockname()[1]
-            command = [sys.executable, "-P", "-m", "deploy.local.bench_server", str(port)]
+            command = [sys.executable, "-P", "-m", "deploy.local.benchmark.measured_intake", str(port)]
             environment = {**os.environ, **variables, "PYTHONPATH": str(CHECKOUT)}
             with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as server:
                 try:

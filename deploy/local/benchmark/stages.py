@@ -21,7 +21,7 @@ from typing import Any
 
 import orjson
 
-from deploy.local.bench_form import sixty_items
+from deploy.local.benchmark.form import sixty_items
 from deploy.local.triage import shipped_form
 from services.intake.acceptor import Acceptor
 from services.intake.conformance import check_conformance
@@ -35,7 +35,7 @@ from shared.fhir.parse import parse_resource
 from shared.fhir.plain_json import read_plain_json
 from shared.fhir.questionnaire import QuestionnaireIndex
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 LEFT_OUT = {"invalid.json", "incomplete.json", "page-1-chest-pain.json"}
 """Examples that are not a finished response."""
 WARM_UP, RUNS = 20, 200

@@ -1,0 +1,1 @@
+"""`sural bench`: how fast, how much, and what each part of it costs."""
