@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+from shared.failpoint import reach
 from shared.fhir.client import LOOK_BACK, LOOK_BACK_EVERY, Changed, FhirClient, NeighbourUnavailable
 from shared.ids import DEFAULT_TENANT
 from shared.postgres import DictConnection, Pool, database_now, load_queries, tenant_transaction
@@ -88,6 +89,7 @@ def _read_tenant(
         with tenant_transaction(pool, tenant) as connection:
             noted = note(connection, tenant, page)
             _move(connection, name, newest)
+            reach("catch_up.before_commit")
         page.clear()
         return noted
 

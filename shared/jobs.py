@@ -20,6 +20,7 @@ import psycopg
 from psycopg_pool import PoolTimeout
 
 from shared.events import Ref
+from shared.failpoint import reach
 from shared.postgres import DictConnection, Pool, load_queries
 
 QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
@@ -113,6 +114,7 @@ def claim(
             QUERIES[query], {"kind": kind, "limit": size, "lease_s": LEASE_S, "min_age_s": min_age_s}
         ).fetchall()
         if rows:
+            reach("jobs.after_claim")
             return [
                 Claim(
                     kind=kind,
@@ -138,6 +140,7 @@ def due_kinds(connection: DictConnection, name: str, *, most: int = 200, min_age
 
 def finish(connection: DictConnection, claimed: Claim, *, dead: bool = False) -> bool:
     """End the job in the caller's transaction. False: the lease was lost, and the caller must write nothing."""
+    reach("jobs.before_finish")
     return _with_token(connection, "finish", claimed, {"state": "dead" if dead else "done"})
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import psycopg
 
 from shared.events import MAX_REFS, QUEUES, Ref
+from shared.failpoint import reach
 from shared.postgres import DictConnection, load_queries
 
 QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
@@ -49,7 +50,11 @@ def relay(connection: DictConnection, publish: Publish, *, limit: int = 1000) ->
         for queue, group in groupby(rows, key=lambda row: str(row["queue"])):
             refs = [Ref(row["ref_id"], row["ref_version"], row["tenant_id"]) for row in group]
             for start in range(0, len(refs), MAX_REFS):
+                reach("outbox.before_publish")
                 publish(queue, refs[start : start + MAX_REFS])
+                reach("outbox.after_publish")
+    if rows:
+        reach("outbox.after_mark")
     return len(rows)
 
 

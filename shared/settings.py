@@ -16,6 +16,7 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.access.trusted import parse_trusted_issuers
+from shared.failpoint import traps
 
 SHORTEST_SECRET = 32
 """Characters of a secret that nobody guesses."""
@@ -61,6 +62,8 @@ class ServiceSettings(BaseSettings):
     """The only limit for what may bring a patient's answers: for all senders together, far above the others."""
     pool_size: int = Field(default=8, ge=1, le=100)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    failpoint: str = ""
+    """Where this process shall die, fail or hang: for tests of the sandbox only (`shared.failpoint`)."""
 
     @property
     def sandbox(self) -> bool:
@@ -76,8 +79,11 @@ class ServiceSettings(BaseSettings):
     def require_what_production_needs(self) -> Self:
         """Outside the sandbox tokens travel: by https, or on this machine only; and services sign their calls."""
         parse_trusted_issuers(self.trusted_issuers)
+        traps(self.failpoint)
         if self.sandbox:
             return self
+        if self.failpoint:
+            raise ValueError("SURAL_FAILPOINT makes processes die on purpose. Unset it: it is for the sandbox only.")
         if "public_url" not in self.model_fields_set:
             raise ValueError("Set SURAL_PUBLIC_URL, or SURAL_MODE=sandbox if nothing but test data will ever be sent.")
         url = urlsplit(self.public_url)

@@ -29,6 +29,7 @@ from services.intake.safety_net import SafetyNet
 from services.intake.settings import IntakeSettings
 from shared.access.keys import GivenKeys
 from shared.access.opening import gate_of
+from shared.failpoint import reach
 from shared.fhir import identity
 from shared.fhir.capability import parts_of
 from shared.fhir.neighbours import Neighbours
@@ -61,6 +62,10 @@ def create_app(settings: IntakeSettings, *, metrics: Metrics | None = None) -> F
 
     door = who_looks.door_of(settings)
 
+    def stored() -> None:
+        reach("intake.store.after_commit")
+        waker.wake()
+
     def close() -> None:
         waker.close()
         door.close()
@@ -83,7 +88,7 @@ def create_app(settings: IntakeSettings, *, metrics: Metrics | None = None) -> F
     signing_in.install(app, settings, pool, keys, lambda: [*parts_of(api.CAPABILITIES), *neighbours.parts()])
     net = SafetyNet(pool, settings.quarantine_per_minute, waker.wake)
     app.include_router(quarantine_api.routes(pool, most=settings.quarantine_per_minute))
-    context = IntakeContext(resources, Catalogue(pool), net, waker.wake, asked.triage)
+    context = IntakeContext(resources, Catalogue(pool), net, stored, asked.triage)
     app.include_router(follow_up_api.routes(resources, asked))
     number = settings.emergency_number
     tablets = tablets_of(settings)

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 
 from services.intake import quarantine_store
 from services.intake.quarantine_store import Kept, submission_id
+from shared.failpoint import reach
 from shared.fhir.outcome import MOST_ISSUES
 from shared.fhir.salvage import holds_answers, may_hold_answers, read_leniently
 from shared.postgres import DatabaseError, Pool, tenant_transaction
@@ -79,6 +80,8 @@ class SafetyNet:
                     problems=list(dict.fromkeys(problem.code for problem in refused.problems))[:MOST_ISSUES],
                     limit=self.per_minute,
                 )
+                reach("intake.quarantine.before_commit")
+            reach("intake.quarantine.after_commit")
         except DatabaseError as error:
             log.error("refused submission not kept", extra={"error": type(error).__name__})
             return ProblemError([_not_kept(), *refused.problems])

@@ -16,6 +16,7 @@ import orjson
 from shared.access.service_token import ID_PREFIX
 from shared.audit.act import Act, Interaction, asker_or, parameters
 from shared.events import TRIAGE
+from shared.failpoint import reach
 from shared.fhir import resources
 from shared.fhir.resources import NewVersion, Stored
 from shared.fhir.search_index import Rows
@@ -129,6 +130,7 @@ def store_response(connection: DictConnection, tenant: UUID, new: NewResponse) -
         },
     ).fetchone()
     assert row is not None
+    reach("intake.store.before_commit")
     return StoreResult(
         Outcome(row["outcome"]), row["of_id"] or new.id, row["of_version"] or 0, row["of_time"], row["twin"]
     )

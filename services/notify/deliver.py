@@ -28,6 +28,7 @@ from services.notify.escalation import gives_up, retry_pause
 from services.notify.notice import follow_up
 from services.notify.store import Alert, Delivery
 from shared import jobs
+from shared.failpoint import reach
 from shared.jobs import Claim
 from shared.postgres import DictConnection, database_now, tenant_transaction
 
@@ -84,9 +85,12 @@ def deliver(notify: Notify, claim: Claim) -> bool:
     elif channel is None:
         result = DeliveryResult(Answer.REFUSED, "channel-not-configured")
     else:
+        reach("notify.deliver.before_send")
         result = send_within(notify.channel_timeout_s + GRACE_S, channel, notify.message(alert, delivery, token))
+        reach("notify.deliver.after_send")
     with tenant_transaction(notify.pool, claim.ref.tenant) as connection:
         _record(connection, claim, delivery, result)
+    reach("notify.deliver.after_record")
     return result.answer is not Answer.FAILED
 
 

@@ -19,6 +19,7 @@ from services.notify.store import Alert
 from services.notify.task import Task
 from shared import jobs
 from shared.events import Ref
+from shared.failpoint import reach
 from shared.fhir.identity import instant
 from shared.ids import named
 from shared.postgres import DictConnection, Pool, database_now, tenant_transaction, unavailable
@@ -57,6 +58,8 @@ def repeat_one(pool: Pool, plan: Plan, tenant: UUID, alert_id: UUID) -> bool | N
             if alert is None:
                 return None
             _repeat(connection, plan, alert)
+            reach("notify.escalate.before_commit")
+        reach("notify.escalate.after_commit")
     except Exception as error:
         if alert is None or (unavailable(error) and not _of_this_alert(error)):
             raise

@@ -22,6 +22,7 @@ from services.notify.take_back import note_change, take_back
 from services.notify.task import Task
 from shared import jobs
 from shared.events import NOTIFY_ROUTINE, NOTIFY_URGENT, Ref
+from shared.failpoint import reach
 from shared.fhir.client import NeighbourFault, NeighbourUnavailable
 from shared.fhir.codes import Urgency
 from shared.ids import WATCHDOG_TENANT, uuid7
@@ -82,6 +83,8 @@ def _raise_one(notify: Notify, claim: Claim, resource: dict[str, Any] | None) ->
                 "assessment handled",
                 extra={"assessment": claim.ref.id, "urgency": assessment.urgency, "state": effect},
             )
+        reach("notify.raise.before_commit")
+    reach("notify.raise.after_commit")
 
 
 def _unknown_to_triage(pool: Pool, claim: Claim) -> None:

@@ -35,6 +35,7 @@ from services.triage.wording import wording_floor
 from shared import jobs
 from shared.access.service_token import signer
 from shared.events import Ref
+from shared.failpoint import reach
 from shared.fhir.client import FhirClient, NeighbourFault, NeighbourUnavailable
 from shared.fhir.codes import EXT_CONTENT_SHA256, Urgency
 from shared.fhir.questionnaire import QuestionnaireIndex
@@ -326,6 +327,8 @@ class Assessor:
             written = store.commit(connection, outcome)
             if not written and store.overtaken(connection, outcome):
                 raise Overtaken
+            reach("triage.store.before_commit")
+        reach("triage.store.after_commit")
         log.info(
             "assessed" if written else "superseded",
             extra={"assessment": run.assessment_id, "urgency": evaluated.urgency},

@@ -37,6 +37,7 @@ from services.triage.refused_assessment import (
 from services.triage.tolerant import understood
 from shared import jobs
 from shared.events import Ref
+from shared.failpoint import reach
 from shared.fhir.client import FhirClient, NeighbourFault, NeighbourUnavailable
 from shared.fhir.codes import Urgency, submission_key
 from shared.fhir.questionnaire import QuestionnaireIndex
@@ -176,6 +177,8 @@ class Examiner:
                 resources=refused_resources(self.texts, refused, head, run=run),
             )
             store.commit(connection, outcome)
+            reach("triage.refused.before_commit")
+        reach("triage.refused.after_commit")
 
     def _tell(self, tenant: UUID, submission: str, state: str) -> None:
         parameters = [{"name": "submission", "valueId": submission}, {"name": "state", "valueCode": state}]

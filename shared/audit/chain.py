@@ -17,6 +17,7 @@ from typing import Any
 from uuid import UUID
 
 from shared.audit.act import QUERIES
+from shared.failpoint import reach
 from shared.loops import run_every
 from shared.postgres import DictConnection, connect
 
@@ -39,6 +40,7 @@ def seal_all(connection: DictConnection) -> int:
 
 
 def _seal(connection: DictConnection, tenant: UUID) -> int:
+    reach("audit.before_seal")
     row = connection.execute(QUERIES["seal"], {"tenant": tenant, "most": MOST}).fetchone()
     return int(row["number"]) if row else 0
 

@@ -19,6 +19,7 @@ from services.notify.acts.actor import NOTHING, Actor, Line
 from services.notify.alert import BY_PERSON, Act, State
 from services.notify.store import Alert
 from services.notify.task import Task
+from shared.failpoint import reach
 from shared.fhir.codes import Urgency
 from shared.postgres import DictConnection, Pool, database_now, tenant_transaction
 from shared.problems import Category, Problem, ProblemError
@@ -100,6 +101,8 @@ def held(pool: Pool, tenant: UUID, alert_id: UUID) -> Iterator[Held]:
         if alert is None:
             raise not_found(str(alert_id))
         yield Held(connection, alert, store.read_task(connection, alert), database_now(connection))
+        reach("notify.acts.before_commit")
+    reach("notify.acts.after_commit")
 
 
 def not_found(alert_id: str) -> ProblemError:

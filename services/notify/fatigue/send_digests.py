@@ -21,6 +21,7 @@ from services.notify.fatigue.digest import Digest, Reader, day_due, mail_of
 from services.notify.on_call import store as on_call
 from services.notify.on_call.document import Document
 from services.notify.on_call.flaw import DocumentFlawed
+from shared.failpoint import reach
 from shared.postgres import DictConnection, database_now, tenant_transaction
 
 FIRST = timedelta(days=1)
@@ -72,7 +73,9 @@ def _send(notify: Notify, channel: EmailChannel, tenant: UUID, reader: Reader, a
         return False
     link = f"{notify.public_url.rstrip('/')}/worklist"
     mail = mail_of(digest, reader, now, sender=channel.sender, link=link, sandbox=notify.sandbox)
+    reach("notify.digest.before_send")
     result = channel.hand_over(mail)
+    reach("notify.digest.after_send")
     sent = result.answer is Answer.SENT
     with tenant_transaction(notify.pool, tenant) as connection:
         store.end_digest(connection, tenant, reader.address, day, answer=result.detail, sent=sent)

@@ -25,6 +25,7 @@ from services.notify.subscriptions.notification import EVENT, HANDSHAKE, HEARTBE
 from services.notify.subscriptions.store import Happened, Subscription
 from services.notify.subscriptions.topics import ALERT
 from shared.audit.act import Act, Asker, Interaction, Word, patient_of, record
+from shared.failpoint import reach
 from shared.fhir.client import FhirClient, NeighbourUnavailable, exact_digits
 from shared.fhir.identity import instant
 from shared.outbound import Outbound, OutboundFailed, OutboundRefused
@@ -100,7 +101,9 @@ def send_one(sender: Sender, tenant: UUID, subscription_id: UUID) -> bool:
         log.exception("notification not made", extra={"reference": str(held.id), "error": type(error).__name__})
         _record_failure(sender.pool, held, "not-made", HEARTBEAT)
         return True
+    reach("subscription.before_send")
     answer = post(sender.outbound, held, prepared.body)
+    reach("subscription.after_send")
     if answer is None:
         _record_taken(sender.pool, held, prepared)
     else:

@@ -15,6 +15,7 @@ from uuid import UUID
 from services.notify.write_back import store
 from services.notify.write_back.ehr import Ehr
 from services.notify.write_back.store import Claimed
+from shared.failpoint import reach
 from shared.postgres import Pool, database_now, tenant_transaction
 
 LEASE_S: Final = 60.0
@@ -48,7 +49,9 @@ def write_one(pool: Pool, ehr: Ehr, tenant: UUID, resource_type: str, resource_i
         if store.is_synthetic(connection, claimed):
             store.note_written(connection, claimed, claimed.wanted)
             return True
+    reach("write_back.before_send")
     answer = ehr.write(resource)
+    reach("write_back.after_send")
     with tenant_transaction(pool, tenant) as connection:
         if answer is None:
             store.note_written(connection, claimed, int(resource["meta"]["versionId"]))
