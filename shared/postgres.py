@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
+import select
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +24,6 @@ from shared.problems import Category, Problem, ProblemError
 
 Connection = psycopg.Connection[Any]
 DictConnection = psycopg.Connection[dict[str, Any]]
-Pool = ConnectionPool[psycopg.Connection[dict[str, Any]]]
 DatabaseError = psycopg.Error
 """Whatever goes wrong with a database, a pool that has no connection to give included."""
 
@@ -30,30 +32,60 @@ UNAVAILABLE_SQLSTATES = ("08", "53", "57P", "57014", "58", "25006", "25P03", "40
 read-only standby, idle transaction ended, serialisation, deadlock, lock timeout: all mean "try again", none of them
 that the request was wrong."""
 
+SILENT_S = 5.0
+"""A connection that was not used for so long is asked whether its server is still there."""
+
 MIGRATION_LOCK = 7_201_733_041
 SHARED_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class PooledConnection(psycopg.Connection[dict[str, Any]]):
+    """A connection of a pool. `used_at`: when it was handed out last, by the monotonic clock."""
+
+    used_at: float = -math.inf
+
+
+Pool = ConnectionPool[PooledConnection]
 
 
 def open_pool(url: str, *, schema: str, size: int = 8, name: str = "sural") -> Pool:
     """A pool whose connections see one schema only and give up rather than hang.
 
-    Statements end after 5 s, lock waits after 2 s, idle transactions after 10 s. A connection is checked before it
+    Statements end after 5 s, lock waits after 2 s, idle transactions after 10 s. A connection is looked at before it
     is handed out, so a restarted server costs a retry, not an error. The caller closes the pool.
     """
     conninfo = limited_conninfo(url, schema=schema, name=name)
     return ConnectionPool(
         conninfo,
-        connection_class=psycopg.Connection[dict[str, Any]],
+        connection_class=PooledConnection,
         kwargs={"row_factory": dict_row, "autocommit": True},
         min_size=1,
         max_size=size,
         timeout=3,
         max_lifetime=1800,
         reconnect_timeout=30,
-        check=ConnectionPool.check_connection,
+        check=check_connection,
         open=True,
         name=name,
     )
+
+
+def check_connection(connection: PooledConnection) -> None:
+    """Raises psycopg.OperationalError for a connection whose server went away.
+
+    A server that ends says so on the socket, so where nothing is to be read it is still there: no question is asked,
+    which would be a round trip for every transaction. One that vanished without a word shows only to a question, so
+    whoever was silent for a while is asked.
+    """
+    before, connection.used_at = connection.used_at, monotonic()
+    if connection.used_at - before > SILENT_S or _has_news(connection):
+        ConnectionPool.check_connection(connection)
+
+
+def _has_news(connection: PooledConnection) -> bool:
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def connect(url: str, *, schema: str) -> DictConnection:
@@ -89,10 +121,11 @@ def tenant_transaction(pool: Pool, tenant: UUID) -> Iterator[DictConnection]:
     """A transaction that sees and writes one tenant's rows and no others.
 
     Row security holds every query to that (`shared/migrations/0006_row_security.sql`): outside of such a transaction no
-    row of any tenant is seen or written, but for ids and states of work (`outbox`, `job`).
+    row of any tenant is seen or written, but for ids and states of work (`outbox`, `job`). It begins with one round
+    trip; the pool's own block ends it (commit, or rollback after an exception).
     """
-    with pool.connection() as connection, connection.transaction():
-        set_tenant(connection, tenant)
+    with pool.connection() as connection:
+        connection.execute(f"BEGIN; SET LOCAL sural.tenant = '{tenant}'".encode(), prepare=False)
         yield connection
 
 
