@@ -37,11 +37,13 @@ from services.intake.form.filled import (
     view_of,
 )
 from services.intake.form.questions import Question, Step
+from services.intake.form.sound_part import sound_part
 from services.intake.form.tablet import Tablets
 from services.intake.form.ticket import Ticket, TicketRefused
 from shared.access.paces import Paces
 from shared.access.session_cookie import HSTS
 from shared.audit.act import Asker, asked_by
+from shared.fhir.strict_json import read_json
 from shared.origin import from_elsewhere
 from shared.postgres import unavailable
 from shared.problems import ProblemError
@@ -96,7 +98,7 @@ def routes(intake: IntakeContext, tablets: Tablets, *, public_url: str, emergenc
     def seen(to: str) -> Response:
         return RedirectResponse(to, status_code=303, headers=HEADERS)
 
-    def advice(ticket: Ticket, response: Mapping[str, Any]) -> Advice | None:
+    def advice(ticket: Ticket, response: Mapping[str, Any] | None) -> Advice | None:
         return advice_on(intake.terminology, ticket, response) if response else None
 
     async def body(request: Request) -> bytes:
@@ -154,7 +156,7 @@ def routes(intake: IntakeContext, tablets: Tablets, *, public_url: str, emergenc
     @router.post("/questionnaire/{form}/advice")
     def live_advice(request: Request, form: str, sent: bytes = Depends(body)) -> Response:
         ticket, of, _ = opened(request, form)
-        said = advice(ticket, drafts.unsent(ticket, of, _items(sent)))
+        said = advice(ticket, sound_part(of.index, drafts.unsent(ticket, of, _items(sent))))
         if said is None:
             return JSONResponse({"known": False}, headers=HEADERS)
         return JSONResponse({"known": True, "emergency": said.is_emergency, "text": said.text}, headers=HEADERS)
@@ -293,8 +295,8 @@ def routes(intake: IntakeContext, tablets: Tablets, *, public_url: str, emergenc
 def _items(sent: bytes) -> list[Mapping[str, Any]]:
     """`item` of what LHC-Forms sent. Raises HTTPException 400; what is in the items is judged like everything else."""
     try:
-        content = orjson.loads(sent)
-    except ValueError:
+        content = read_json(sent)
+    except ProblemError:
         raise HTTPException(400) from None
     items = content.get("item", []) if isinstance(content, dict) else None
     if not isinstance(items, list):

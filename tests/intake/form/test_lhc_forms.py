@@ -112,3 +112,20 @@ def test_the_last_page_can_be_used_by_everybody(open_page: OpenPage, intake: htt
     page.get_by_role("button", name="I have read this").click()
     expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
     no_axe_violations(page)
+
+
+@pytest.mark.requirement("SR-16", "REQ-40")
+def test_an_impossible_age_does_not_hide_that_chest_pain_needs_help(page: Page, intake: httpx.Client) -> None:
+    opened(page, intake)
+    page.locator('input[id*="age_years/"]').first.fill("400")
+    choose(page, "chest_pain", "Yes")
+
+    expect(page.locator("#advice")).to_contain_text("Call 112 now")
+
+
+def test_what_we_put_around_lhc_forms_can_be_used_by_everybody(page: Page, intake: httpx.Client) -> None:
+    opened(page, intake)
+    choose(page, "chest_pain", "Yes")
+    expect(page.locator("#advice")).to_contain_text("Call 112 now")
+
+    no_axe_violations(page, but=["#form", "#completionOptionsScroller"])
