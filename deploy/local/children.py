@@ -33,6 +33,7 @@ PRELOAD = (
     "deploy.local.web",
     "deploy.local.background",
     "deploy.sandbox.mail_catcher",
+    "deploy.local.warm",
 )
 
 

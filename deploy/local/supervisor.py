@@ -5,6 +5,7 @@ One thread, no exceptions to that: children are forked from it, and the kernel e
 
 from __future__ import annotations
 
+import gc
 import importlib
 import select
 import signal
@@ -120,7 +121,9 @@ class Supervisor:
         return urls
 
     def start_children(self, children: Sequence[Child], env: Mapping[str, str]) -> None:
-        """Fork all children."""
+        """Fork all children. What was imported until now stays where it is, so that they can share its memory."""
+        gc.collect()
+        gc.freeze()
         for child in children:
             kept = Kept(child.name, self._forking(child, env), child.stop_steps, child.stop_stage)
             self._kept.append(kept)

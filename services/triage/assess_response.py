@@ -26,7 +26,7 @@ from services.triage.engine.results import Scope
 from services.triage.explanation import Explanation, explain
 from services.triage.findings import FactReader
 from services.triage.forms import Forms
-from services.triage.knowledge.loader import load_not_assessable_texts, load_packs, load_refused_texts
+from services.triage.knowledge.loader import load_not_assessable_texts, load_refused_texts, shipped_packs
 from services.triage.refused import Examiner
 from services.triage.risk_assessment import build_resources, not_assessable
 from services.triage.settings import TriageSettings
@@ -422,7 +422,7 @@ def content_sha256(response: Mapping[str, Any]) -> str:
 def open_assessor(settings: TriageSettings, pool: Pool) -> Assessor:
     """An assessor on this pool, with every shipped pack. Raises PackError for a faulty pack."""
     client = FhirClient(settings.intake_url, token=signer(settings.service_token, "triage"))
-    return Assessor(pool, client, Forms(client), load_packs(), load_not_assessable_texts())
+    return Assessor(pool, client, Forms(client), shipped_packs(), load_not_assessable_texts())
 
 
 def open_examiner(assessor: Assessor) -> Examiner:

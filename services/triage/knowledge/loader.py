@@ -8,6 +8,7 @@ exists.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
@@ -89,6 +90,12 @@ def load_packs(packs: Path = PACKS) -> Mapping[str, Pack]:
         if pack.head.status != "retired":
             found.update(dict.fromkeys(pack.head.questionnaires, pack))
     return MappingProxyType(found)
+
+
+@cache
+def shipped_packs() -> Mapping[str, Pack]:
+    """`load_packs` of this programme, read once by a process and whatever it forks. Raises PackError as that does."""
+    return load_packs()
 
 
 def every_pack(packs: Path = PACKS) -> Mapping[Path, Pack]:
