@@ -268,6 +268,25 @@ def audit_verify(
             raise typer.Exit(1)
 
 
+@app.command()
+def verify(
+    data: DataOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object")] = False,
+    days: Annotated[int, typer.Option("--days", min=1, help="Look at what changed in these days")] = 7,
+    everything: Annotated[bool, typer.Option("--all", help="Look at everything there is")] = False,
+    quiet_s: Annotated[float, typer.Option("--quiet", min=0, help="Seconds for which things may be on their way")] = 60,
+    recompute: Annotated[int, typer.Option("--recompute", min=0, help="Make so many assessments again")] = 20,
+) -> None:
+    """Check that nothing was lost, doubled or forgotten; reads only. Exit code 1 if something was."""
+    from deploy.local.verify import command
+
+    with _database(_open(data)) as variables:
+        url = variables["SURAL_DATABASE_URL"]
+        found = command.run(url, days=None if everything else days, quiet_s=quiet_s, recompute=recompute)
+    if not command.show(found, as_json=as_json):
+        raise typer.Exit(1)
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def test(context: typer.Context) -> None:
     """Run the tests; arguments go to pytest."""
