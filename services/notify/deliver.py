@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from queue import Empty, SimpleQueue
 from typing import Any
 from uuid import UUID
@@ -26,7 +26,8 @@ from services.notify.dead_letter import note_unreached
 from services.notify.escalate import request_id
 from services.notify.escalation import gives_up, retry_pause
 from services.notify.notice import follow_up
-from services.notify.store import Alert, Delivery
+from services.notify.store import Alert, Delivery, Event, Recorded
+from services.notify.task import Task
 from shared import jobs
 from shared.failpoint import reach
 from shared.jobs import Claim
@@ -135,8 +136,9 @@ def _ready(notify: Notify, claim: Claim) -> tuple[Alert, Delivery, str | None] |
         if jobs.finish(connection, claim):
             reason = _why_not(alert, delivery)
             withdrawn = replace(delivery, state=WITHDRAWN, answer=reason)
-            _store_outcome(connection, alert, withdrawn, Outcome("not-done", reason), database_now(connection))
-            store.add_event(connection, alert, "withdrawn", delivery=withdrawn, detail=reason)
+            met = store.look_at_outcome(connection, withdrawn, request_of(withdrawn))
+            event = Event("withdrawn", delivery=withdrawn, detail=reason)
+            _store_outcome(connection, met, withdrawn, Outcome("not-done", reason), event)
         return None
 
 
@@ -150,25 +152,26 @@ def _why_not(alert: Alert, delivery: Delivery) -> str:
 
 def _record(connection: DictConnection, claim: Claim, delivery: Delivery, result: DeliveryResult) -> None:
     """Job, delivery, Communication, ledger and Task in one transaction; nothing when the lease was lost."""
-    now = database_now(connection)
     delivery = replace(delivery, attempts=delivery.attempts + 1, answer=result.detail)
-    delivery = replace(delivery, state=_state_after(delivery, result, now))
+    delivery = replace(delivery, state=_state_after(connection, delivery, result))
     if delivery.state == PENDING:
         pause = retry_pause(delivery.urgency, delivery.attempts, asked=result.retry_after)
         held = jobs.retry(connection, claim, error=result.detail, delay_s=pause / timedelta(seconds=1), counts=False)
     else:
         held = jobs.finish(connection, claim)
-    alert = store.lock_alert(connection, delivery.tenant_id, delivery.alert_id) if held else None
-    if alert is None:
+    if not held:
         return
+    met = store.look_at_outcome(connection, delivery, request_of(delivery))
+    alert, now = met.alert, met.now
+    resources: list[dict[str, Any]] = []
     if delivery.state == SENT:
         delivery = replace(delivery, sent_at=now)
-        alert = alert if delivery.notice else _received(connection, alert, now)
         if not delivery.notice:
-            follow_up(connection, alert, delivery, now)
-    _store_outcome(connection, alert, delivery, _outcome(delivery), now)
+            alert, resources = _received(connection, met)
+            follow_up(connection, alert, delivery, met.missed, now)
     detail = delivery.channel if delivery.state == SENT else result.detail
-    store.add_event(connection, alert, EVENTS[delivery.state], delivery=delivery, detail=detail)
+    event = Event(EVENTS[delivery.state], delivery=delivery, detail=detail)
+    _store_outcome(connection, met, delivery, _outcome(delivery), event, resources)
     if delivery.state != SENT and not delivery.notice:
         note_unreached(connection, alert, delivery, now)
     log.log(
@@ -185,13 +188,14 @@ def _record(connection: DictConnection, claim: Claim, delivery: Delivery, result
     )
 
 
-def _state_after(delivery: Delivery, result: DeliveryResult, now: datetime) -> str:
+def _state_after(connection: DictConnection, delivery: Delivery, result: DeliveryResult) -> str:
     match result.answer:
         case Answer.SENT:
             return SENT
         case Answer.REFUSED:
             return FAILED
         case Answer.FAILED:
+            now = database_now(connection)
             return DEAD if gives_up(delivery.urgency, created_at=delivery.created_at, now=now) else PENDING
 
 
@@ -205,45 +209,50 @@ def _outcome(delivery: Delivery) -> Outcome:
             return Outcome("not-done", reason=delivery.answer)
 
 
-def _received(connection: DictConnection, alert: Alert, now: datetime) -> Alert:
-    """The first delivery makes the Task `received`."""
-    state = after_delivery(alert.state)
-    if state is alert.state:
-        return alert
-    alert = replace(alert, state=state, task_version=alert.task_version + 1)
+def _received(connection: DictConnection, met: Recorded) -> tuple[Alert, list[Task]]:
+    """The first delivery makes the Task `received`: the alert, stored, and the version of the Task that is to be."""
+    state = after_delivery(met.alert.state)
+    if state is met.alert.state:
+        return met.alert, []
+    alert = replace(met.alert, state=state, task_version=met.alert.task_version + 1)
     store.update_alert(connection, alert)
-    content = task.with_state(store.read_task(connection, alert), state)
-    store.save_task(connection, alert, task.stamped(content, version=alert.task_version, now=now), now)
-    return alert
+    assert met.task is not None
+    return alert, [task.stamped(task.with_state(met.task, state), version=alert.task_version, now=met.now)]
 
 
 def _store_outcome(
-    connection: DictConnection, alert: Alert, delivery: Delivery, outcome: Outcome, now: datetime
+    connection: DictConnection,
+    met: Recorded,
+    delivery: Delivery,
+    outcome: Outcome,
+    event: Event,
+    resources: Sequence[dict[str, Any]] = (),
 ) -> None:
-    """The delivery's row, a version of its Communication for every attempt, and the end of the step's request."""
-    store.update_delivery(connection, delivery)
-    order = store.read_resource(connection, alert.tenant_id, "CommunicationRequest", request_id(alert, delivery.step))
-    assert order is not None
-    held = store.read_resource(connection, alert.tenant_id, "Communication", delivery.id)
+    """The delivery's row, the line in the ledger, a version of its Communication for every attempt, and the end of the
+    step's request, stored together with `resources`."""
     current = communication.communication(
         delivery.id,
-        order,
+        met.request,
         recipient=delivery.to,
         outcome=outcome,
         attempts=delivery.attempts,
-        version=int(held["meta"]["versionId"]) + 1 if held else 1,
-        now=now,
+        version=met.versions + 1,
+        now=met.now,
     )
-    store.save_resource(connection, alert.tenant_id, current, now)
-    if delivery.state != PENDING and order["status"] == "active":
-        _end_request(connection, delivery, order, now)
+    stored = [*resources, current, *_ended_request(met, delivery)]
+    store.save_resources(connection, delivery.tenant_id, stored, met.now)
+    store.add(connection, met.alert, outcomes=[delivery], events=[event])
 
 
-def _end_request(connection: DictConnection, delivery: Delivery, order: dict[str, Any], now: datetime) -> None:
+def _ended_request(met: Recorded, delivery: Delivery) -> list[dict[str, Any]]:
     """Once nothing of a step is pending, its request is completed, or revoked when it reached nobody."""
-    pending, sent = store.step_outcome(connection, delivery.alert_id, delivery.step)
-    if pending:
-        return
-    version = int(order["meta"]["versionId"]) + 1
-    ended = communication.ended_request(order, version=version, status="completed" if sent else "revoked", now=now)
-    store.save_resource(connection, delivery.tenant_id, ended, now)
+    if delivery.state == PENDING or met.others_pending or met.request["status"] != "active":
+        return []
+    status = "completed" if delivery.state == SENT or met.others_sent else "revoked"
+    version = int(met.request["meta"]["versionId"]) + 1
+    return [communication.ended_request(met.request, version=version, status=status, now=met.now)]
+
+
+def request_of(delivery: Delivery) -> UUID:
+    """Id of the CommunicationRequest that ordered this message."""
+    return request_id(delivery.tenant_id, delivery.alert_id, delivery.step)

@@ -12,13 +12,11 @@ from services.notify import communication, store, task
 from services.notify.alert import State, after_snooze
 from services.notify.channels import subject_line
 from services.notify.escalation import Plan, Recipient, job_kind
-from services.notify.fatigue.suppress import over_budget, suppress
+from services.notify.fatigue.suppress import Spared, over_budget, spare
 from services.notify.on_call.route import at_turn, first_turn, next_turn
 from services.notify.on_call.turn import Turn
-from services.notify.store import Alert
+from services.notify.store import Alert, Event, NewDelivery
 from services.notify.task import Task
-from shared import jobs
-from shared.events import Ref
 from shared.failpoint import reach
 from shared.fhir.identity import instant
 from shared.ids import named
@@ -86,7 +84,6 @@ def _repeat(connection: DictConnection, plan: Plan, alert: Alert) -> None:
     was_exhausted = alert.exhausted_at is not None
     alert = replace(at_turn(alert, turn, now), step=alert.step + 1, task_version=alert.task_version + 1)
     store.update_alert(connection, alert)
-    store.add_event(connection, alert, "repeated")
     begin_step(
         connection,
         alert,
@@ -95,6 +92,7 @@ def _repeat(connection: DictConnection, plan: Plan, alert: Alert) -> None:
         now,
         budget=plan.budget,
         was_exhausted=was_exhausted,
+        events=[Event("repeated")],
     )
 
 
@@ -137,42 +135,49 @@ def begin_step(
     *,
     budget: int,
     was_exhausted: bool = False,
+    events: Sequence[Event] = (),
 ) -> None:
     """Store the alert's Task with its new step, and order that the turn's people are told, in the caller's transaction.
 
     Somebody for whom a message of the present urgency is still being tried gets no second one, nor does one wait twice
-    for the end of somebody's quiet hours. What the turn passed over, held or reached the end of is in the ledger.
-    `budget`: whoever was told of more steps than that in the last hour is spared this one, unless nobody else is told.
+    for the end of somebody's quiet hours. What the turn passed over, held or reached the end of is in the ledger,
+    behind `events`. `budget`: whoever was told of more steps than that in the last hour is spared this one, unless
+    nobody else is told.
     """
     assert alert.due_at is not None
     content = task.with_step(content, step=alert.step, due_at=alert.due_at)
     content = task.stamped(content, version=alert.task_version, now=now)
-    store.save_task(connection, alert, content, now)
-    pending, waiting = store.pending_recipients(connection, alert), store.held_recipients(connection, alert)
+    first = alert.step == 1  # nobody was told before
+    pending = set() if first else store.pending_recipients(connection, alert)
+    waiting = set() if first else store.held_recipients(connection, alert)
     told = [recipient for recipient in turn.told if recipient not in pending]
     held = {one.recipient: one.until for one in turn.held if one.recipient not in pending | waiting}
-    text = subject_line(alert.urgency, alert.id, refused=alert.refused_client is not None)
-    replaced = _replaced(connection, alert)
-    over = over_budget(connection, alert, told, now, budget=budget)
     order_messages(
-        connection, alert, content, [*told, *held], text=text, now=now, replaces=replaced, until=held, over=over
+        connection,
+        alert,
+        content,
+        [*told, *held],
+        text=subject_line(alert.urgency, alert.id, refused=alert.refused_client is not None),
+        now=now,
+        replaces=None if first else _replaced(connection, alert),
+        until=held,
+        over=over_budget(connection, alert, told, now, budget=budget),
+        resources=[content],
+        before=events,
+        after=_of_turn(alert, turn, held, was_exhausted=was_exhausted),
     )
-    _note_turn(connection, alert, turn, held, was_exhausted=was_exhausted)
 
 
-def _note_turn(
-    connection: DictConnection, alert: Alert, turn: Turn, held: Mapping[Recipient, datetime], *, was_exhausted: bool
-) -> None:
-    """What is more than a step that somebody hears: in the ledger, and loud where nobody was there."""
-    for recipient, until in held.items():
-        store.add_event(connection, alert, "held", person=recipient.person, detail=f"until {instant(until)}")
+def _of_turn(alert: Alert, turn: Turn, held: Mapping[Recipient, datetime], *, was_exhausted: bool) -> list[Event]:
+    """What is more than a step that somebody hears: for the ledger, and loud where nobody was there."""
+    events = [Event("held", person=one.person, detail=f"until {instant(until)}") for one, until in held.items()]
     for place in turn.unheard:
-        detail = f"step {place.position + 1} of round {place.round}"
-        store.add_event(connection, alert, "nobody_on_call", detail=detail)
+        events.append(Event("nobody_on_call", detail=f"step {place.position + 1} of round {place.round}"))
         log.error("nobody on call", extra={"alert": str(alert.id), "number": place.position + 1})
     if turn.exhausted and not was_exhausted:
-        store.add_event(connection, alert, "exhausted", detail=alert.policy)
+        events.append(Event("exhausted", detail=alert.policy))
         log.error("chain exhausted, the fallback is told", extra={"alert": str(alert.id), "urgency": alert.urgency})
+    return events
 
 
 def order_messages(
@@ -187,54 +192,46 @@ def order_messages(
     notice: str | None = None,
     until: Mapping[Recipient, datetime] | None = None,
     over: Sequence[Recipient] = (),
+    resources: Sequence[Task] = (),
+    before: Sequence[Event] = (),
+    after: Sequence[Event] = (),
 ) -> None:
     """Order that these are told, with the alert's present step, in the caller's transaction.
 
     `until`: whose message waits, and when it goes out if the alert is still open then. `over`: who is spared it.
+    `resources`, `before` and `after` are stored with it: lines of the ledger before and after those of who is spared.
     """
-    if not told:
-        return
-    until = until or {}
-    deliveries = [(delivery_id(alert, alert.step, recipient), recipient) for recipient in told]
-    store.add_deliveries(connection, alert, deliveries, now, until=until)
-    order = communication.request(
-        request_id(alert, alert.step),
-        content,
-        step=alert.step,
-        recipients=told,
-        text=text,
-        replaces=replaces,
-        now=now,
-        notice=notice,
-    )
-    store.save_resource(connection, alert.tenant_id, order, now)
-    suppress(connection, alert, order, [one for one in deliveries if one[1] in over], now)
-    add_jobs(connection, alert, alert.step, [one for one in deliveries if one[1] not in until and one[1] not in over])
-    for one in deliveries:
-        if (ends := until.get(one[1])) is not None:
-            add_jobs(connection, alert, alert.step, [one], delay_s=(ends - now) / timedelta(seconds=1))
+    messages = [new_delivery(alert, alert.step, one, (until or {}).get(one), spared=one in over) for one in told]
+    stored, spared = list(resources), Spared()
+    if messages:
+        order = communication.request(
+            request_id(alert.tenant_id, alert.id, alert.step),
+            content,
+            step=alert.step,
+            recipients=told,
+            text=text,
+            replaces=replaces,
+            now=now,
+            notice=notice,
+        )
+        spared = spare(alert, order, [one for one in messages if one.job is None], now)
+        stored += [order, *spared.resources]
+    store.save_resources(connection, alert.tenant_id, stored, now)
+    events = [*before, *spared.events, *after]
+    store.add(connection, alert, messages=messages, outcomes=spared.deliveries, events=events, now=now)
 
 
-def add_jobs(
-    connection: DictConnection,
-    alert: Alert,
-    step: int,
-    deliveries: Sequence[tuple[UUID, Recipient]],
-    *,
-    delay_s: float = 0,
-) -> None:
-    """Let these deliveries be made, each by the sender of its recipient and urgency, after `delay_s` seconds."""
-    refs: dict[str, list[Ref]] = {}
-    for identifier, recipient in deliveries:
-        kind = job_kind(recipient.channel, alert.urgency, recipient.address)
-        refs.setdefault(kind, []).append(Ref(str(identifier), step, alert.tenant_id))
-    for kind, queued in refs.items():
-        jobs.add(connection, kind, queued, delay_s=delay_s)
+def new_delivery(
+    alert: Alert, step: int, recipient: Recipient, until: datetime | None = None, *, spared: bool = False
+) -> NewDelivery:
+    """The one delivery of a step to a recipient, by the sender of its recipient and urgency unless it is spared."""
+    kind = None if spared else job_kind(recipient.channel, alert.urgency, recipient.address)
+    return NewDelivery(delivery_id(alert, step, recipient), recipient, kind, until)
 
 
 def _replaced(connection: DictConnection, alert: Alert) -> UUID | None:
     """The request of the step before, when a more urgent assessment began this one."""
-    before = request_id(alert, alert.step - 1)
+    before = request_id(alert.tenant_id, alert.id, alert.step - 1)
     if alert.first_step < alert.step or not store.read_resource(
         connection, alert.tenant_id, "CommunicationRequest", before
     ):
@@ -247,6 +244,6 @@ def delivery_id(alert: Alert, step: int, recipient: Recipient) -> UUID:
     return named(alert.tenant_id, "delivery", alert.id, step, recipient.channel, recipient.address)
 
 
-def request_id(alert: Alert, step: int) -> UUID:
+def request_id(tenant: UUID, alert_id: UUID, step: int) -> UUID:
     """Id of the CommunicationRequest of a step."""
-    return named(alert.tenant_id, "communication-request", alert.id, step)
+    return named(tenant, "communication-request", alert_id, step)

@@ -7,12 +7,13 @@ given is followed by it as soon as it is known to have been sent.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from services.notify import communication, store
 from services.notify.channels import notice_line
-from services.notify.escalate import add_jobs, delivery_id, order_messages, request_id
+from services.notify.escalate import new_delivery, order_messages, request_id
 from services.notify.store import Alert, Delivery
 from services.notify.task import Task
 from shared.events import Ref
@@ -34,14 +35,17 @@ def give_notice(
     return alert
 
 
-def follow_up(connection: DictConnection, alert: Alert, sent: Delivery, now: datetime) -> None:
-    """A message of the alert was sent after notices were given: its recipient gets them too."""
-    for step, kind in store.missed_notices(connection, alert, sent):
-        delivery = delivery_id(alert, step, sent.to)
-        store.add_deliveries(connection, replace(alert, step=step), [(delivery, sent.to)], now)
-        if not store.read_resource(connection, alert.tenant_id, "CommunicationRequest", request_id(alert, step)):
+def follow_up(
+    connection: DictConnection, alert: Alert, sent: Delivery, missed: Sequence[tuple[int, str]], now: datetime
+) -> None:
+    """A message of the alert was sent after notices were given: its recipient gets those that it missed too."""
+    for step, kind in missed:
+        store.add(connection, replace(alert, step=step), messages=[new_delivery(alert, step, sent.to)], now=now)
+        if not store.read_resource(
+            connection, alert.tenant_id, "CommunicationRequest", request_id(alert.tenant_id, alert.id, step)
+        ):
             order = communication.request(
-                request_id(alert, step),
+                request_id(alert.tenant_id, alert.id, step),
                 store.read_task(connection, alert),
                 step=step,
                 recipients=[sent.to],
@@ -51,4 +55,3 @@ def follow_up(connection: DictConnection, alert: Alert, sent: Delivery, now: dat
                 notice=kind,
             )
             store.save_resource(connection, alert.tenant_id, order, now)
-        add_jobs(connection, alert, step, [(delivery, sent.to)])

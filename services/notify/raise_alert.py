@@ -17,7 +17,7 @@ from services.notify.escalate import begin_step, restart
 from services.notify.escalation import Plan
 from services.notify.fatigue.store import note_flags
 from services.notify.on_call.route import first_turn
-from services.notify.store import Alert
+from services.notify.store import Alert, Event
 from services.notify.take_back import note_change, take_back
 from services.notify.task import Task
 from shared import jobs
@@ -27,7 +27,7 @@ from shared.fhir.client import NeighbourFault, NeighbourUnavailable
 from shared.fhir.codes import Urgency
 from shared.ids import WATCHDOG_TENANT, uuid7
 from shared.jobs import MAX_ATTEMPTS, Claim
-from shared.postgres import DictConnection, Pool, database_now, tenant_transaction
+from shared.postgres import DictConnection, Pool, tenant_transaction
 from shared.telemetry import correlated
 
 RAISE_URGENT, RAISE_ROUTINE = "raise.urgent", "raise.routine"
@@ -78,7 +78,7 @@ def _raise_one(notify: Notify, claim: Claim, resource: dict[str, Any] | None) ->
     correlation = assessment.response_id or claim.ref.id
     with correlated(correlation=correlation), tenant_transaction(notify.pool, claim.ref.tenant) as connection:
         if jobs.finish(connection, claim):
-            effect = take_in(connection, notify.plan, assessment, database_now(connection))
+            effect = take_in(connection, notify.plan, assessment)
             log.info(
                 "assessment handled",
                 extra={"assessment": claim.ref.id, "urgency": assessment.urgency, "state": effect},
@@ -97,19 +97,14 @@ def _unknown_to_triage(pool: Pool, claim: Claim) -> None:
             jobs.retry(connection, claim, error="not-found", delay_s=TRIAGE_PAUSE_S)
 
 
-def take_in(connection: DictConnection, plan: Plan, assessment: Assessment, now: datetime) -> Effect:
+def take_in(connection: DictConnection, plan: Plan, assessment: Assessment) -> Effect:
     """Let an assessment have its effect in the caller's transaction, whoever else does the same at this moment."""
-    tenant, ref = assessment.ref.tenant, assessment.ref
-    store.lock_assessment(connection, ref)
-    arrival = Arrival(ref.version, assessment.urgency.rank, assessment.alerts, assessment.withdrawn)
-    withdrawn_version = store.withdrawn_version(connection, ref)
-    if assessment.withdrawn:
-        store.note_withdrawn(connection, ref)
+    arrival = Arrival(assessment.ref.version, assessment.urgency.rank, assessment.alerts, assessment.withdrawn)
     for _ in range(TRIES_TO_OPEN):
-        alert = store.lock_open_alert(connection, assessment)
-        seen = store.seen_versions(connection, tenant, ref.id)
+        met = store.look_at_arrival(connection, assessment)
+        alert, now = met.alert, met.now
         open_alert = OpenAlert(alert.id, alert.urgency.rank, alert.state is State.ON_HOLD) if alert else None
-        effect = effect_of(arrival, seen=seen, open_alert=open_alert, withdrawn_version=withdrawn_version)
+        effect = effect_of(arrival, seen=met.seen, open_alert=open_alert, withdrawn_version=met.withdrawn_version)
         match effect:
             case Effect.OPEN:
                 if not _open(connection, plan, assessment, now):
@@ -122,7 +117,9 @@ def take_in(connection: DictConnection, plan: Plan, assessment: Assessment, now:
                 store.add_assessment(connection, alert, assessment, now)
                 note_change(connection, alert, assessment, now)
             case Effect.CHANGE | Effect.WITHDRAW:
-                take_back(connection, assessment, effect, seen, now)
+                take_back(connection, assessment, effect, met.seen, now)
+        if assessment.withdrawn:
+            store.note_withdrawn(connection, assessment.ref)
         return effect
     raise RuntimeError("alerts for one patient were opened and acknowledged faster than this one could join")
 
@@ -147,12 +144,11 @@ def _open(connection: DictConnection, plan: Plan, assessment: Assessment, now: d
         synthetic=assessment.ref.tenant == WATCHDOG_TENANT,
     )
     alert, turn = first_turn(connection, plan, alert, now)
-    if not store.insert_alert(connection, alert):
+    if not store.open_alert(connection, alert, assessment):
         return False
-    store.add_assessment(connection, alert, assessment, now)
-    note_flags(connection, alert.tenant_id, alert.id, assessment.flags)
-    store.add_event(connection, alert, "opened", assessment=assessment.ref, detail=assessment.urgency)
-    begin_step(connection, alert, task.new_task(alert.id, assessment, now), turn, now, budget=plan.budget)
+    content = task.new_task(alert.id, assessment, now)
+    opened = Event("opened", assessment=assessment.ref, detail=assessment.urgency)
+    begin_step(connection, alert, content, turn, now, budget=plan.budget, events=[opened])
     return True
 
 

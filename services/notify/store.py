@@ -18,11 +18,12 @@ from services.notify.alert import Seen, State
 from services.notify.assessment import Assessment
 from services.notify.escalation import Recipient
 from services.notify.task import Task
-from shared.audit.act import Act, Interaction, asker_or, patient_of, record
+from shared.audit.act import Act, Interaction, asker_or, parameters, patient_of
 from shared.events import Ref
 from shared.fhir import resources
 from shared.fhir.codes import Urgency
 from shared.fhir.resources import NewVersion
+from shared.ids import WATCHDOG_TENANT
 from shared.postgres import DictConnection, load_queries
 
 QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
@@ -97,19 +98,97 @@ class Delivery:
         return Recipient(self.channel, self.recipient, self.person)
 
 
-def lock_open_alert(connection: DictConnection, assessment: Assessment) -> Alert | None:
-    """The open alert of this patient and pathway, locked, or None.
+@dataclass(frozen=True, slots=True)
+class NewDelivery:
+    """A message of the alert's present step that is to be stored.
 
-    Else that of the same submission, refused before, of which the patient was not known.
+    `job`: the kind of job that sends it, None where nobody does. `until`: when it goes out, where it waits.
     """
-    parameters = {
-        "tenant_id": assessment.ref.tenant,
+
+    id: UUID
+    to: Recipient
+    job: str | None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One more line in an alert's ledger, and in the audit: who asked for it, else notify by itself."""
+
+    kind: str
+    person: str | None = None
+    delivery: Delivery | None = None
+    assessment: Ref | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """What an assessment meets: the newest version in which it was withdrawn (0: in none), the versions that alerts
+    stand for already, and, locked, the open alert that it may join: that of its patient and pathway, else that of the
+    same submission, refused before, of which the patient was not known."""
+
+    now: datetime
+    withdrawn_version: int
+    seen: Sequence[Seen]
+    alert: Alert | None
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What the outcome of a message meets, its alert locked.
+
+    `task`: the alert's Task while nobody was told before. `request`: the order of the message. `versions`: how many its
+    Communication has. `others_pending`, `others_sent`: the other messages of the step. `missed`: step and kind of
+    notices, given since it was ordered, that do not go to its recipient yet.
+    """
+
+    now: datetime
+    alert: Alert
+    task: Task | None
+    request: dict[str, Any]
+    versions: int
+    others_pending: int
+    others_sent: int
+    missed: Sequence[tuple[int, str]]
+
+
+def look_at_arrival(connection: DictConnection, assessment: Assessment) -> Arrived:
+    """What this assessment meets. Nobody else lets a version of it have its effect until this transaction ends."""
+    ref = assessment.ref
+    asked = {
+        "tenant_id": ref.tenant,
+        "assessment_id": ref.id,
         "subject_key": assessment.subject_key,
         "pathway": assessment.pathway,
         "submission": assessment.submission,
     }
-    row = connection.execute(QUERIES["open_alert"], parameters).fetchone()
-    return Alert.of(row) if row else None
+    row = connection.execute(QUERIES["look_at_arrival"], asked).fetchone()
+    assert row is not None
+    seen = [Seen(version, Urgency(urgency).rank, UUID(alert_id)) for version, urgency, alert_id in row["seen"]]
+    return Arrived(row["now"], row["withdrawn_version"], seen, Alert.of(row) if row["id"] else None)
+
+
+def look_at_outcome(connection: DictConnection, delivery: Delivery, request: UUID) -> Recorded:
+    """What the outcome of this message, ordered by that request, meets."""
+    asked = {
+        "tenant_id": delivery.tenant_id,
+        "delivery_id": delivery.id,
+        "alert_id": delivery.alert_id,
+        "request_id": str(request),
+    }
+    row = connection.execute(QUERIES["look_at_outcome"], asked).fetchone()
+    assert row is not None
+    return Recorded(
+        now=row["now"],
+        alert=Alert.of(row),
+        task=orjson.loads(row["task"]) if row["task"] else None,
+        request=orjson.loads(row["request"]),
+        versions=row["versions"],
+        others_pending=row["others_pending"],
+        others_sent=row["others_sent"],
+        missed=[(step, kind) for step, kind in row["missed"]],
+    )
 
 
 def lock_alert(connection: DictConnection, tenant: UUID, alert_id: UUID) -> Alert | None:
@@ -135,9 +214,18 @@ def lock_due_alert(connection: DictConnection, tenant: UUID, alert_id: UUID) -> 
     return Alert.of(row) if row else None
 
 
-def insert_alert(connection: DictConnection, alert: Alert) -> bool:
-    """Store a new alert; False when one was opened for the same patient and pathway in the meantime."""
-    return connection.execute(QUERIES["insert_alert"], _columns(alert)).rowcount == 1
+def open_alert(connection: DictConnection, alert: Alert, assessment: Assessment) -> bool:
+    """Store a new alert that stands for this assessment and its red flags.
+
+    False, and nothing stored, when one was opened for the same patient and pathway in the meantime.
+    """
+    asked = _columns(alert) | {
+        "assessment_id": assessment.ref.id,
+        "assessment_version": assessment.ref.version,
+        "submission": assessment.submission,
+        "flags": list(assessment.flags),
+    }
+    return connection.execute(QUERIES["open_alert"], asked).rowcount == 1
 
 
 def update_alert(connection: DictConnection, alert: Alert) -> None:
@@ -160,12 +248,6 @@ def _columns(alert: Alert) -> dict[str, Any]:
     return asdict(alert) | {"subject": subject}
 
 
-def seen_versions(connection: DictConnection, tenant: UUID, assessment_id: str) -> list[Seen]:
-    """Versions of an assessment that alerts stand for already."""
-    rows = connection.execute(QUERIES["seen"], {"tenant_id": tenant, "assessment_id": assessment_id}).fetchall()
-    return [Seen(row["assessment_version"], Urgency(row["urgency"]).rank, row["alert_id"]) for row in rows]
-
-
 def add_assessment(
     connection: DictConnection, alert: Alert, assessment: Assessment, now: datetime, *, stands: bool = True
 ) -> None:
@@ -186,17 +268,6 @@ def add_assessment(
             "submission": assessment.submission,
         },
     )
-
-
-def lock_assessment(connection: DictConnection, ref: Ref) -> None:
-    """Wait until nobody else lets a version of this assessment have its effect; held until this transaction ends."""
-    connection.execute(QUERIES["lock_assessment"], {"key": f"{ref.tenant}/{ref.id}"})
-
-
-def withdrawn_version(connection: DictConnection, ref: Ref) -> int:
-    """The newest version in which this assessment was withdrawn; 0 when it was not."""
-    row = connection.execute(QUERIES["withdrawn_version"], {"tenant_id": ref.tenant, "id": ref.id}).fetchone()
-    return int(row["assessment_version"]) if row else 0
 
 
 def note_withdrawn(connection: DictConnection, ref: Ref) -> None:
@@ -236,19 +307,6 @@ def told_recipients(connection: DictConnection, alert: Alert) -> list[Recipient]
     return [Recipient(row["channel"], row["recipient"], row["person"]) for row in rows]
 
 
-def missed_notices(connection: DictConnection, alert: Alert, sent: Delivery) -> list[tuple[int, str]]:
-    """Notices given after this message was ordered that do not go to its recipient yet: step and kind."""
-    parameters = {
-        "tenant_id": alert.tenant_id,
-        "alert_id": alert.id,
-        "step": sent.step,
-        "channel": sent.channel,
-        "recipient": sent.recipient,
-    }
-    rows = connection.execute(QUERIES["missed_notices"], parameters).fetchall()
-    return [(row["step"], row["kind"]) for row in rows]
-
-
 def count_assessments(connection: DictConnection, alert: Alert) -> int:
     """How many versions of assessments this alert stands for."""
     parameters = {"tenant_id": alert.tenant_id, "alert_id": alert.id}
@@ -284,16 +342,25 @@ def read_task_version(connection: DictConnection, alert: Alert, version: int) ->
 
 def save_resource(connection: DictConnection, tenant: UUID, resource: Mapping[str, Any], now: datetime) -> None:
     """Store a resource of ours as the next version that its meta names."""
-    tags = resource["meta"]["tag"]
-    version = NewVersion(
-        type=resource["resourceType"],
-        id=resource["id"],
-        version_id=int(resource["meta"]["versionId"]),
-        last_updated=now,
-        body=orjson.dumps(resource),
-        tag=tags[0]["code"],
-    )
-    resources.save(connection, tenant, [version])
+    save_resources(connection, tenant, [resource], now)
+
+
+def save_resources(
+    connection: DictConnection, tenant: UUID, several: Sequence[Mapping[str, Any]], now: datetime
+) -> None:
+    """Store resources of ours, each as the next version that its meta names."""
+    versions = [
+        NewVersion(
+            type=resource["resourceType"],
+            id=resource["id"],
+            version_id=int(resource["meta"]["versionId"]),
+            last_updated=now,
+            body=orjson.dumps(resource),
+            tag=resource["meta"]["tag"][0]["code"],
+        )
+        for resource in several
+    ]
+    resources.save(connection, tenant, versions)
 
 
 def read_resource(
@@ -318,49 +385,10 @@ def held_recipients(connection: DictConnection, alert: Alert) -> set[Recipient]:
     return {Recipient(row["channel"], row["recipient"]) for row in rows}
 
 
-def add_deliveries(
-    connection: DictConnection,
-    alert: Alert,
-    to: Sequence[tuple[UUID, Recipient]],
-    now: datetime,
-    *,
-    until: Mapping[Recipient, datetime] | None = None,
-) -> None:
-    """Messages of the alert's present step, each with its id; `until`: when those go out that wait."""
-    until = until or {}
-    connection.execute(
-        QUERIES["add_deliveries"],
-        {
-            "tenant_id": alert.tenant_id,
-            "alert_id": alert.id,
-            "step": alert.step,
-            "urgency": alert.urgency,
-            "created_at": now,
-            "ids": [identifier for identifier, _ in to],
-            "channels": [recipient.channel for _, recipient in to],
-            "recipients": [recipient.address for _, recipient in to],
-            "people": [recipient.person for _, recipient in to],
-            "held": [until.get(recipient) for _, recipient in to],
-        },
-    )
-
-
 def read_delivery(connection: DictConnection, tenant: UUID, delivery_id: UUID) -> Delivery | None:
     """A delivery, or None."""
     row = connection.execute(QUERIES["delivery"], {"tenant_id": tenant, "id": delivery_id}).fetchone()
     return Delivery(**(row | {"urgency": Urgency(row["urgency"])})) if row else None
-
-
-def update_delivery(connection: DictConnection, delivery: Delivery) -> None:
-    """Store how a delivery stands."""
-    connection.execute(QUERIES["update_delivery"], asdict(delivery))
-
-
-def step_outcome(connection: DictConnection, alert_id: UUID, step: int) -> tuple[int, int]:
-    """How many deliveries of a step are still pending, and how many were sent."""
-    row = connection.execute(QUERIES["step_outcome"], {"alert_id": alert_id, "step": step}).fetchone()
-    assert row is not None
-    return row["pending"], row["sent"]
 
 
 def reach_since(connection: DictConnection, alert: Alert, step: int) -> dict[str, int]:
@@ -387,52 +415,92 @@ def add_event(
     assessment: Ref | None = None,
     detail: str | None = None,
 ) -> None:
-    """One more line in the alert's ledger, and in the audit: who asked for it, else notify by itself."""
-    _add_event(connection, alert, kind, Line(detail), person=person, delivery=delivery, assessment=assessment)
+    """One more line in the alert's ledger, and in the audit."""
+    add(connection, alert, events=[Event(kind, person, delivery, assessment, detail)])
 
 
 def add_act(connection: DictConnection, alert: Alert, kind: str, by: Actor, line: Line = NOTHING) -> None:
     """What a person did, as one more line in the ledger and in the audit."""
-    _add_event(connection, alert, kind, line, by=by)
+    _add(connection, alert, {"events": [_event(alert, Event(kind, by.name), by, line)]})
 
 
-def _add_event(
+def add(
     connection: DictConnection,
     alert: Alert,
-    kind: str,
-    line: Line,
     *,
-    by: Actor | None = None,
-    person: str | None = None,
-    delivery: Delivery | None = None,
-    assessment: Ref | None = None,
+    messages: Sequence[NewDelivery] = (),
+    outcomes: Sequence[Delivery] = (),
+    events: Sequence[Event] = (),
+    now: datetime | None = None,
 ) -> None:
+    """Messages of the alert's present step with their jobs, how messages stand, and lines of the ledger: all at once.
+
+    `now`: when the messages are ordered.
+    """
+    assert now is not None or not messages
+    rows = {
+        "messages": [_message(alert, message, now) for message in messages if now],
+        "outcomes": [_outcome(delivery) for delivery in outcomes],
+        "events": [_event(alert, event) for event in events],
+    }
+    _add(connection, alert, {name: some for name, some in rows.items() if some})
+
+
+def _add(connection: DictConnection, alert: Alert, rows: Mapping[str, Any]) -> None:
+    if rows:
+        asked = {"tenant_id": alert.tenant_id, "alert_id": alert.id, "rows": orjson.dumps(rows).decode()}
+        connection.execute(QUERIES["add_to_alert"], asked)
+
+
+def _message(alert: Alert, message: NewDelivery, now: datetime) -> dict[str, Any]:
+    return {
+        "id": message.id,
+        "step": alert.step,
+        "channel": message.to.channel,
+        "recipient": message.to.address,
+        "urgency": alert.urgency,
+        "created_at": now,
+        "person": message.to.person,
+        "held_until": message.until,
+        "job": message.job,
+        "delay_s": (message.until - now).total_seconds() if message.until else 0.0,
+    }
+
+
+def _outcome(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "id": delivery.id,
+        "state": delivery.state,
+        "attempts": delivery.attempts,
+        "answer": delivery.answer,
+        "sent_at": delivery.sent_at,
+    }
+
+
+def _event(alert: Alert, event: Event, by: Actor | None = None, line: Line = NOTHING) -> dict[str, Any]:
+    """A line of the ledger and its row of the audit; what the watchdog does to its own alerts is in no audit."""
+    delivery, assessment = event.delivery, event.assessment
     patient = patient_of({"subject": alert.subject})
     if delivery is not None:
-        act = Act(Interaction.CREATE, "Communication", id=str(delivery.id), patient=patient, word=kind)
+        act = Act(Interaction.CREATE, "Communication", id=str(delivery.id), patient=patient, word=event.kind)
     else:
-        interaction = Interaction.CREATE if kind == "opened" else Interaction.UPDATE
-        act = Act(interaction, "Task", id=str(alert.id), version=alert.task_version, patient=patient, word=kind)
-    record(connection, alert.tenant_id, act, asker_or("service/notify"))
-    connection.execute(
-        QUERIES["add_event"],
-        {
-            "tenant_id": alert.tenant_id,
-            "alert_id": alert.id,
-            "kind": kind,
-            "person": by.name if by else person,
-            "way": by.way if by else None,
-            "person_id": by.person if by else None,
-            "step": delivery.step if delivery else alert.step,
-            "delivery_id": delivery.id if delivery else None,
-            "assessment_id": assessment.id if assessment else None,
-            "assessment_version": assessment.version if assessment else None,
-            "detail": line.detail,
-            "reason": line.reason,
-            "target": line.target,
-            "until": line.until,
-        },
-    )
+        interaction = Interaction.CREATE if event.kind == "opened" else Interaction.UPDATE
+        act = Act(interaction, "Task", id=str(alert.id), version=alert.task_version, patient=patient, word=event.kind)
+    audited = {} if alert.tenant_id == WATCHDOG_TENANT else parameters(act, asker_or("service/notify"))
+    return audited | {
+        "kind": event.kind,
+        "person": event.person,
+        "way": by.way if by else None,
+        "person_id": by.person if by else None,
+        "step": delivery.step if delivery else alert.step,
+        "delivery_id": delivery.id if delivery else None,
+        "assessment_id": assessment.id if assessment else None,
+        "assessment_version": assessment.version if assessment else None,
+        "detail": event.detail if by is None else line.detail,
+        "reason": line.reason,
+        "target": line.target,
+        "until": line.until,
+    }
 
 
 def count_repair(connection: DictConnection, kind: str, number: int) -> None:

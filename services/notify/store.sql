@@ -1,18 +1,15 @@
 -- Named queries of services/notify/store.py.
 
--- name: open_alert
--- The alert that a further assessment of this patient and pathway meets, locked; else that of the same submission, which
--- was refused before and whose patient nobody knows. An identifier alone never joins the alert of a known patient.
-SELECT id, tenant_id, subject_key, pathway, subject, state, urgency, first_step, step, task_version, opened_at, due_at,
-       acknowledged_at, acknowledged_by, closed_at, withdrawn_at, refused_client, refused_at, policy, policy_version,
-       team, position, round, exhausted_at, owner, snoozed_until, snoozes, outcome, override_reason, synthetic
-FROM alert
-WHERE tenant_id = %(tenant_id)s AND pathway = %(pathway)s AND state IN ('requested', 'received', 'on-hold')
-  AND (subject_key = %(subject_key)s
-       OR (refused_at IS NOT NULL AND subject_key LIKE 'RiskAssessment/%%' AND id IN (
-           SELECT alert_id FROM alert_assessment WHERE tenant_id = %(tenant_id)s AND submission = %(submission)s)))
-ORDER BY subject_key = %(subject_key)s DESC, opened_at LIMIT 1
-FOR UPDATE
+-- name: look_at_arrival
+SELECT now, withdrawn_version, seen, (held).*
+FROM look_at_arrival(%(tenant_id)s, %(assessment_id)s, %(subject_key)s, %(pathway)s, %(submission)s)
+
+-- name: look_at_outcome
+SELECT now, task, request, versions, others_pending, others_sent, missed, (held).*
+FROM look_at_outcome(%(tenant_id)s, %(delivery_id)s, %(alert_id)s, %(request_id)s)
+
+-- name: add_to_alert
+SELECT add_to_alert(%(tenant_id)s, %(alert_id)s, %(rows)s::jsonb)
 
 -- name: lock_alert
 -- One alert, locked: acknowledging, firing a step and recording a delivery wait for each other here.
@@ -34,15 +31,26 @@ SELECT id, tenant_id, subject_key, pathway, subject, state, urgency, first_step,
        team, position, round, exhausted_at, owner, snoozed_until, snoozes, outcome, override_reason, synthetic
 FROM alert WHERE tenant_id = %(tenant_id)s AND id = %(id)s AND due_at <= now() FOR UPDATE SKIP LOCKED
 
--- name: insert_alert
--- A new alert; no row when another one was opened for the same patient and pathway at the same time.
-INSERT INTO alert (id, tenant_id, subject_key, pathway, subject, state, urgency, first_step, step, task_version,
-                   opened_at, due_at, refused_client, refused_at, policy, policy_version, team, position, round,
-                   exhausted_at, synthetic)
-VALUES (%(id)s, %(tenant_id)s, %(subject_key)s, %(pathway)s, %(subject)s, %(state)s, %(urgency)s, %(first_step)s,
-        %(step)s, %(task_version)s, %(opened_at)s, %(due_at)s, %(refused_client)s, %(refused_at)s, %(policy)s,
-        %(policy_version)s, %(team)s, %(position)s, %(round)s, %(exhausted_at)s, %(synthetic)s)
-ON CONFLICT (tenant_id, subject_key, pathway) WHERE state IN ('requested', 'received', 'on-hold') DO NOTHING
+-- name: open_alert
+-- A new alert with the assessment and the red flags behind it; no row when another one was opened for the same patient and
+-- pathway at the same time.
+WITH opened AS (
+    INSERT INTO alert (id, tenant_id, subject_key, pathway, subject, state, urgency, first_step, step, task_version,
+                       opened_at, due_at, refused_client, refused_at, policy, policy_version, team, position, round,
+                       exhausted_at, synthetic)
+    VALUES (%(id)s, %(tenant_id)s, %(subject_key)s, %(pathway)s, %(subject)s, %(state)s, %(urgency)s, %(first_step)s,
+            %(step)s, %(task_version)s, %(opened_at)s, %(due_at)s, %(refused_client)s, %(refused_at)s, %(policy)s,
+            %(policy_version)s, %(team)s, %(position)s, %(round)s, %(exhausted_at)s, %(synthetic)s)
+    ON CONFLICT (tenant_id, subject_key, pathway) WHERE state IN ('requested', 'received', 'on-hold') DO NOTHING
+    RETURNING id, tenant_id
+), standing AS (
+    INSERT INTO alert_assessment (tenant_id, assessment_id, assessment_version, alert_id, urgency, joined_at, submission)
+    SELECT tenant_id, %(assessment_id)s, %(assessment_version)s, id, %(urgency)s, %(opened_at)s, %(submission)s FROM opened
+), flagged AS (
+    INSERT INTO alert_flag (tenant_id, alert_id, flag)
+    SELECT tenant_id, id, flag FROM opened, unnest(%(flags)s::text[]) AS flag ON CONFLICT DO NOTHING
+)
+SELECT id FROM opened
 
 -- name: update_alert
 UPDATE alert SET state = %(state)s, urgency = %(urgency)s, first_step = %(first_step)s, step = %(step)s,
@@ -55,22 +63,11 @@ UPDATE alert SET state = %(state)s, urgency = %(urgency)s, first_step = %(first_
                  override_reason = %(override_reason)s
 WHERE tenant_id = %(tenant_id)s AND id = %(id)s
 
--- name: seen
--- Versions of an assessment that alerts stand for.
-SELECT assessment_version, urgency, alert_id FROM alert_assessment
-WHERE tenant_id = %(tenant_id)s AND assessment_id = %(assessment_id)s
-
 -- name: add_assessment
 INSERT INTO alert_assessment (tenant_id, assessment_id, assessment_version, alert_id, urgency, joined_at, stands,
                               submission)
 VALUES (%(tenant_id)s, %(assessment_id)s, %(assessment_version)s, %(alert_id)s, %(urgency)s, %(joined_at)s, %(stands)s,
         %(submission)s)
-
--- name: lock_assessment
-SELECT pg_advisory_xact_lock(hashtextextended(%(key)s, 0))
-
--- name: withdrawn_version
-SELECT assessment_version FROM withdrawn_assessment WHERE tenant_id = %(tenant_id)s AND assessment_id = %(id)s
 
 -- name: note_withdrawn
 INSERT INTO withdrawn_assessment AS known (tenant_id, assessment_id, assessment_version)
@@ -101,14 +98,6 @@ WHERE tenant_id = %(tenant_id)s AND alert_id = %(alert_id)s AND state = 'sent'
   AND NOT EXISTS (SELECT FROM notice WHERE notice.alert_id = delivery.alert_id AND notice.step = delivery.step)
 ORDER BY channel, recipient, person
 
--- name: missed_notices
--- Notices given after a message was ordered that its recipient does not get yet.
-SELECT step, kind FROM notice
-WHERE tenant_id = %(tenant_id)s AND alert_id = %(alert_id)s AND step > %(step)s AND NOT EXISTS (
-    SELECT FROM delivery WHERE delivery.alert_id = notice.alert_id AND delivery.step = notice.step
-    AND delivery.channel = %(channel)s AND delivery.recipient = %(recipient)s)
-ORDER BY step
-
 -- name: alerted
 -- Which of these assessments any alert stands for.
 SELECT DISTINCT assessment_id FROM alert_assessment
@@ -117,12 +106,6 @@ WHERE tenant_id = %(tenant_id)s AND assessment_id = ANY (%(ids)s)
 -- name: assessments
 -- How many versions of assessments an alert stands for.
 SELECT count(*) AS number FROM alert_assessment WHERE tenant_id = %(tenant_id)s AND alert_id = %(alert_id)s
-
--- name: add_deliveries
-INSERT INTO delivery (id, tenant_id, alert_id, step, channel, recipient, urgency, created_at, person, held_until)
-SELECT id, %(tenant_id)s, %(alert_id)s, %(step)s, channel, recipient, %(urgency)s, %(created_at)s, person, held_until
-FROM unnest(%(ids)s::uuid[], %(channels)s::text[], %(recipients)s::text[], %(people)s::text[], %(held)s::timestamptz[])
-     AS told (id, channel, recipient, person, held_until)
 
 -- name: pending_recipients
 -- Who a message of the present urgency is still being tried for.
@@ -143,15 +126,6 @@ SELECT id, tenant_id, alert_id, step, channel, recipient, person, urgency, state
        (SELECT kind FROM notice WHERE notice.alert_id = delivery.alert_id AND notice.step = delivery.step) AS notice
 FROM delivery WHERE tenant_id = %(tenant_id)s AND id = %(id)s
 
--- name: update_delivery
-UPDATE delivery SET state = %(state)s, attempts = %(attempts)s, answer = %(answer)s, sent_at = %(sent_at)s
-WHERE tenant_id = %(tenant_id)s AND id = %(id)s
-
--- name: step_outcome
--- How far one step has come.
-SELECT count(*) FILTER (WHERE state = 'pending') AS pending, count(*) FILTER (WHERE state = 'sent') AS sent
-FROM delivery WHERE alert_id = %(alert_id)s AND step = %(step)s
-
 -- name: reach_since
 -- How far the messages of an alert have come since one step, notices apart. Held ones wait for somebody's quiet hours.
 SELECT count(*) FILTER (WHERE state = 'sent') AS sent,
@@ -169,12 +143,6 @@ SELECT count(*) AS number, coalesce(bool_or(step = %(step)s), false) AS noted FR
 WHERE alert_id = %(alert_id)s AND kind = 'reached_nobody' AND id > coalesce((
     SELECT max(id) FROM alert_event
     WHERE alert_id = %(alert_id)s AND kind IN ('delivered', 'raised', 'exhausted')), 0)
-
--- name: add_event
-INSERT INTO alert_event (tenant_id, alert_id, kind, person, step, delivery_id, assessment_id, assessment_version, detail,
-                         way, person_id, target, until, reason)
-VALUES (%(tenant_id)s, %(alert_id)s, %(kind)s, %(person)s, %(step)s, %(delivery_id)s, %(assessment_id)s,
-        %(assessment_version)s, %(detail)s, %(way)s, %(person_id)s, %(target)s, %(until)s, %(reason)s)
 
 -- name: without_due
 -- Open and snoozed alerts that nothing would ever tell again: due now, or at the end of their snooze.

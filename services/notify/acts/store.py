@@ -28,7 +28,6 @@ class Link:
 
 def make_link(connection: DictConnection, alert: Alert, delivery: Delivery, token: bytes, lasts: timedelta) -> None:
     """Keep the hash of a link to this alert in this message; forget those of the alert that are over."""
-    connection.execute(QUERIES["forget_links"], {"alert_id": alert.id})
     connection.execute(
         QUERIES["make_link"],
         {

@@ -1,12 +1,12 @@
 -- Named queries of services/notify/acts/store.py.
 
 -- name: make_link
+-- A new link; those of this alert that are over are forgotten: nobody who opens one is shown anything.
+WITH forgotten AS (
+    DELETE FROM ack_link WHERE alert_id = %(alert_id)s AND expires_at < now()
+)
 INSERT INTO ack_link (token_sha256, tenant_id, alert_id, delivery_id, person, expires_at)
 VALUES (%(token)s, %(tenant_id)s, %(alert_id)s, %(delivery_id)s, %(person)s, now() + %(lasts)s)
-
--- name: forget_links
--- Links of this alert that are over: nobody who opens one is shown anything.
-DELETE FROM ack_link WHERE alert_id = %(alert_id)s AND expires_at < now()
 
 -- name: whose_link
 SELECT tenant_id, alert_id FROM whose_link(%(token)s)

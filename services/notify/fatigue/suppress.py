@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from services.notify import communication
 from services.notify import store as alerts
@@ -14,7 +13,7 @@ from services.notify.communication import Outcome
 from services.notify.escalation import Recipient
 from services.notify.fatigue import store
 from services.notify.fatigue.budget import WINDOW, person_key, spared
-from services.notify.store import Alert
+from services.notify.store import Alert, Delivery, Event, NewDelivery
 from shared.postgres import DictConnection
 
 SUPPRESSED, OVER_BUDGET = "suppressed", "over-budget"
@@ -32,24 +31,44 @@ def over_budget(
     return spared(told, urgency=alert.urgency, lately=lately, budget=budget)
 
 
-def suppress(
-    connection: DictConnection,
-    alert: Alert,
-    order: dict[str, Any],
-    deliveries: Sequence[tuple[UUID, Recipient]],
-    now: datetime,
-) -> None:
-    """Record, in the caller's transaction, that these messages of an order are not sent."""
-    for identifier, recipient in deliveries:
-        delivery = alerts.read_delivery(connection, alert.tenant_id, identifier)
-        assert delivery is not None
-        delivery = replace(delivery, state=SUPPRESSED, answer=OVER_BUDGET)
-        alerts.update_delivery(connection, delivery)
-        outcome = Outcome("not-done", OVER_BUDGET)
-        said = communication.communication(
-            identifier, order, recipient=recipient, outcome=outcome, attempts=0, version=1, now=now
-        )
-        alerts.save_resource(connection, alert.tenant_id, said, now)
-        alerts.add_event(
-            connection, alert, SUPPRESSED, person=recipient.person, delivery=delivery, detail=recipient.channel
-        )
+@dataclass(frozen=True, slots=True)
+class Spared:
+    """What is stored of messages that are not sent: a Communication that was not done, and a line in the ledger."""
+
+    resources: Sequence[dict[str, Any]] = ()
+    deliveries: Sequence[Delivery] = ()
+    events: Sequence[Event] = ()
+
+
+def spare(alert: Alert, order: dict[str, Any], messages: Sequence[NewDelivery], now: datetime) -> Spared:
+    """What says that these messages of an order are not sent."""
+    outcome = Outcome("not-done", OVER_BUDGET)
+    deliveries = [_suppressed(alert, message, now) for message in messages]
+    return Spared(
+        resources=[
+            communication.communication(
+                message.id, order, recipient=message.to, outcome=outcome, attempts=0, version=1, now=now
+            )
+            for message in messages
+        ],
+        deliveries=deliveries,
+        events=[Event(SUPPRESSED, person=one.person, delivery=one, detail=one.channel) for one in deliveries],
+    )
+
+
+def _suppressed(alert: Alert, message: NewDelivery, now: datetime) -> Delivery:
+    return Delivery(
+        id=message.id,
+        tenant_id=alert.tenant_id,
+        alert_id=alert.id,
+        step=alert.step,
+        channel=message.to.channel,
+        recipient=message.to.address,
+        urgency=alert.urgency,
+        state=SUPPRESSED,
+        attempts=0,
+        answer=OVER_BUDGET,
+        created_at=now,
+        sent_at=None,
+        person=message.to.person,
+    )
