@@ -1,10 +1,17 @@
-"""What `sural bench` prints."""
+"""What `sural bench` does and prints."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
 
 import orjson
+
+Json = dict[str, Any]
 
 
 def alerts(number: int, *, rate: float, as_json: bool) -> None:
@@ -15,14 +22,43 @@ def alerts(number: int, *, rate: float, as_json: bool) -> None:
     print(orjson.dumps(asdict(measured)).decode() if as_json else measured.as_line())
 
 
-def stages(*, as_json: bool) -> None:
-    """Each stage of one response, and what hostile bodies cost."""
-    from deploy.local.benchmark import stages as benchmark
-    from deploy.local.benchmark.hostile import measure_hostile
+def bench(*, as_json: bool, smoke: bool, large: bool, peers: bool, out: Path | None) -> bool:
+    """Measure and print. False when something was lost, done twice, refused or left out."""
+    from deploy.local.benchmark.report import as_table
 
-    costs = benchmark.measure()
-    if not as_json:
-        print("\n".join(benchmark.as_table(costs)))
-    hostile = measure_hostile()
-    whole = {**benchmark.as_json(costs), "malformed": hostile.as_json()}
-    print(orjson.dumps(whole).decode() if as_json else hostile.as_line())
+    report = _measure(smoke=smoke, large=large, peers=peers, progress=_progress())
+    print(orjson.dumps(report).decode() if as_json else "\n".join(as_table(report)))
+    return not (report["lost"] or report["doubled"] or report["refused"])
+
+
+def _measure(*, smoke: bool, large: bool, peers: bool, progress: Callable[[str], None]) -> Json:
+    from deploy.local.benchmark import stages
+    from deploy.local.benchmark.hostile import measure_hostile
+    from deploy.local.benchmark.machine import this_machine
+    from deploy.local.benchmark.report import figures_of_whole, report_of
+    from deploy.local.benchmark.system import a_place
+    from deploy.local.benchmark.whole_path import FULL, SMOKE, measure_intake, measure_whole
+
+    sizes = SMOKE if smoke else FULL
+    machine = this_machine()
+    progress("stages alone")
+    validation = stages.as_json(stages.measure())["validation_ms"]
+    with a_place() as place:
+        progress("starting the whole system")
+        whole = measure_whole(place, sizes, progress)
+        intake = measure_intake(place, sizes, progress)
+    more = {} if smoke else {"malformed": measure_hostile().as_json()}
+    machine = replace(machine, postgresql=whole.postgresql)
+    return report_of(
+        machine, "smoke" if smoke else "full", **figures_of_whole(whole, intake), validation_ms=validation, **more
+    )
+
+
+def _progress() -> Callable[[str], None]:
+    """Says on standard error what is being done, and since when it runs."""
+    began = time.monotonic()
+
+    def progress(line: str) -> None:
+        print(f"{time.monotonic() - began:6.1f} s  {line}", file=sys.stderr, flush=True)
+
+    return progress
