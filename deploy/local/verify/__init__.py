@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from deploy.local.verify.check import EVERYTHING, NotTheOwner, check
+from deploy.local.verify.checking import EVERYTHING, NotTheOwner, check
 from deploy.local.verify.ledger import Accepted
 from deploy.local.verify.violation import Violation
 

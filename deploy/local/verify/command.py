@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import typer
 
 from deploy.local.errors import StartError
-from deploy.local.verify.check import EVERYTHING, NotTheOwner, check, connect_as_owner
+from deploy.local.verify.checking import EVERYTHING, NotTheOwner, check, connect_as_owner
 from deploy.local.verify.violation import Violation
 from shared.postgres import unavailable
 

@@ -84,9 +84,7 @@ def _require_owner(connection: DictConnection) -> None:
         "WHERE pg_class.oid = 'intake.resource'::regclass AND rolname = current_user"
     ).fetchone()
     if row is None or not row["sees"]:
-        raise NotTheOwner(
-            "The invariants are checked as the owner of the database: another role does not see all rows."
-        )
+        raise NotTheOwner("Only the owner of the database sees all rows: another role would find nothing.")
 
 
 def _of(connection: DictConnection, tenant: UUID, quiet_s: float, since: datetime) -> Iterator[Violation]:
