@@ -13,15 +13,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 from types import MappingProxyType
-from typing import Any, Final, assert_never
+from typing import Any, Final
 
+from services.triage.answer_reading import finding_of, unknown_value
 from services.triage.engine.model import (
-    MORE_UNKNOWN,
     FactDefinition,
     FactKind,
     Finding,
@@ -30,12 +30,12 @@ from services.triage.engine.model import (
     Missing,
     Presence,
     Respondent,
-    Value,
     Visibility,
 )
-from shared.fhir.answer_values import Coding, Quantity, is_number, says_unknown
-from shared.fhir.codes import NO, YES, YES_NO_SYSTEM
-from shared.fhir.enable_when import Answer, Enablement, enablement
+from shared.fhir.answer_values import Coding
+from shared.fhir.codes import YES, YES_NO_SYSTEM
+from shared.fhir.enable_when import Answer, Enablement, ResponseView, enablement
+from shared.fhir.gates import ASKED, ENABLEMENTS, OPEN, RULED_OUT, Answers, Gates, fits, values_of
 from shared.fhir.questionnaire import QuestionItem, QuestionnaireIndex
 
 RESPONDENT_FACT: Final = "respondent"
@@ -74,96 +74,144 @@ class DataQuality:
     expression: str
 
 
-@dataclass(frozen=True, slots=True)
 class Reading:
-    """A response as it was read: the findings, the FHIRPath of every answer used by fact name, the doubts."""
+    """A response as it was read. Where each answer stands, and what is doubtful, is worked out when somebody asks."""
 
-    findings: Findings
-    expressions: Mapping[str, tuple[str, ...]]
-    doubts: tuple[DataQuality, ...]
+    def __init__(self, reader: FactReader, response: Mapping[str, Any], findings: Findings) -> None:
+        self.findings = findings
+        self._reader = reader
+        self._response = response
+
+    @cached_property
+    def expressions(self) -> Mapping[str, tuple[str, ...]]:
+        """The FHIRPath of every answer used, by fact name."""
+        return MappingProxyType(
+            {name: tuple(answer.expression for answer in answers) for name, answers in self._used.items()}
+        )
+
+    @cached_property
+    def doubts(self) -> tuple[DataQuality, ...]:
+        """What a human should look at, in the order of the facts."""
+        facts = {fact.name: fact for fact in self._reader.facts}
+        given = self.findings.by_name
+        return tuple(
+            doubt for name, answers in self._used.items() for doubt in _doubts(facts[name], given[name], answers)
+        )
+
+    @cached_property
+    def _used(self) -> Mapping[str, tuple[Answer, ...]]:
+        view = enablement(self._reader.form, self._response)
+        read = ((fact.name, view.answers(fact.link_id)) for fact in self._reader.facts)
+        return {name: answers for name, answers in read if answers}
 
 
 class FactReader:
-    """Reads responses to one Questionnaire for the facts of one pack. Made once, used for every response."""
+    """Reads responses to one Questionnaire for the facts of one pack. Made once, used for every response.
+
+    What each option of a question says about its facts, and what silence says, is worked out once. A response in which
+    every item stands once and in its place is then read by looking up (`gates.py`), every other one by laying it over
+    the Questionnaire (`enable_when.py`). Both ways agree; tests compare them.
+    """
 
     def __init__(self, index: QuestionnaireIndex, facts: Sequence[FactDefinition]) -> None:
-        self._index = index
-        self._facts = tuple((fact, index.items.get(fact.link_id)) for fact in facts)
-        self._not_given: dict[tuple[str, Enablement], Finding] = {}
-
-    @property
-    def form(self) -> QuestionnaireIndex:
+        self.form = index
         """The Questionnaire whose responses it reads."""
-        return self._index
+        self.facts = tuple(facts)
+        self._asked = [(fact, item) for fact in facts if (item := index.items.get(fact.link_id)) is not None]
+        self._gates = Gates(index) if fits(index) else None
+        self._silent = {fact.name: self._without_answer(fact, Enablement.ENABLED) for fact in facts}
+        self._of_question: dict[str, list[tuple[FactDefinition, QuestionItem]]] = {}
+        for fact, item in self._asked:
+            self._of_question.setdefault(fact.link_id, []).append((fact, item))
+        self._of_option = {link_id: _by_option(asked) for link_id, asked in self._of_question.items()}
+        self._hidden = () if self._gates is None else tuple(self._by_family(self._gates))
 
     def read(self, response: Mapping[str, Any]) -> Reading:
-        """The findings together with where each came from and what is doubtful about it.
+        """The findings, in the order of the facts, together with where each came from and what is doubtful about it.
 
-        A fact whose question is not in the Questionnaire is unknown. Doubts are in the order of the facts.
-        Never raises for a structurally valid response.
+        A fact whose question is not in the Questionnaire is unknown. Never raises for a structurally valid response.
         """
-        view = enablement(self._index, response)
-        findings: dict[str, Finding] = {}
-        expressions: dict[str, tuple[str, ...]] = {}
-        doubts: list[DataQuality] = []
-        for fact, item in self._facts:
-            answers = view.answers(fact.link_id) if item is not None else ()
-            if item is None or not answers:
-                state = view.state(fact.link_id) if item is not None else Enablement.ENABLED
-                findings[fact.name] = self._without_answer(fact, item, state)
-                continue
-            findings[fact.name] = _given(fact, item, answers)
-            expressions[fact.name] = tuple(answer.expression for answer in answers)
-            doubts += _doubts(fact, findings[fact.name], answers)
-        return Reading(
-            Findings(MappingProxyType(findings), _respondent(findings.get(RESPONDENT_FACT))),
-            MappingProxyType(expressions),
-            tuple(doubts),
-        )
+        answers = None if self._gates is None else self._gates.answers(response)
+        if self._gates is None or answers is None:
+            findings = self._laid_over(enablement(self.form, response))
+        else:
+            findings = self._looked_up(self._gates, answers)
+        found = Findings(MappingProxyType(findings), _respondent(findings.get(RESPONDENT_FACT)))
+        return Reading(self, response, found)
 
-    def _without_answer(self, fact: FactDefinition, item: QuestionItem | None, state: Enablement) -> Finding:
+    def _looked_up(self, gates: Gates, answers: Answers) -> dict[str, Finding]:
+        findings = self._silent.copy()
+        for state, hidden in zip(gates.states(answers), self._hidden, strict=True):
+            if state != ASKED:
+                findings.update(hidden[state])
+        for link_id, given in answers.items():
+            options = self._of_option.get(link_id)
+            if options is None:
+                continue
+            coding = given[0].get("valueCoding") if len(given) == 1 else None
+            known = options.get((coding.get("system"), coding.get("code"))) if isinstance(coding, dict) else None
+            if known is None and (values := values_of(given)):
+                known = {fact.name: finding_of(fact, item, values) for fact, item in self._of_question[link_id]}
+            if known:
+                findings.update(known)
+        return findings
+
+    def _laid_over(self, view: ResponseView) -> dict[str, Finding]:
+        findings = self._silent.copy()
+        for fact, item in self._asked:
+            answers = view.answers(fact.link_id)
+            if answers:
+                findings[fact.name] = finding_of(fact, item, [answer.value for answer in answers])
+            else:
+                findings[fact.name] = self._without_answer(fact, view.state(fact.link_id))
+        return findings
+
+    def _by_family(self, gates: Gates) -> Iterator[tuple[Mapping[str, Finding], Mapping[str, Finding]]]:
+        """By family of the gates: what its facts are when they are ruled out, and when that is open."""
+        members: dict[int, list[FactDefinition]] = {}
+        for fact, _ in self._asked:
+            members.setdefault(gates.family[fact.link_id], []).append(fact)
+        for family in range(gates.families):
+            ruled_out, still_open = (
+                {fact.name: self._without_answer(fact, ENABLEMENTS[state]) for fact in members.get(family, ())}
+                for state in (RULED_OUT, OPEN)
+            )
+            yield ruled_out, still_open
+
+    def _without_answer(self, fact: FactDefinition, state: Enablement) -> Finding:
         """No answer: unknown, unless a gate was answered in a way that rules the question out."""
-        found = self._not_given.get((fact.name, state))
-        if found is None:
-            value = _unknown(fact.kind)
-            if state is Enablement.DISABLED and not fact.clinician:
-                value = Presence.ABSENT if fact.kind is FactKind.PRESENCE else Missing.NOT_APPLICABLE
-            question = item.text or "" if item is not None else ""
-            visibility = _VISIBILITY[state]
-            if state is Enablement.DISABLED and item is not None and not fact.clinician:
-                visibility = Visibility.HIDDEN_NO if self._denied_by_its_gate(item) else Visibility.NOT_PUT
-            found = Finding(value, (fact.link_id,), question, visibility=visibility)
-            self._not_given[fact.name, state] = found
-        return found
+        item = self.form.items.get(fact.link_id)
+        value = unknown_value(fact.kind)
+        visibility = _VISIBILITY[state]
+        if state is Enablement.DISABLED and item is not None and not fact.clinician:
+            value = Presence.ABSENT if fact.kind is FactKind.PRESENCE else Missing.NOT_APPLICABLE
+            visibility = Visibility.HIDDEN_NO if self._denied_by_its_gate(item) else Visibility.NOT_PUT
+        question = item.text or "" if item is not None else ""
+        return Finding(value, (fact.link_id,), question, visibility=visibility)
 
     def _denied_by_its_gate(self, item: QuestionItem) -> bool:
         """True when the nearest gate of the question asks for yes or no."""
         nearest: QuestionItem | None = item
         while nearest is not None and not nearest.enable_when:
-            nearest = self._index.items[nearest.parent] if nearest.parent is not None else None
+            nearest = self.form.items[nearest.parent] if nearest.parent is not None else None
         if nearest is None:
             return False
-        gates = (self._index.items[gate.question] for gate in nearest.enable_when)
+        gates = (self.form.items[gate.question] for gate in nearest.enable_when)
         return any((YES_NO_SYSTEM, YES) in gate.option_keys for gate in gates)
 
 
-def _given(fact: FactDefinition, item: QuestionItem, answers: Sequence[Answer]) -> Finding:
-    """One value of all answers; where they disagree, every reading as an alternative."""
-    read = [_READERS[fact.kind](fact, item, answer) for answer in answers]
-    problem = next((problem for _, problem in read if problem is not None), None)
-    values = list(dict.fromkeys(value for value, _ in read))
-    if fact.kind is FactKind.CHOICE and item.repeats:
-        values = [_together(values)]
-    elif fact.kind is FactKind.TEXT and item.repeats:
-        values = ["\n".join(each for each in values if isinstance(each, str)) or Missing.UNKNOWN]
-    return Finding(
-        values[0] if len(values) == 1 else _unknown(fact.kind),
-        (fact.link_id,),
-        item.text or "",
-        "; ".join(dict.fromkeys(_words(item, answer) for answer in answers)),
-        alternatives=tuple(values) if len(values) > 1 else (),
-        problem=problem,
-    )
+def _by_option(
+    asked: Sequence[tuple[FactDefinition, QuestionItem]],
+) -> Mapping[tuple[str | None, str | None], Mapping[str, Finding]]:
+    """By system and code, what each option of a question says about its facts.
+
+    Not for an option without a published display: its words are then those that were sent.
+    """
+    return {
+        option.value.key: {fact.name: finding_of(fact, item, [option.value]) for fact, item in asked}
+        for option in asked[0][1].options
+        if isinstance(option.value, Coding) and option.value.display
+    }
 
 
 def _doubts(fact: FactDefinition, finding: Finding, answers: Sequence[Answer]) -> Iterator[DataQuality]:
@@ -175,112 +223,6 @@ def _doubts(fact: FactDefinition, finding: Finding, answers: Sequence[Answer]) -
     for answer in answers:
         if answer.state is not Enablement.ENABLED and answer.value is not None:
             yield DataQuality(Doubt.ANSWERED_WHILE_HIDDEN, fact.name, fact.link_id, answer.expression)
-
-
-_Read = tuple[Value, FindingProblem | None]
-
-
-def _read_presence(fact: FactDefinition, item: QuestionItem, answer: Answer) -> _Read:
-    """Y and N, or true and false, turned round for a negated fact.
-
-    With a code system that the question does not offer, only the answer that makes the fact present is taken.
-    """
-    value = answer.value
-    if value is None or says_unknown(value):
-        return Presence.UNKNOWN, None
-    if isinstance(value, bool):
-        return (Presence.ABSENT if value is fact.negated else Presence.PRESENT), None
-    present, absent = (NO, YES) if fact.negated else (YES, NO)
-    code = value.code if isinstance(value, Coding) else None
-    listed = isinstance(value, Coding) and value.key in item.option_keys
-    if code == present:
-        return Presence.PRESENT, None if listed else FindingProblem.UNREADABLE
-    if code == absent and listed:
-        return Presence.ABSENT, None
-    return Presence.UNKNOWN, FindingProblem.UNREADABLE
-
-
-def _read_choice(fact: FactDefinition, item: QuestionItem, answer: Answer) -> _Read:
-    """The chosen code, when it is one of the question's options and one that the pack knows."""
-    value = answer.value
-    if value is None or says_unknown(value):
-        return Missing.UNKNOWN, None
-    if not isinstance(value, Coding) or value.code is None or value.key not in item.option_keys:
-        return Missing.UNKNOWN, FindingProblem.UNREADABLE
-    if fact.codes and value.code not in fact.codes:
-        return Missing.UNKNOWN, FindingProblem.UNREADABLE
-    return frozenset({value.code}), None
-
-
-def _read_quantity(fact: FactDefinition, item: QuestionItem, answer: Answer) -> _Read:
-    """A number in the fact's unit. "Less than" is no number; a plain number has the question's own unit."""
-    value = answer.value
-    if value is None:
-        return Missing.UNKNOWN, None
-    if isinstance(value, Quantity):
-        if fact.unit is not None and fact.unit not in (value.code, value.unit):
-            return Missing.UNKNOWN, FindingProblem.WRONG_UNIT
-        value = value.value if value.value is not None and value.comparator is None else ""
-    if not is_number(value):
-        return Missing.UNKNOWN, FindingProblem.UNREADABLE
-    number = Decimal(value)
-    too_low = fact.minimum is not None and number < fact.minimum
-    too_high = fact.maximum is not None and number > fact.maximum
-    if too_low or too_high:
-        return Missing.UNKNOWN, FindingProblem.OUT_OF_RANGE
-    return number, None
-
-
-def _read_text(fact: FactDefinition, item: QuestionItem, answer: Answer) -> _Read:
-    value = answer.value
-    if value is None:
-        return Missing.UNKNOWN, None
-    return (value, None) if isinstance(value, str) else (Missing.UNKNOWN, FindingProblem.UNREADABLE)
-
-
-_READERS: Final[Mapping[FactKind, Callable[[FactDefinition, QuestionItem, Answer], _Read]]] = {
-    FactKind.PRESENCE: _read_presence,
-    FactKind.CHOICE: _read_choice,
-    FactKind.QUANTITY: _read_quantity,
-    FactKind.TEXT: _read_text,
-}
-
-
-def _together(values: Iterable[Value]) -> Value:
-    """All codes of a repeating choice; an unknown one among them means "and perhaps others"."""
-    codes: set[str] = set()
-    for value in values:
-        codes |= value if isinstance(value, frozenset) else {MORE_UNKNOWN}
-    return frozenset(codes) if codes != {MORE_UNKNOWN} else Missing.UNKNOWN
-
-
-def _unknown(kind: FactKind) -> Value:
-    match kind:
-        case FactKind.PRESENCE:
-            return Presence.UNKNOWN
-        case FactKind.CHOICE | FactKind.QUANTITY | FactKind.TEXT:
-            return Missing.UNKNOWN
-    assert_never(kind)
-
-
-def _words(item: QuestionItem, answer: Answer) -> str:
-    """The answer as a reader sees it: an option in its published words, a number with its unit, the text."""
-    value = answer.value
-    if value is None:
-        return "not known"
-    if isinstance(value, Coding):
-        options = (option.value for option in item.options if option.key == value.key)
-        published = next((each.display for each in options if isinstance(each, Coding)), None)
-        return published or value.display or value.code or ""
-    if isinstance(value, Quantity):
-        parts = (value.comparator, value.value, value.unit or value.code)
-        return " ".join(str(part) for part in parts if part is not None)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if is_number(value):
-        unit = item.unit
-        return f"{value} {unit.display or unit.code}" if unit else str(value)
-    return value if isinstance(value, str) else "(attachment)"
 
 
 def _respondent(finding: Finding | None) -> Respondent:

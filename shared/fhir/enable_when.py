@@ -237,13 +237,8 @@ class ResponseView:
         values = [value for node in nodes for value in node.values if value is not None]
         state = self.state_at(gate, nodes[0].place if nodes else scope)
         if state is not Enablement.ENABLED:
-            return _hidden_gate(condition, state, answered=bool(values))
-        if condition.operator == "exists":
-            return _exists(condition.expected is True, values)
-        outcomes = [_outcome(condition, gate, kind, value) for kind, value in values]
-        if True in outcomes:
-            return True
-        return None if None in outcomes or not outcomes else False
+            return hidden_gate(condition, state, answered=bool(values))
+        return said_by(condition, gate, values)
 
 
 def enablement(index: QuestionnaireIndex, response: Mapping[str, Any]) -> ResponseView:
@@ -272,7 +267,17 @@ def _nearest(gate: QuestionItem, found: list[Node], item: QuestionItem, scope: P
     return [node for node in found if node.place is nearest.place]
 
 
-def _hidden_gate(condition: Condition, state: Enablement, *, answered: bool) -> bool | None:
+def said_by(condition: Condition, gate: QuestionItem, values: list[tuple[str, AnswerValue]]) -> bool | None:
+    """What the answers of a gate that is asked say about a condition: any of them satisfies it."""
+    if condition.operator == "exists":
+        return _exists(condition.expected is True, values)
+    outcomes = [_outcome(condition, gate, kind, value) for kind, value in values]
+    if True in outcomes:
+        return True
+    return None if None in outcomes or not outcomes else False
+
+
+def hidden_gate(condition: Condition, state: Enablement, *, answered: bool) -> bool | None:
     """A gate that is not asked. ``exists = false`` holds; nothing else does.
 
     Hidden as "no", it rules out what waits for a yes or a value, not what waits for the "no" itself.

@@ -25,6 +25,7 @@ from services.triage.engine.model import (
 from services.triage.findings import Doubt, FactReader, Reading
 from shared.fhir.answer_values import DATA_ABSENT_REASON
 from shared.fhir.questionnaire import QuestionnaireIndex
+from tests.builders import posterior_lower_limb
 from tests.forms import (
     Json,
     answered,
@@ -40,6 +41,8 @@ from tests.forms import (
     when,
     yes_no,
 )
+from tests.shared.test_gates import answers_to, filled_in
+from tests.triage.test_pack_cases import PACK
 
 UCUM = "http://unitsofmeasure.org"
 AGE_UNIT = extension("questionnaire-unit", valueCoding={"system": UCUM, "code": "a", "display": "years"})
@@ -417,5 +420,38 @@ def test_forgetting_the_answer_to_a_question_that_was_shown_never_makes_a_fact_a
 @given(ANSWERS)
 def test_in_progress_and_completed_are_read_alike(answers: dict[str, str | None]) -> None:
     early = read_response(FORM, {**body(answers), "status": "in-progress"}, FACTS)
+    finished = read_response(FORM, body(answers), FACTS)
 
-    assert early == read_response(FORM, body(answers), FACTS)
+    assert (early.findings, early.expressions, early.doubts) == (
+        finished.findings,
+        finished.expressions,
+        finished.doubts,
+    )
+
+
+STRAY = {"linkId": "not_of_this_form", "answer": [{"valueString": "x"}]}
+
+
+@pytest.mark.requirement("SR-03")
+@settings(deadline=None)
+@given(ANSWERS)
+def test_an_item_that_is_not_of_this_form_changes_nothing(answers: dict[str, str | None]) -> None:
+    """It also has the whole response laid over the form, where otherwise answers are looked up: both are the same."""
+    plain, beside = body(answers), body(answers)
+    beside["item"].append(STRAY)
+
+    found, other = read_response(FORM, plain, FACTS), read_response(FORM, beside, FACTS)
+    assert [*found.findings.by_name.items()] == [*other.findings.by_name.items()]
+    assert (found.expressions, found.doubts) == (other.expressions, other.doubts)
+
+
+@pytest.mark.requirement("SR-03")
+@settings(deadline=None, max_examples=60)
+@given(data=st.data())
+def test_looked_up_and_laid_over_are_the_same_for_the_shipped_form(data: st.DataObject) -> None:
+    form, facts = posterior_lower_limb(), PACK.content.facts
+    plain = filled_in(form, data.draw(answers_to(form)))
+    beside = {**plain, "item": [*plain["item"], STRAY]}
+
+    reader = FactReader(form, facts)
+    assert [*reader.read(plain).findings.by_name.items()] == [*reader.read(beside).findings.by_name.items()]
