@@ -291,6 +291,33 @@ def verify(
         raise typer.Exit(1)
 
 
+@app.command()
+def backup(file: Annotated[Path, typer.Argument(metavar="FILE")], data: DataOption = None) -> None:
+    """Save the whole database into a file; the system may run meanwhile."""
+    from deploy.local.backup import save
+
+    folder = _open(data)
+    with _database(folder) as variables:
+        size = save(variables, folder, file)
+    print(f"Saved: {file}, {size / 1e6:.1f} MB. The folder `secrets` is not in it: keep that too, elsewhere.")
+
+
+@app.command()
+def restore(file: Annotated[Path, typer.Argument(metavar="FILE")], data: DataOption = None) -> None:
+    """Bring a saved database back into an empty one. Exit code 1 when what was saved is not whole."""
+    from deploy.local.backup import restore as bring_back
+    from deploy.local.verify.command import show
+
+    folder = _open(data)
+    if running.find(folder):
+        raise StartError("Sural runs on these data.", "Stop it with ./sural down, or name a new folder (--data).")
+    with _database(folder) as variables:
+        whole = show(bring_back(variables, folder, file), as_json=False)
+    if not whole:
+        raise typer.Exit(1)
+    print("Restored. Start it with ./sural up.")
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def test(context: typer.Context) -> None:
     """Run the tests; arguments go to pytest."""

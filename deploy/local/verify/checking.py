@@ -68,7 +68,7 @@ def look(
     connection.execute("SELECT set_config('sural.across_tenants', 'on', true)")
     connection.execute(f"SET LOCAL statement_timeout = '{SLOWEST_S}s'".encode())
     connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
-    _require_owner(connection)
+    require_owner(connection)
     found: list[Violation] = []
     for tenant in [row["id"] for row in connection.execute(QUERIES["tenants"]).fetchall()]:
         found += _of(connection, tenant, quiet_s, since)
@@ -78,7 +78,8 @@ def look(
     return sorted(found, key=lambda one: (int(one.invariant[1:]), one.what, one.id))
 
 
-def _require_owner(connection: DictConnection) -> None:
+def require_owner(connection: DictConnection) -> None:
+    """Raises NotTheOwner for a connection that does not see the rows of all tenants when it asks for them."""
     row = connection.execute(
         "SELECT pg_get_userbyid(relowner) = current_user OR rolbypassrls AS sees FROM pg_class, pg_roles "
         "WHERE pg_class.oid = 'intake.resource'::regclass AND rolname = current_user"
