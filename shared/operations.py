@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import FastAPI, Request
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import JSONResponse, Response
 
 from shared import jobs, outbox
-from shared.ids import uuid7
+from shared.answered import Answered, Fault, Guard, RequestNumbers
 from shared.postgres import Pool
-from shared.telemetry import correlated
 from shared.trailing_slash import WithoutTrailingSlash
 
 Check = Callable[[], str | None]
 """None when all is well, else one sentence that says what is wrong and what to do."""
-
-
-Guard = Callable[[Request], Awaitable[Response | None]]
-Fault = Callable[[Request, Exception], Response]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +35,12 @@ Measure = Callable[[], Iterable[Gauge]]
 
 
 class Metrics:
-    """The numbers of one process, for all services in it: requests as they are counted, the rest when it is asked for.
-
-    Requests are counted by method and status class, never by path, as paths hold ids.
-    """
+    """The numbers of one process, for all services in it: requests when they come, the rest when it is asked for."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.measures: list[Measure] = []
-        self.requests = Counter(
-            "sural_http_requests", "HTTP requests answered.", ("service", "method", "status"), registry=self.registry
-        )
-        self.seconds = Histogram(
-            "sural_http_request_seconds", "Seconds until the answer.", ("service", "method"), registry=self.registry
-        )
+        self.requests = RequestNumbers(self.registry)
         self.registry.register(_Measured(self.measures))
 
 
@@ -79,24 +65,7 @@ def install_operations(
     http.measures.append(measure)
     app.state.checks = dict(checks)
 
-    @app.middleware("http")
-    async def request_id(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        given = request.headers.get("x-request-id", "")
-        identifier = given if 0 < len(given) <= 64 and given.isascii() and given.isprintable() else str(uuid7())
-        request.state.request_id = identifier
-        started = time.perf_counter()
-        with correlated(request=identifier):
-            try:
-                response = await guard(request) or await call_next(request)
-            except Exception as error:
-                response = fault(request, error)
-        http.requests.labels(service, request.method, f"{response.status_code // 100}xx").inc()
-        http.seconds.labels(service, request.method).observe(time.perf_counter() - started)
-        response.headers["X-Request-Id"] = identifier
-        response.headers.setdefault("X-Content-Type-Options", "nosniff")
-        response.headers.setdefault("Cache-Control", "no-store")
-        return response
-
+    app.add_middleware(Answered, service=service, numbers=http.requests, guard=guard, fault=fault)
     app.add_middleware(WithoutTrailingSlash)  # before the guard
 
     @app.get("/livez", include_in_schema=False)

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 
 from shared.access.gate import Gate
 from shared.access.service_token import is_service, signer
+from shared.answered import Guard
 from shared.audit.api import audit_routes
 from shared.audit.denials import Denials
 from shared.audit.neighbours import AuditNeighbours
@@ -24,7 +25,7 @@ from shared.fhir.resources import tenants_changed
 from shared.fhir.rest import ResourceApi
 from shared.fhir.security import security
 from shared.head_and_gzip import CompressFhir, HeadAsGet
-from shared.operations import Gauge, Guard, Measure, Metrics, check_database, install_operations
+from shared.operations import Gauge, Measure, Metrics, check_database, install_operations
 from shared.origin import HostCheck, host_check
 from shared.principal import principal_of
 from shared.version import VERSION

@@ -1,0 +1,91 @@
+"""What every request passes first and every answer gets last: an id, the guard, a count, safe headers.
+
+Plain ASGI: the framework's own kind of middleware starts two tasks and a stream for every request, which costs more
+than all that is done here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared.ids import uuid7
+from shared.telemetry import correlated
+
+Guard = Callable[[Request], Awaitable[Response | None]]
+Fault = Callable[[Request, Exception], Response]
+
+REQUEST_ID: Final = b"x-request-id"
+SAFE: Final = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
+"""Headers of every answer that does not say otherwise."""
+
+
+class RequestNumbers:
+    """Requests by method and status class, never by path, as paths hold ids; and seconds until the answer began."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._requests = Counter(
+            "sural_http_requests", "HTTP requests answered.", ("service", "method", "status"), registry=registry
+        )
+        self._seconds = Histogram(
+            "sural_http_request_seconds", "Seconds until the answer.", ("service", "method"), registry=registry
+        )
+
+    def count(self, service: str, method: str, status: int, seconds: float) -> None:
+        """One more request was answered."""
+        self._requests.labels(service, method, f"{status // 100}xx").inc()
+        self._seconds.labels(service, method).observe(seconds)
+
+
+class Answered:
+    """Every request of a service: `guard` sees it first and may answer; `fault` answers for what nothing else caught.
+
+    So every answer is counted and carries its request id.
+    """
+
+    def __init__(self, app: ASGIApp, *, service: str, numbers: RequestNumbers, guard: Guard, fault: Fault) -> None:
+        self._app, self._service, self._numbers, self._guard, self._fault = app, service, numbers, guard, fault
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One ASGI connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        identifier = request.state.request_id = _request_id(request.headers.get("x-request-id", ""))
+        started = time.perf_counter()
+        begun = False
+
+        async def answer(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                self._numbers.count(self._service, scope["method"], message["status"], time.perf_counter() - started)
+                message = {**message, "headers": _completed(message["headers"], identifier)}
+            await send(message)
+
+        with correlated(request=identifier):
+            try:
+                app = await self._guard(request) or self._app
+                await app(scope, receive, answer)
+            except Exception as error:
+                if begun:
+                    raise
+                await self._fault(request, error)(scope, receive, answer)
+
+
+def _request_id(given: str) -> str:
+    """What the sender calls the request, if that is a sensible name, else one of ours."""
+    return given if 0 < len(given) <= 64 and given.isascii() and given.isprintable() else str(uuid7())
+
+
+def _completed(headers: list[tuple[bytes, bytes]], identifier: str) -> list[tuple[bytes, bytes]]:
+    names = {name for name, _ in headers}
+    kept = [header for header in headers if header[0] != REQUEST_ID] if REQUEST_ID in names else headers
+    return [*kept, (REQUEST_ID, identifier.encode()), *(header for header in SAFE if header[0] not in names)]
