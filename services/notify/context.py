@@ -13,6 +13,7 @@ from services.notify.channels.apprise import AppriseChannel
 from services.notify.channels.email import EmailChannel
 from services.notify.channels.push import PushChannel
 from services.notify.channels.receivers import DEFAULT
+from services.notify.channels.smtp import MailServer
 from services.notify.channels.webhook import WebhookChannel
 from services.notify.escalation import APPRISE, EMAIL, PUSH, WATCHDOG, WEBHOOK, Plan, Recipient
 from services.notify.push.store import Devices
@@ -68,6 +69,8 @@ class Notify:
 
     def close(self) -> None:
         """Give the connections back."""
+        if isinstance(email := self.channels.get(EMAIL), EmailChannel):
+            email.close()
         self.triage.close()
         self.pool.close()
 
@@ -104,7 +107,8 @@ def channels(settings: NotifySettings, pool: Pool | None = None) -> dict[str, Ch
     timeout_s = settings.channel_timeout_s
     if settings.smtp_url is not None:
         url = settings.smtp_url.get_secret_value()
-        configured[EMAIL] = EmailChannel(url, settings.smtp_from, timeout_s, settings.smtp_ca)
+        name = settings.smtp_from.rpartition("@")[2]
+        configured[EMAIL] = EmailChannel(MailServer(url, name, timeout_s, settings.smtp_ca), settings.smtp_from)
     if receivers := settings.receivers:
         configured[WEBHOOK] = WebhookChannel(receivers, timeout_s, settings.sandbox)
     if pool is not None and (vapid := settings.vapid) is not None:

@@ -7,11 +7,9 @@ can drop the double. An acknowledgement that commits while a message is on its w
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from queue import Empty, SimpleQueue
 from typing import Any
 from uuid import UUID
 
@@ -19,13 +17,14 @@ from services.notify import communication, store, task
 from services.notify.acts.links import make_link
 from services.notify.alert import State, after_delivery
 from services.notify.attempt import given_back
-from services.notify.channels import Answer, Channel, DeliveryResult, Message
+from services.notify.channels import Answer, DeliveryResult
 from services.notify.communication import Outcome
 from services.notify.context import Notify
 from services.notify.dead_letter import note_unreached
 from services.notify.escalate import request_id
 from services.notify.escalation import gives_up, retry_pause
 from services.notify.notice import follow_up
+from services.notify.send import GRACE_S, send_within
 from services.notify.store import Alert, Delivery, Event, Recorded
 from services.notify.task import Task
 from shared import jobs
@@ -35,7 +34,6 @@ from shared.postgres import DictConnection, database_now, tenant_transaction
 
 SENT, FAILED, DEAD, WITHDRAWN, PENDING = "sent", "failed", "dead", "withdrawn", "pending"
 EVENTS = {SENT: "delivered", FAILED: "delivery_refused", DEAD: "delivery_given_up", PENDING: "delivery_failed"}
-GRACE_S = 2.0
 
 log = logging.getLogger(__name__)
 
@@ -93,29 +91,6 @@ def deliver(notify: Notify, claim: Claim) -> bool:
         _record(connection, claim, delivery, result)
     reach("notify.deliver.after_record")
     return result.answer is not Answer.FAILED
-
-
-def send_within(timeout_s: float, channel: Channel, message: Message) -> DeliveryResult:
-    """Send, and stop waiting after `timeout_s`, however slowly the other side drips its answer."""
-    answers: SimpleQueue[DeliveryResult | BaseException] = SimpleQueue()
-
-    def attempt() -> None:
-        try:
-            answers.put(channel.send(message))
-        except BaseException as error:
-            answers.put(error)
-
-    threading.Thread(target=attempt, name="channel", daemon=True).start()
-    try:
-        answer = answers.get(timeout=timeout_s)
-    except Empty:
-        return DeliveryResult(Answer.FAILED, "timeout")
-    if isinstance(answer, BaseException):
-        if not isinstance(answer, Exception):
-            raise answer
-        log.error("channel failed unexpectedly", extra={"error": type(answer).__name__}, exc_info=answer)
-        return DeliveryResult(Answer.FAILED, type(answer).__name__)
-    return answer
 
 
 def _ready(notify: Notify, claim: Claim) -> tuple[Alert, Delivery, str | None] | None:

@@ -12,9 +12,9 @@ from uuid import UUID
 
 from services.notify.channels import TRIAL, Answer, DeliveryResult, Message
 from services.notify.context import Notify, open_notify
-from services.notify.deliver import GRACE_S, send_within
 from services.notify.escalation import Recipient
 from services.notify.on_call import store as on_call
+from services.notify.send import GRACE_S, send_within
 from services.notify.settings import NotifySettings
 from shared.fhir.codes import Urgency
 from shared.ids import DEFAULT_TENANT, uuid7

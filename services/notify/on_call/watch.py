@@ -10,7 +10,6 @@ from uuid import UUID
 
 from services.notify.channels import GAP, Answer, Message
 from services.notify.context import Notify
-from services.notify.deliver import GRACE_S, send_within
 from services.notify.escalation import EMAIL, Place, Plan, Recipient
 from services.notify.on_call import store
 from services.notify.on_call.check import find_flaws, gap_hours
@@ -18,6 +17,7 @@ from services.notify.on_call.document import Document
 from services.notify.on_call.flaw import DocumentFlawed
 from services.notify.on_call.store import Watch
 from services.notify.on_call.turn import Route, turn_at
+from services.notify.send import GRACE_S, send_within
 from shared.fhir.codes import Urgency
 from shared.ids import uuid7
 from shared.operations import Gauge

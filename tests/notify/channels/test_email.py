@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from email import message_from_bytes
 from functools import partial
 from pathlib import Path
@@ -15,11 +16,14 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
 from services.notify.channels import Answer, DeliveryResult
 from services.notify.channels.email import EmailChannel
+from services.notify.channels.smtp import MailServer as Server
 from services.notify.settings import NotifySettings
 from tests.notify.channels.certificates import Certified, certify
 from tests.notify.channels.messages import a_message
 from tests.notify.channels.scripted import Scripted, a_server_that, drips, hangs, smtp_until_data
+from tests.notify.conftest import ON_CALL
 from tests.notify.neighbours import AnyPort, MailServer
+from tests.waiting import eventually
 
 SENDER = "sural@clinic.example"
 PASSWORD = "p@ss/word"
@@ -63,7 +67,8 @@ def a_tls_mail_server(context: ssl.SSLContext, *, starttls: bool, login: bool = 
 
 
 def a_channel(scheme: str, port: int, *, authority: str = "", login: str = "", timeout_s: float = 5) -> EmailChannel:
-    return EmailChannel(f"{scheme}://{login}127.0.0.1:{port}", SENDER, timeout_s, authority)
+    name = SENDER.rpartition("@")[2]
+    return EmailChannel(Server(f"{scheme}://{login}127.0.0.1:{port}", name, timeout_s, authority, most_mails=1), SENDER)
 
 
 @pytest.mark.parametrize(("scheme", "starttls"), [("smtps", False), ("smtp+starttls", True)])
@@ -164,7 +169,7 @@ def test_a_mail_server_that_has_left_the_dns_is_a_failure_for_now(monkeypatch: p
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
 
-    result = EmailChannel("smtp://mail.clinic.example", SENDER, 2).send(a_message())
+    result = EmailChannel(Server("smtp://mail.clinic.example", "clinic.example", 2), SENDER).send(a_message())
 
     assert result == DeliveryResult(Answer.FAILED, "unknown-host")
 
@@ -199,6 +204,134 @@ def test_a_mail_server_that_hangs_or_drips_is_left_after_its_time(
 
     assert result.answer is Answer.FAILED
     assert result.detail in ("timeout", "tls")
+
+
+@contextmanager
+def one_session_for_several(port: int, timeout_s: float = 5) -> Iterator[EmailChannel]:
+    channel = EmailChannel(Server(f"smtp://127.0.0.1:{port}", "clinic.example", timeout_s), SENDER)
+    try:
+        yield channel
+    finally:
+        channel.close()
+
+
+def takes(server: Scripted, connection: socket.socket, *, most: int, then: bytes = b"") -> None:
+    """Takes so many mails in one session; then it hangs up, or answers this to the next command first."""
+    lines = connection.makefile("rb")
+    connection.sendall(b"220 mail.example\r\n")
+    said, mails, in_text = b"", 0, False
+    try:
+        for line in lines:
+            said += line
+            if in_text:
+                in_text = line != b".\r\n"
+                if not in_text:
+                    mails += 1
+                    connection.sendall(b"250 taken\r\n")
+                    if mails == most and not then:
+                        return
+            elif mails == most:
+                connection.sendall(then)
+                return
+            elif line.upper().startswith(b"DATA"):
+                in_text = True
+                connection.sendall(b"354 go on\r\n")
+            else:
+                connection.sendall(b"250 OK\r\n")
+    finally:
+        server.received.append(said)
+
+
+def ids_in(server: Scripted) -> list[str]:
+    said = b"".join(server.received).decode().split("\r\n")
+    return sorted(line.partition("<")[2].partition("@")[0] for line in said if line.startswith("Message-ID"))
+
+
+def test_several_mails_go_in_one_session() -> None:
+    with a_server_that(partial(takes, most=9)) as server:
+        with one_session_for_several(server.port) as channel:
+            messages = [a_message() for _ in range(3)]
+            results = [channel.send(message) for message in messages]
+        eventually(lambda: len(server.received) == 1)
+
+    assert {result.answer for result in results} == {Answer.SENT}
+    assert ids_in(server) == sorted(str(message.delivery_id) for message in messages)
+
+
+@pytest.mark.parametrize(
+    "then",
+    [b"", b"421 closing\r\n", b"452 too many mails in this session\r\n"],
+    ids=["hangs-up", "closing", "too-many"],
+)
+def test_a_mail_that_finds_its_session_over_goes_out_at_once_in_a_new_one_and_only_once(then: bytes) -> None:
+    with a_server_that(partial(takes, most=1, then=then)) as server:
+        with one_session_for_several(server.port) as channel:
+            messages = [a_message() for _ in range(3)]
+            results = []
+            for message in messages:
+                results.append(channel.send(message))
+                if not then:
+                    eventually(lambda: len(server.received) == len(results))
+        eventually(lambda: len(server.received) == 3)
+
+    assert results == [DeliveryResult(Answer.SENT, "smtp-250")] * 3
+    assert ids_in(server) == sorted(str(message.delivery_id) for message in messages)
+
+
+def test_a_mail_whose_text_was_sent_is_not_sent_again_at_once_when_a_used_session_breaks() -> None:
+    def breaks(server: Scripted, connection: socket.socket) -> None:
+        lines = connection.makefile("rb")
+        connection.sendall(b"220 mail.example\r\n")
+        said, texts = b"", 0
+        for line in lines:
+            said += line
+            if line == b".\r\n":
+                texts += 1
+                if texts == 2:
+                    break
+                connection.sendall(b"250 taken\r\n")
+            elif line.upper().startswith(b"DATA"):
+                connection.sendall(b"354 go on\r\n")
+            elif line.upper().startswith((b"EHLO", b"MAIL", b"RCPT")):
+                connection.sendall(b"250 OK\r\n")
+        server.received.append(said)
+
+    with a_server_that(breaks) as server, one_session_for_several(server.port) as channel:
+        results = [channel.send(a_message()) for _ in range(2)]
+        eventually(lambda: len(server.received) == 1)
+
+    assert results == [DeliveryResult(Answer.SENT, "smtp-250"), DeliveryResult(Answer.FAILED, "SMTPServerDisconnected")]
+    assert len(ids_in(server)) == 2
+
+
+def test_after_a_refused_recipient_the_next_mail_goes_out() -> None:
+    server = MailServer(refusals={"nobody@example.org": "550 no such user"})
+    controller = AnyPort(server, hostname="127.0.0.1", port=0)
+    controller.start()
+    try:
+        with one_session_for_several(controller.port) as channel:
+            said = [channel.send(a_message(recipient=to)).detail for to in (ON_CALL, "nobody@example.org", ON_CALL)]
+    finally:
+        controller.stop()
+
+    assert said == ["smtp-250", "smtp-550", "smtp-250"]
+    assert len(server.mails) == 2
+
+
+def test_a_client_with_letters_beyond_ascii_is_named_as_it_is() -> None:
+    server = MailServer()
+    controller = AnyPort(server, hostname="127.0.0.1", port=0)
+    controller.start()
+    try:
+        message = a_message(refused_client="Praxis Dr. Müller", refused_at=datetime(2026, 1, 1, tzinfo=UTC))
+        result = a_channel("smtp", controller.port).send(message)
+    finally:
+        controller.stop()
+
+    assert result.answer is Answer.SENT
+    text = server.mails[0].get_payload(decode=True)
+    assert isinstance(text, bytes)
+    assert "sent by Praxis Dr. Müller" in text.decode("utf-8")
 
 
 def test_an_authority_that_is_no_certificate_is_refused_at_start() -> None:
