@@ -129,13 +129,19 @@ def claim(
     return []
 
 
-def due_kinds(connection: DictConnection, name: str, *, most: int = 200, min_age_s: float = 0) -> list[str]:
-    """The kinds with due work that are this name, or this name with a `/` and more behind it; the longest due first.
+def due_kinds(
+    connection: DictConnection, names: Sequence[str], *, most: int = 200, min_age_s: float = 0
+) -> dict[str, list[str]]:
+    """The kinds with due work that are one of these names, or one with a `/` and more behind it, by name.
 
-    What stands behind the `/` keeps work apart that must not wait for one another. Figures leave it out.
+    What stands behind the `/` keeps work apart that must not wait for one another. Figures leave it out. Of each name
+    there are `most` at the most, the longest due first; a name without due work is left out.
     """
-    parameters = {"name": name, "most": most, "min_age_s": min_age_s}
-    return [row["kind"] for row in connection.execute(QUERIES["due_kinds"], parameters).fetchall()]
+    parameters = {"names": list(names), "most": most, "min_age_s": min_age_s}
+    found: dict[str, list[str]] = {}
+    for row in connection.execute(QUERIES["due_kinds"], parameters).fetchall():
+        found.setdefault(row["name"], []).append(row["kind"])
+    return found
 
 
 def finish(connection: DictConnection, claimed: Claim, *, dead: bool = False) -> bool:

@@ -51,12 +51,14 @@ WHERE tenant_id = %(tenant_id)s AND kind = %(kind)s AND ref_id = %(ref_id)s AND 
   AND state = 'running' AND lease_token = %(token)s
 
 -- name: due_kinds
--- The kinds below one name that have due work, the longest due first.
-SELECT kind FROM job
-WHERE split_part(kind, '/', 1) = %(name)s
-  AND ((state = 'pending' AND due_at <= now() - make_interval(secs => %(min_age_s)s))
-    OR (state = 'running' AND lease_until < now()))
-GROUP BY kind ORDER BY min(due_at) LIMIT %(most)s
+-- The kinds below each of these names that have due work, the longest due first.
+SELECT wanted.name, due.kind FROM unnest(%(names)s::text[]) AS wanted (name), LATERAL (
+    SELECT kind, min(due_at) AS since FROM job
+    WHERE split_part(kind, '/', 1) = wanted.name
+      AND ((state = 'pending' AND due_at <= now() - make_interval(secs => %(min_age_s)s))
+        OR (state = 'running' AND lease_until < now()))
+    GROUP BY kind ORDER BY since LIMIT %(most)s) AS due
+ORDER BY wanted.name, due.since
 
 -- name: measure
 SELECT split_part(kind, '/', 1) AS kind, state, count(*) AS number,

@@ -151,7 +151,7 @@ def send_due(notify: Notify, stop: threading.Event) -> None:
     """Send what is due: first attempts that no worker made, all repeats and all further attempts."""
     lanes = Lanes(
         JOB_KINDS,
-        find=lambda lane: due_recipients(notify, lane, min_age_s=WORKER_GRACE_S),
+        find=lambda: due_recipients(notify, min_age_s=WORKER_GRACE_S),
         work=lambda kind, stopped: deliver_to(notify, kind, min_age_s=WORKER_GRACE_S, stopped=stopped)[1],
     )
     while not stop.wait(SWEEP_S):

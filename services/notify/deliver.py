@@ -22,7 +22,7 @@ from services.notify.communication import Outcome
 from services.notify.context import Notify
 from services.notify.dead_letter import note_unreached
 from services.notify.escalate import request_id
-from services.notify.escalation import gives_up, retry_pause
+from services.notify.escalation import JOB_KINDS, gives_up, retry_pause
 from services.notify.notice import follow_up
 from services.notify.send import GRACE_S, send_within
 from services.notify.store import Alert, Delivery, Event, Recorded
@@ -38,10 +38,10 @@ EVENTS = {SENT: "delivered", FAILED: "delivery_refused", DEAD: "delivery_given_u
 log = logging.getLogger(__name__)
 
 
-def due_recipients(notify: Notify, lane: str, *, min_age_s: float = 0) -> list[str]:
-    """The kinds of jobs of a lane that have due messages, each for one recipient; the longest due first."""
+def due_recipients(notify: Notify, *, min_age_s: float = 0) -> dict[str, list[str]]:
+    """The kinds of jobs that have due messages, each for one recipient, by lane; in a lane the longest due first."""
     with notify.pool.connection() as connection:
-        return jobs.due_kinds(connection, lane, min_age_s=min_age_s)
+        return jobs.due_kinds(connection, JOB_KINDS, min_age_s=min_age_s)
 
 
 def deliver_to(
@@ -62,14 +62,6 @@ def deliver_to(
         with jobs.kept_alive(notify.pool, claims), given_back(notify.pool, claims[0], "delivery not handled"):
             well = deliver(notify, claims[0])
     return taken, well
-
-
-def deliver_due(notify: Notify, lane: str) -> int:
-    """Send what is due of a lane (channel and urgency), one recipient after the other; returns how many were taken."""
-    total = 0
-    while kinds := due_recipients(notify, lane):
-        total += sum(deliver_to(notify, kind)[0] for kind in kinds)
-    return total
 
 
 def deliver(notify: Notify, claim: Claim) -> bool:

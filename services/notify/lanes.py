@@ -4,8 +4,8 @@ A lane is one channel and one urgency. In it each recipient with due messages ge
 whoever hangs holds up nobody but the next message to the same recipient. Recipients whose last attempt failed may
 hold half of a lane's threads at the most, so that the others always find one.
 
-A worker's task only wakes the lanes and ends; what they do not get to is found by the background process, as every
-message to be sent is a due row.
+Whoever ordered messages only wakes the lanes: one look finds what is due in all of them. What they do not get to is
+found by the background process, as every message to be sent is a due row.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from functools import partial
 
 MOST_SENDERS = 6
 """Threads of one lane in one process."""
 
-Find = Callable[[str], Sequence[str]]
-"""The kinds of jobs of a lane that have due messages, each for one recipient; the longest due first."""
+Find = Callable[[], Mapping[str, Sequence[str]]]
+"""The kinds of jobs that have due messages, each for one recipient, by lane; in a lane the longest due first."""
 Work = Callable[[str, Callable[[], bool]], bool]
 """Sends what is due of one kind, and says whether all went well; asks between two messages whether it should stop."""
 
@@ -43,45 +42,34 @@ def choose(due: Sequence[str], *, busy: Collection[str], failed: Mapping[str, fl
 
 
 class Lane:
-    """The senders of one lane in one process."""
+    """The senders of one lane in one process. `wake`: asks for a look, and so for the next `begin`; never blocks."""
 
-    def __init__(self, name: str, find: Find, work: Work, *, most: int = MOST_SENDERS) -> None:
+    def __init__(self, name: str, work: Work, wake: Callable[[], None], *, most: int = MOST_SENDERS) -> None:
         self.name = name
-        self._find, self._work, self._most = find, work, most
-        self._lock, self._wanted = threading.Lock(), threading.Event()
+        self._work, self._wake, self._most = work, wake, most
+        self._lock = threading.Lock()
         self._busy: dict[str, threading.Thread] = {}
         self._failed: dict[str, float] = {}
+        self._waiting = False
 
-    def wake(self) -> None:
-        """Look for due messages now. Never blocks."""
-        self._wanted.set()
-
-    def run(self, stopped: threading.Event) -> None:
-        """Begin to send to whoever has due messages, whenever woken, until stopped."""
-        while not stopped.is_set():
-            self._wanted.wait()
-            self._wanted.clear()
-            try:
-                self._begin([] if stopped.is_set() else self._find(self.name), stopped)
-            except Exception as error:
-                # The rows are still due: the background process takes them, or the next look.
-                log.exception("sender failed", extra={"kind": self.name, "error": type(error).__name__})
-
-    def senders(self) -> list[threading.Thread]:
-        """Threads that are sending now."""
+    def begin(self, due: Sequence[str], stopped: threading.Event) -> None:
+        """Give threads to whoever has due messages. Raises RuntimeError when there is no thread to be had."""
         with self._lock:
-            return list(self._busy.values())
-
-    def _begin(self, due: Sequence[str], stopped: threading.Event) -> None:
-        with self._lock:
-            for kind in choose(due, busy=self._busy, failed=self._failed, most=self._most):
+            chosen = choose(due, busy=self._busy, failed=self._failed, most=self._most)
+            self._waiting = len(chosen) < len(due)
+            for kind in chosen:
                 thread = threading.Thread(target=self._send, args=(kind, stopped), name=kind, daemon=True)
                 self._busy[kind] = thread
                 try:
                     thread.start()
                 except RuntimeError:
-                    del self._busy[kind]  # no thread to be had: a later look tries again
+                    del self._busy[kind]  # a later look tries again
                     raise
+
+    def senders(self) -> list[threading.Thread]:
+        """Threads that are sending now."""
+        with self._lock:
+            return list(self._busy.values())
 
     def _send(self, kind: str, stopped: threading.Event) -> None:
         well, again = False, True
@@ -95,37 +83,48 @@ class Lane:
                 del self._busy[kind]
                 if well:
                     self._failed.pop(kind, None)
+                    again = self._waiting  # somebody found no thread, or something came for this one meanwhile
                 else:
                     self._failed[kind] = time.monotonic()
             if again:
-                self.wake()
+                self._wake()
 
 
 class Lanes:
-    """All lanes of one process. Threads start at the first wake, after a fork."""
+    """All lanes of one process. Their thread starts at the first wake, after a fork."""
 
     def __init__(self, names: Iterable[str], find: Find, work: Work, *, most: int = MOST_SENDERS) -> None:
-        self._lanes = [Lane(name, find, work, most=most) for name in names]
-        self._stopped = threading.Event()
-        self._threads: list[threading.Thread] = []
+        self._find = find
+        self._lanes = {name: Lane(name, work, self.wake, most=most) for name in names}
+        self._wanted, self._stopped = threading.Event(), threading.Event()
+        self._thread: threading.Thread | None = None
 
     def wake(self) -> None:
-        """Let every lane look for due messages now. Never blocks."""
-        if not self._threads:
-            self._threads = [
-                threading.Thread(target=partial(lane.run, self._stopped), name=lane.name, daemon=True)
-                for lane in self._lanes
-            ]
-            for thread in self._threads:
-                thread.start()
-        for lane in self._lanes:
-            lane.wake()
+        """Look for due messages now. Never blocks."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="lanes", daemon=True)
+            self._thread.start()
+        self._wanted.set()
 
     def close(self, timeout_s: float) -> None:
         """Let messages that are on their way end, up to this time for all of them."""
         end = time.monotonic() + timeout_s
         self._stopped.set()
-        for lane in self._lanes:
-            lane.wake()
-        for thread in (*self._threads, *(sender for lane in self._lanes for sender in lane.senders())):
+        self._wanted.set()
+        threads = [self._thread] if self._thread else []
+        for thread in (*threads, *(sender for lane in self._lanes.values() for sender in lane.senders())):
             thread.join(max(end - time.monotonic(), 0))
+
+    def _run(self) -> None:
+        """Begin to send to whoever has due messages, whenever woken, until stopped."""
+        while True:
+            self._wanted.wait()
+            self._wanted.clear()
+            if self._stopped.is_set():
+                return
+            try:
+                for name, due in self._find().items():
+                    self._lanes[name].begin(due, self._stopped)
+            except Exception as error:
+                # The rows are still due: the background process takes them, or the next look.
+                log.exception("sender failed", extra={"kind": "lanes", "error": type(error).__name__})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -43,8 +43,10 @@ TRIES_TO_OPEN = 5
 log = logging.getLogger(__name__)
 
 
-def raise_alerts(notify: Notify, claims: Sequence[Claim]) -> None:
+def raise_alerts(notify: Notify, claims: Sequence[Claim], *, ordered: Callable[[], None] = lambda: None) -> None:
     """Do these jobs: read the assessments in one go, then let each have its effect in a transaction of its own.
+
+    `ordered` is called after each, as messages may be due then; it must not block.
 
     While triage is away they wait, uncounted. A faulty answer is counted, and jobs with a count are claimed alone, so
     that one assessment that cannot be read soon stands alone, and in the end a human is told of it.
@@ -63,6 +65,7 @@ def raise_alerts(notify: Notify, claims: Sequence[Claim]) -> None:
     for claim in claims:
         with given_back(notify.pool, claim, "assessment not handled"):
             _raise_one(notify, claim, found.get(claim.ref))
+            ordered()
 
 
 def _raise_one(notify: Notify, claim: Claim, resource: dict[str, Any] | None) -> None:

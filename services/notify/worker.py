@@ -38,19 +38,18 @@ def make_worker(settings: NotifySettings) -> Celery:
 
     lanes = Lanes(
         JOB_KINDS,
-        find=lambda lane: due_recipients(notify(), lane),
+        find=lambda: due_recipients(notify()),
         work=lambda kind, stopped: deliver_to(notify(), kind, stopped=stopped)[1],
     )
 
     @app.task(name=TASKS[NOTIFY_URGENT], bind=True)
     def raise_for(self: Task, message: Any) -> None:
-        """Note what the message names, let it have its effect, and wake the senders."""
+        """Note what the message names, let it have its effect, and wake the senders after each alert."""
         queue = (self.request.delivery_info or {}).get("routing_key", "")
         kind = RAISE_KIND.get(str(queue), RAISE_URGENT)
         with pool().connection() as connection:
             jobs.add(connection, kind, decode(message))
-        if jobs.drain(pool(), kind, lambda claims: raise_alerts(notify(), claims)):
-            lanes.wake()
+        jobs.drain(pool(), kind, lambda claims: raise_alerts(notify(), claims, ordered=lanes.wake))
 
     @worker_process_shutdown.connect(weak=False)
     def let_senders_end(**_: Any) -> None:

@@ -17,7 +17,6 @@ from services.notify.acts.actor import Actor
 from services.notify.acts.snooze import snooze
 from services.notify.app import create_app as create_notify
 from services.notify.context import Notify, open_notify
-from services.notify.deliver import deliver_due
 from services.notify.escalation import JOB_KINDS
 from services.notify.raise_alert import RAISE_ROUTINE, RAISE_URGENT, raise_alerts
 from services.notify.settings import NotifySettings
@@ -35,6 +34,7 @@ from shared.postgres import Pool, open_pool
 from tests.builders import a_response
 from tests.conftest import Database
 from tests.notify.neighbours import MailServer, a_mail_server
+from tests.notify.sending import deliver_due
 from tests.serving import client_of, served
 
 FHIR = {"Content-Type": "application/fhir+json"}

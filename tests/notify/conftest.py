@@ -12,7 +12,6 @@ import pytest
 from psycopg.rows import dict_row
 
 from services.notify.context import Notify, open_notify
-from services.notify.deliver import deliver_due
 from services.notify.escalation import JOB_KINDS
 from services.notify.raise_alert import RAISE_ROUTINE, RAISE_URGENT, raise_alerts
 from services.notify.settings import NotifySettings
@@ -20,6 +19,7 @@ from shared import jobs
 from shared.events import Ref
 from tests.conftest import Database
 from tests.notify.neighbours import MailServer, Receiver, Triage, a_mail_server, a_receiver, a_triage
+from tests.notify.sending import deliver_due
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 ON_CALL = "on-call@example.org"

@@ -17,13 +17,13 @@ from standardwebhooks import Webhook
 from services.notify.acts.acknowledge import acknowledge
 from services.notify.acts.actor import Actor
 from services.notify.channels import Answer, Channel, DeliveryResult, Message
-from services.notify.deliver import deliver_due
 from services.notify.escalation import JOB_KINDS
 from services.notify.raise_alert import RAISE_ROUTINE
 from services.notify.settings import NotifySettings
 from shared.ids import DEFAULT_TENANT
 from tests.notify.conftest import ON_CALL, SECRET, Service
 from tests.notify.neighbours import MailServer, Receiver, Triage, an_assessment
+from tests.notify.sending import deliver_due
 
 CANARIES = (
     b"Wrenfield",

@@ -33,7 +33,7 @@ def sending(notify: Notify, *, most: int = 6) -> Iterator[Lanes]:
     """The senders of a process."""
     lanes = Lanes(
         JOB_KINDS,
-        find=lambda lane: due_recipients(notify, lane),
+        find=lambda: due_recipients(notify),
         work=lambda kind, stopped: deliver_to(notify, kind, stopped=stopped)[1],
         most=most,
     )

@@ -14,7 +14,7 @@ from services.notify import escalate, store
 from services.notify.acts.actor import Actor
 from services.notify.acts.hand_over import hand_over
 from services.notify.escalate import repeat_due
-from services.notify.lanes import Lane
+from services.notify.lanes import Lanes
 from services.notify.on_call import route
 from services.notify.raise_alert import RAISE_ROUTINE
 from services.notify.settings import NotifySettings
@@ -75,26 +75,31 @@ def test_whoever_works_is_told_where_the_one_who_was_not_spared_cannot_be_reache
 
 def test_a_lane_goes_on_after_a_thread_could_not_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[str] = []
-    stopped = threading.Event()
-    lane = Lane("lane", find=lambda _: [] if sent else ["lane/a"], work=lambda kind, _: not sent.append(kind))
-    looks = threading.Thread(target=lane.run, args=(stopped,), daemon=True)
-    looks.start()
+    looked, refused = threading.Event(), threading.Event()
+
+    def find() -> dict[str, list[str]]:
+        looked.set()
+        return {"lane": ["lane/a"]} if may_find.is_set() and not sent else {}
+
+    may_find = threading.Event()
+    lanes = Lanes(["lane"], find=find, work=lambda kind, _: not sent.append(kind))
+    lanes.wake()
+    assert looked.wait(5)
     start = threading.Thread.start
-    refused = threading.Event()
 
     def full(thread: threading.Thread) -> None:
         refused.set()
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", full)
-    lane.wake()
+    may_find.set()
+    lanes.wake()
     assert refused.wait(5)
     monkeypatch.setattr(threading.Thread, "start", start)
 
-    lane.wake()
+    lanes.wake()
     eventually(lambda: sent == ["lane/a"])
-    stopped.set()
-    lane.wake()
+    lanes.close(5)
 
 
 def test_a_team_that_is_handed_a_same_day_alert_is_told_though_it_takes_emergencies_only(clinic: Clinic) -> None:

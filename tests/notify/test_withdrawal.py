@@ -11,7 +11,6 @@ import pytest
 from services.notify.acts.acknowledge import acknowledge
 from services.notify.acts.actor import Actor
 from services.notify.catch_up import catch_up
-from services.notify.deliver import deliver_due
 from services.notify.escalate import repeat_due
 from services.notify.escalation import JOB_KINDS
 from services.notify.notice import give_notice
@@ -21,6 +20,7 @@ from shared.fhir.structure import check_structure
 from shared.ids import DEFAULT_TENANT
 from tests.notify.conftest import Service
 from tests.notify.neighbours import MailServer, Receiver, Triage, an_assessment
+from tests.notify.sending import deliver_due
 
 RISK = "0a0a0a0a-0000-4000-8000-00000000000"
 

@@ -20,7 +20,6 @@ from services.intake.app import create_app as create_intake
 from services.notify.app import create_app as create_notify
 from services.notify.catch_up import catch_up as catch_up_with_triage
 from services.notify.context import Notify, open_notify
-from services.notify.deliver import deliver_due
 from services.notify.escalate import repeat_due
 from services.notify.escalation import JOB_KINDS
 from services.notify.raise_alert import RAISE_ROUTINE, RAISE_URGENT, raise_alerts
@@ -37,6 +36,7 @@ from tests.builders import a_response
 from tests.conftest import Database
 from tests.intake.test_token import KEYS, PUBLIC, Intake, settings
 from tests.notify.neighbours import MailServer, a_mail_server
+from tests.notify.sending import deliver_due
 from tests.serving import client_of, served
 
 SCOPES = "system/*.cruds"
