@@ -151,5 +151,5 @@ BEGIN
 END
 $$
 """
-"""Everything that a test has written, but not what migrations publish. Tables without such rows are left alone: to empty
-all of them takes longer than most tests."""
+"""Everything that a test has written, but not what migrations publish. Tables without such rows are left alone: to
+empty all of them takes longer than most tests."""

@@ -119,7 +119,11 @@ def test_a_trusted_issuer_speaks_for_the_tenants_that_it_was_given() -> None:
     assert str(principal.scopes) == "system/Task.rs"
 
 
-@pytest.mark.parametrize("tenant", ["south", str(TENANT), str(NORTH), None, ["north"]])
+@pytest.mark.parametrize(
+    "tenant",
+    ["south", str(TENANT), str(NORTH), None, ["north"]],
+    ids=["another's name", "the default one's id", "its own id", "none", "a list"],
+)
 def test_a_trusted_issuer_speaks_for_no_other_tenant(tenant: object) -> None:
     with pytest.raises(TokenRefused, match="tenant"):
         verifier().verify(partner(tenant=tenant))

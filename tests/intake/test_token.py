@@ -214,7 +214,6 @@ def test_the_tenant_of_a_token_is_that_of_the_registration(intake: Intake) -> No
         ({"jti": "x" * 300}, "jti"),
         ({"padding": "x" * 9000}, "longer"),
     ],
-    ids=str,
 )
 def test_an_assertion_that_is_not_as_it_must_be_gets_no_token(
     intake: Intake, change: dict[str, Any], reason: str

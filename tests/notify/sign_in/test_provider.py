@@ -160,7 +160,7 @@ NOW = int(time.time())
         {"sub": None},
         {"sub": ""},
     ],
-    ids=str,
+    ids=lambda claims: " and ".join(f"another {name}" if claims[name] else f"no {name}" for name in claims),
 )
 def test_an_id_token_that_does_not_say_what_it_must_signs_nobody_in(
     asking: NotifySettings, rs256: IdentityProvider, rows: Rows, claims: dict[str, Any]
