@@ -6,7 +6,8 @@ SELECT record_audit(%(tenant)s, %(audit_interaction)s, %(audit_word)s, %(audit_o
                     %(audit_query)s, %(audit_request)s)
 
 -- name: find
--- One page, newest first. Each filter is off when it is NULL.
+-- One page, newest first. Each filter is off when it is NULL. Planned with its values each time: a plan for any value
+-- could use no index but that of the time.
 SELECT number, recorded, interaction, word, outcome, agent, address, type, ref_id, ref_version, patient, query, request
 FROM audit_event
 WHERE tenant_id = %(tenant)s

@@ -164,7 +164,7 @@ def find(connection: DictConnection, tenant: UUID, service: str, query: AuditQue
     rows = [
         row
         for each in seen_by(tenant)
-        for row in connection.execute(QUERIES["find"], filters | {"tenant": each}).fetchall()
+        for row in connection.execute(QUERIES["find"], filters | {"tenant": each}, prepare=False).fetchall()
     ]
     rows.sort(key=lambda row: (row["recorded"], row["number"]), reverse=True)
     return [audit_event(row, service=service) for row in rows[: query.count + 1]]

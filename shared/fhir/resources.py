@@ -21,6 +21,7 @@ from shared.audit.act import Act, Asker, Interaction, Word, record
 from shared.fhir.elements import kinds
 from shared.fhir.history import History
 from shared.fhir.search import Search
+from shared.fhir.search_conditions import Ids, Updated
 from shared.fhir.search_index import rows
 from shared.fhir.search_parameters import Parameter
 from shared.fhir.search_place import Place
@@ -179,7 +180,7 @@ def _some(
 ) -> Iterator[tuple[Stored, Place]]:
     body = search.elements is None or not WITHOUT_BODY.issuperset(search.elements)
     query, values = page_of(search, _tenants_of(tenant), limit=limit, body=body, with_first=with_first)
-    for row in connection.execute(query, values).fetchall():
+    for row in connection.execute(query, values, prepare=_prepared(search)).fetchall():
         keys = tuple(row.get(f"key_{at}") for at in range(len(search.sort)))
         yield _stored(row), Place(keys, row["id"])
 
@@ -187,7 +188,7 @@ def _some(
 def count(connection: DictConnection, tenant: UUID, search: Search, *, accurate: bool) -> int:
     """How many resources a search finds. Not accurate: counted up to some thousand, beyond that estimated."""
     query, values = count_of(search, _tenants_of(tenant), most=None if accurate else MOST_COUNTED)
-    row = connection.execute(query, values).fetchone()
+    row = connection.execute(query, values, prepare=_prepared(search)).fetchone()
     assert row is not None
     number = int(row["number"])
     if accurate or number < MOST_COUNTED:
@@ -196,6 +197,15 @@ def count(connection: DictConnection, tenant: UUID, search: Search, *, accurate:
     row = connection.execute(query, values).fetchone()
     assert row is not None
     return max(number, int(row["QUERY PLAN"][0]["Plan"]["Plan Rows"]))
+
+
+def _prepared(search: Search) -> bool | None:
+    """Whether the server may keep one plan for all values: never where rows of values are looked at.
+
+    What one patient has and what nearly all resources have need opposite plans (migration 0005), and a plan that is
+    made without the value cannot know which: it may read and sort all that there is.
+    """
+    return None if all(isinstance(condition, Ids | Updated) for condition in search.conditions) else False
 
 
 def history(
