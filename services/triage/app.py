@@ -61,7 +61,7 @@ def measure(pool: Pool) -> Iterable[Gauge]:
         repairs = connection.execute(store.QUERIES["repairs"]).fetchall()
     for row in urgencies:
         labels = {"urgency": row["urgency"]}
-        yield Gauge("sural_assessments", "Current assessments by urgency.", labels, float(row["number"]))
+        yield Gauge("sural_assessments", "Assessments of the last 24 hours by urgency.", labels, float(row["number"]))
     for row in repairs:
         labels = {"service": "triage", "kind": row["kind"]}
         yield Gauge("sural_reconciler_repairs", "What the reconciler put right.", labels, float(row["number"]))
