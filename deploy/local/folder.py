@@ -105,6 +105,11 @@ class DataFolder:
         write_whole(self.state / f"{name}-port", str(port))
         return port
 
+    def failpoint(self, name: str) -> dict[str, str]:
+        """Where the next start of this process shall fail (`shared.failpoint`), if `./sural faults` says so here."""
+        path = self.state / f"failpoint-{name}"
+        return {"SURAL_FAILPOINT": path.read_text()} if path.exists() else {}
+
     def require_space(self) -> None:
         """Raises StartError when the disk is so full that a database should not be started on it."""
         free = shutil.disk_usage(self.path).free

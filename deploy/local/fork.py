@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from deploy.local.child import end_with_parent, show_name
+from shared import failpoint
 
 POLL_S = 0.01
 RESET = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
@@ -74,6 +75,7 @@ def fork_module(module: str, arguments: Sequence[str], *, log: Path, env: Mappin
         _die_with(parent)
         os.environ.clear()
         os.environ.update(env)
+        failpoint.arm(env.get(failpoint.VARIABLE, ""))  # we have imported it with the environment of the parent
         os.chdir(cwd)
         sys.argv = [module, *arguments]
         for imported in (module, f"{module}.__main__"):

@@ -161,7 +161,8 @@ class Supervisor:
     def _forking(self, child: Child, env: Mapping[str, str]) -> Callable[[], Running]:
         def launch() -> Running:
             log = self._data.log_for_start(child.name)
-            return fork_module(child.module, child.arguments, log=log, env=env, cwd=CHECKOUT)
+            given = {**env, **self._data.failpoint(child.name)}
+            return fork_module(child.module, child.arguments, log=log, env=given, cwd=CHECKOUT)
 
         return launch
 

@@ -166,7 +166,7 @@ def test_a_server_that_is_away_is_seen_as_a_reset() -> None:
 
 def test_a_proxy_in_a_process_of_its_own_obeys() -> None:
     with an_echo() as port:
-        passage = Passage("echo", port)
+        passage = Passage("echo").open(port)
         try:
             with passage.being(Behaviour(refuse=True)), pytest.raises(ConnectionRefusedError):
                 socket.create_connection(("127.0.0.1", passage.port), 5)

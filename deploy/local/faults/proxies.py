@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, cast
+from typing import IO, Self, cast
 
 from deploy.local.faults.proxy import GOOD, Behaviour, order
 from deploy.local.folder import CHECKOUT, free_port
@@ -16,9 +16,13 @@ from deploy.local.folder import CHECKOUT, free_port
 class Passage:
     """The way to one server, which can be made as bad as needed."""
 
-    def __init__(self, name: str, server_port: int) -> None:
+    def __init__(self, name: str) -> None:
         self.name, self.port = name, free_port()
         self._lock = threading.Lock()
+        self._process: subprocess.Popen[str] | None = None
+
+    def open(self, server_port: int) -> Self:
+        """Begin to pass on to this server."""
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "deploy.local.faults.proxy", str(self.port), str(server_port)],
             stdin=subprocess.PIPE,
@@ -29,6 +33,7 @@ class Passage:
         )
         self._orders, self._answers = cast(IO[str], self._process.stdin), cast(IO[str], self._process.stdout)
         self._answers.readline()
+        return self
 
     def set(self, behaviour: Behaviour) -> None:
         """Behave like this from now on."""
@@ -37,6 +42,10 @@ class Passage:
     def cut(self) -> None:
         """Reset every connection."""
         self._tell(None)
+
+    def lead_to(self, server_port: int) -> None:
+        """Lead to another server from now on."""
+        self._tell(server_port)
 
     def mend(self) -> None:
         """Be a good way again."""
@@ -54,13 +63,17 @@ class Passage:
             self.mend()
 
     def close(self) -> None:
-        """End the process."""
+        """End the process, if it was begun."""
+        if self._process is None:
+            return
         self._orders.close()
         self._answers.close()
         self._process.wait(10)
 
-    def _tell(self, behaviour: Behaviour | None) -> None:
+    def _tell(self, wanted: Behaviour | int | None) -> None:
+        if self._process is None:
+            return
         with self._lock:
-            self._orders.write(order(behaviour))
+            self._orders.write(order(wanted))
             self._orders.flush()
             self._answers.readline()

@@ -101,7 +101,7 @@ class Proxy:
     def __init__(self, server_port: int, *, port: int = 0) -> None:
         self._server_port = server_port
         self._behaviour = GOOD
-        self._orders: deque[Behaviour | None] = deque()
+        self._orders: deque[Behaviour | int | None] = deque()
         self._done = threading.Event()
         self._stopping = False
         self._pairs: set[Pair] = set()
@@ -132,7 +132,11 @@ class Proxy:
         """Reset every connection that there is; returns when that is done."""
         self._order(None)
 
-    def _order(self, order: Behaviour | None) -> None:
+    def lead_to(self, server_port: int) -> None:
+        """Pass new connections on to another server."""
+        self._order(server_port)
+
+    def _order(self, order: Behaviour | int | None) -> None:
         self._done.clear()
         self._orders.append(order)
         self._waker.send(b"x")
@@ -166,10 +170,13 @@ class Proxy:
     def _obey(self) -> None:
         while self._orders:
             order = self._orders.popleft()
-            if order is None:
-                self._cut_all()
-            else:
-                self._change(order)
+            match order:
+                case None:
+                    self._cut_all()
+                case int():
+                    self._server_port = order
+                case Behaviour():
+                    self._change(order)
         self._done.set()
 
     def _change(self, behaviour: Behaviour) -> None:
@@ -337,9 +344,16 @@ def _reset(client: socket.socket) -> None:
     client.close()
 
 
-def order(behaviour: Behaviour | None) -> str:
-    """The line that tells a proxy in another process to behave like this; None: to cut all connections."""
-    return json.dumps({"cut": True} if behaviour is None else asdict(behaviour)) + "\n"
+def order(wanted: Behaviour | int | None) -> str:
+    """The line that tells a proxy in another process to behave like this, to lead to this port, or (None) to cut."""
+    match wanted:
+        case None:
+            values: dict[str, Any] = {"cut": True}
+        case int():
+            values = {"lead_to": wanted}
+        case Behaviour():
+            values = asdict(wanted)
+    return json.dumps(values) + "\n"
 
 
 def main() -> None:
@@ -351,6 +365,8 @@ def main() -> None:
             values = json.loads(line)
             if values.get("cut"):
                 proxy.cut()
+            elif "lead_to" in values:
+                proxy.lead_to(values["lead_to"])
             else:
                 proxy.set(Behaviour.of(values))
             print("obeyed", flush=True)
