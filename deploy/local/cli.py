@@ -219,6 +219,25 @@ def bench(
         raise typer.Exit(1)
 
 
+@app.command()
+def faults(
+    long: Annotated[
+        bool, typer.Option("--long", help="All of it, with a soak of 30 minutes; takes over an hour")
+    ] = False,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Repeat the run that named this seed")] = None,
+    only: Annotated[str | None, typer.Option("--only", metavar="F1,F2", help="Only these faults")] = None,
+    soak: Annotated[
+        float | None, typer.Option("--soak", min=0, metavar="MINUTES", help="How long the soak lasts")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object")] = False,
+) -> None:
+    """Break a whole sandbox of its own in every way, and look for what was lost. Exit code 1 for a broken promise."""
+    from deploy.local.faults.command import run_faults
+
+    if not run_faults(long=long, seed=seed, only=only, soak=soak, as_json=as_json):
+        raise typer.Exit(1)
+
+
 @app.command(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
     add_help_option=False,

@@ -190,7 +190,7 @@ class MailServer(Receiver):
         if self.manner is Manner.DRIPS:
             self.drip(client, b"250 taken, at great length\r\n")
         elif self.manner is Manner.FLOODS:
-            client.wfile.write(b"250-" + b"x" * LARGE + b"\r\n250 taken\r\n")
+            client.wfile.write((b"250-" + b"x" * 500 + b"\r\n") * (LARGE // 506) + b"250 taken\r\n")
         else:
             client.wfile.write(b"250 taken\r\n")
         return True

@@ -45,15 +45,15 @@ class Planned:
 
 
 class Robot:
-    """Acknowledges what it is told of; a thread or two of its own."""
+    """Acknowledges what it is told of; a few threads of its own."""
 
-    def __init__(self, url: str, ledger: Ledger, seed: int, *, hands: int = 2) -> None:
+    def __init__(self, url: str, ledger: Ledger, seed: int, *, hands: int = 4) -> None:
         self._ledger = ledger
         self._chance = random.Random(f"robot-{seed}")  # noqa: S311 - a run has to be the same again
-        self._client = httpx.Client(base_url=url, timeout=ANSWER_S, trust_env=False)
+        self._client = browser(url)
         self._lock = threading.Condition()
         self._planned: list[Planned] = []
-        self._known: set[str] = set()
+        self.known: set[str] = set()
         self._busy = 0
         self._stop = False
         self._numbers = itertools.count()
@@ -78,9 +78,9 @@ class Robot:
     def hear(self, arrival: Arrival) -> None:
         """A message came. The first one of each alert will be answered."""
         with self._lock:
-            if arrival.notice or self.asleep or arrival.alert in self._known:
+            if arrival.notice or self.asleep or arrival.alert in self.known:
                 return
-            self._known.add(arrival.alert)
+            self.known.add(arrival.alert)
             way = self._chance.choice(WAYS)
             wait_s = SLOW_S if self._chance.random() < SLOW_SHARE else self._chance.uniform(SHORTEST_S, LONGEST_S)
             self._plan(Planned(time.monotonic() + wait_s, next(self._numbers), arrival.alert, way, arrival.link))
@@ -122,6 +122,11 @@ class Robot:
                     return heapq.heappop(self._planned)
                 self._lock.wait(wait_s)
         return None
+
+
+def browser(url: str) -> httpx.Client:
+    """A client whose forms come from our own pages, as those of a browser do."""
+    return httpx.Client(base_url=url, timeout=ANSWER_S, trust_env=False, headers={"Sec-Fetch-Site": "same-origin"})
 
 
 def acknowledge(client: httpx.Client, alert: str, way: str, link: str | None) -> bool:

@@ -101,8 +101,17 @@ class Sandbox:
 
     def pid(self, name: str) -> int | None:
         """The process of that name as it runs now; None while it is being started again."""
+        return self.pids().get(name)
+
+    def pids(self) -> dict[str, int]:
+        """Every process of the supervisor."""
         found = running.find(self.data)
-        return next((process.pid for process in found.processes if process.name == name), None) if found else None
+        return {process.name: process.pid for process in found.processes} if found else {}
+
+    def forked(self, name: str) -> list[int]:
+        """The processes that this one has forked: those in which tasks run."""
+        pid = self.pid(name)
+        return children_of(pid) if pid else []
 
     def signal(self, name: str, number: signal.Signals, *, pool: bool = False) -> list[int]:
         """Send a signal to a process, or to those that it forked; returns which got it."""

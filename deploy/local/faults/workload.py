@@ -10,6 +10,7 @@ import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from deploy.local.demo import EXAMPLES, expectations
@@ -74,6 +75,7 @@ class Template:
         return body.replace(b'"status":"completed"', f'"status":"{status}"'.encode()) if status else body
 
 
+@cache
 def templates() -> dict[str, Template]:
     """All shipped examples, by name."""
     return {
@@ -151,6 +153,7 @@ def _marked(text: bytes) -> bytes:
     return json.dumps(response, separators=(",", ":")).encode()
 
 
+@cache
 def _page_with_free_text() -> str:
     questionnaire: dict[str, Any] = json.loads(shipped()[-1].read_bytes())
     for page in questionnaire["item"]:

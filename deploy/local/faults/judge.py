@@ -1,0 +1,178 @@
+"""Compares the system with what ledger, receivers and robot know of it. What it finds is a broken promise."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from deploy.local.faults.ledger import Accepted, Acknowledged
+from deploy.local.faults.receivers import Arrival
+from deploy.local.faults.workload import MARK, rank
+from shared.ids import DEFAULT_TENANT
+from shared.postgres import load_queries
+
+QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
+BATCH = 2000
+ALERTING = 1
+"""The rank of the least urgent answers that somebody is told of the same day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A promise that was broken, and of what. No health data."""
+
+    what: str
+    id: str
+
+
+Connection = psycopg.Connection[Any]
+
+
+def check_ledger(connection: Connection, accepted: Sequence[Accepted]) -> list[Violation]:
+    """Every answer that was accepted is there, assessed once, as urgent as it is, and told of (I1 to I5)."""
+    found: list[Violation] = []
+    for start in range(0, len(accepted), BATCH):
+        part = accepted[start : start + BATCH]
+        found += _asked(connection, "lost", **_columns(part), digests=[entry.sha256 for entry in part])
+        found += _asked(connection, "assessed", **_columns(_newest(accepted, part)))
+        found += _eased(connection, _newest(accepted, part))
+    return found + check_told(connection, accepted)
+
+
+def check_told(connection: Connection, accepted: Sequence[Accepted]) -> list[Violation]:
+    """Every urgent answer has an alert that somebody was told of, and that waits for something or is acknowledged."""
+    due, found = must_be_told(accepted), list[Violation]()
+    for start in range(0, len(due), BATCH):
+        found += _asked(connection, "untold", **_columns(due[start : start + BATCH]))
+    return found
+
+
+def must_be_told(accepted: Sequence[Accepted]) -> list[Accepted]:
+    """Entries whose own answers must have led to an alert of their own, unless they were withdrawn in time."""
+    withdrawn = {entry.id for entry in accepted if entry.urgency is None}
+    return [
+        entry
+        for entry in accepted
+        if entry.alone and entry.urgency and rank(entry.urgency) <= ALERTING and entry.id not in withdrawn
+    ]
+
+
+def check_acknowledgements(connection: Connection, acknowledged: Sequence[Acknowledged]) -> list[Violation]:
+    """What somebody was told is acknowledged is, and no step began after it (I7)."""
+    found = _asked(connection, "unacknowledged", alerts=sorted({entry.alert for entry in acknowledged}))
+    return found + _asked(connection, "paged_after")
+
+
+def check_arrivals(
+    arrivals: Sequence[Arrival], acknowledged: Sequence[Acknowledged], *, on_its_way_s: float
+) -> list[Violation]:
+    """Nobody got a message of an alert later after its acknowledgement than one can have been on its way."""
+    known = {entry.alert: entry.at for entry in reversed(acknowledged)}
+    return [
+        Violation("page after acknowledgement", arrival.alert)
+        for arrival in arrivals
+        if not arrival.notice and arrival.at > known.get(arrival.alert, float("inf")) + on_its_way_s
+    ]
+
+
+def doubles(arrivals: Sequence[Arrival]) -> int:
+    """Messages that came again, each under the id that it had the first time."""
+    counted = Counter((arrival.channel, arrival.delivery) for arrival in arrivals if not arrival.notice)
+    return sum(number - 1 for number in counted.values())
+
+
+def told_after_s(connection: Connection, accepted: Sequence[Accepted], arrivals: Sequence[Arrival]) -> list[float]:
+    """For each emergency with an alert of its own: seconds from the acceptance to the first message that arrived."""
+    urgent = {entry.id: entry for entry in accepted if entry.alone and entry.urgency == "emergency"}
+    first: dict[str, float] = {}
+    for arrival in arrivals:
+        first[arrival.alert] = min(arrival.at, first.get(arrival.alert, arrival.at))
+    alerts = _rows(connection, "alerts_of", ids=list(urgent))
+    return sorted(first[row["alert_id"]] - urgent[row["response_id"]].at for row in alerts if row["alert_id"] in first)
+
+
+def check_leaks(
+    folder: Path, texts: Sequence[bytes], metrics: str, *, but: Sequence[str] = ("postgres",)
+) -> list[Violation]:
+    """No name and no free text of a patient outside the database: messages, logs, the broker, command lines (I9)."""
+    mark = MARK.encode()
+    found = [Violation("health data in a message", "sent to a receiver") for text in texts if mark in text.upper()]
+    if MARK in metrics.upper():
+        found.append(Violation("health data in the metrics", "/metrics"))
+    found += [Violation("health data in a file", str(path)) for path in _files(folder, but) if _holds(path, mark)]
+    return found + [Violation("health data in a command line", name) for name in _processes_with(mark)]
+
+
+def _files(folder: Path, but: Sequence[str]) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not path.relative_to(folder).parts[0].startswith(tuple(but)):
+            yield path
+
+
+def _holds(path: Path, mark: bytes) -> bool:
+    """Whether a file holds the mark, read in pieces."""
+    rest = b""
+    try:
+        with path.open("rb") as file:
+            while piece := file.read(1_000_000):
+                if mark in (rest + piece).upper():
+                    return True
+                rest = piece[-len(mark) :]
+    except OSError:
+        return False
+    return False
+
+
+def _processes_with(mark: bytes) -> list[str]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        for name in ("cmdline", "environ"):
+            try:
+                text = (process / name).read_bytes()
+            except OSError:
+                continue
+            if mark in text.upper() and process.name != str(os.getpid()):
+                found.append(process.name)
+    return found
+
+
+def _newest(accepted: Sequence[Accepted], part: Sequence[Accepted]) -> list[Accepted]:
+    """The newest version of each response of the part, wherever in the whole it stands."""
+    wanted = {entry.id for entry in part}
+    newest: dict[str, Accepted] = {}
+    for entry in accepted:
+        if entry.id in wanted and entry.version >= (newest[entry.id].version if entry.id in newest else 0):
+            newest[entry.id] = entry
+    return list(newest.values())
+
+
+def _eased(connection: Connection, newest: Sequence[Accepted]) -> list[Violation]:
+    """Assessments that are less urgent than the answers are."""
+    found = {
+        row["response_id"]: row["urgency"] for row in _rows(connection, "urgencies", ids=[entry.id for entry in newest])
+    }
+    return [
+        Violation("assessed as less urgent than its answers", entry.id)
+        for entry in newest
+        if entry.urgency and entry.id in found and rank(found[entry.id]) > rank(entry.urgency)
+    ]
+
+
+def _columns(part: Sequence[Accepted]) -> Mapping[str, Any]:
+    return {"ids": [entry.id for entry in part], "versions": [entry.version for entry in part]}
+
+
+def _asked(connection: Connection, query: str, **parameters: Any) -> list[Violation]:
+    return [Violation(row["what"], row["id"]) for row in _rows(connection, query, **parameters)]
+
+
+def _rows(connection: Connection, query: str, **parameters: Any) -> list[dict[str, Any]]:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(QUERIES[query], {"tenant": DEFAULT_TENANT, **parameters}).fetchall()

@@ -1,0 +1,84 @@
+"""What a fault may use: the system, the ways to it, those who hear of alerts, and a load that goes on meanwhile."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deploy.local.faults.ledger import Accepted, Ledger
+from deploy.local.faults.posting import Senders, Tally
+from deploy.local.faults.quiet import Rest, wait_for_rest
+from deploy.local.faults.receivers import MailServer, Post, WebhookServer
+from deploy.local.faults.robot import Robot
+from deploy.local.faults.samples import Sample
+from deploy.local.faults.sandbox import Sandbox
+from deploy.local.faults.workload import Submission, emergencies, submissions
+
+SENDERS = 8
+
+
+@dataclass(slots=True)
+class Scene:
+    """One run.
+
+    `complaints`: what a fault found to be wrong; `remarks`: what it could not do; `kills`: how many processes were
+    killed so far.
+    """
+
+    sandbox: Sandbox
+    ledger: Ledger
+    robot: Robot
+    post: Post
+    mail: MailServer
+    webhook: WebhookServer
+    kills: Counter[str] = field(default_factory=Counter)
+    complaints: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def logs(self) -> Path:
+        return self.sandbox.data.path / "logs"
+
+    def pause(self, seconds: float) -> None:
+        """Let the load meet the fault for this long."""
+        self.stop.wait(seconds)
+
+    @contextmanager
+    def load(self, seed: int | str, *, rate: float, line: Iterator[Submission] | None = None) -> Iterator[Tally]:
+        """Submissions go on inside the block; those that were begun are answered when it ends."""
+        senders = Senders(self.sandbox.port, self.ledger, line or submissions(seed), senders=SENDERS, rate=rate)
+        with senders:
+            yield senders.tally
+
+    def send(self, line: Iterator[Submission], number: int, *, senders: int = SENDERS) -> Tally:
+        """Send so many submissions as fast as they are taken."""
+        with Senders(self.sandbox.port, self.ledger, line, senders=senders, most=number) as sent:
+            return sent.tally
+
+    def send_emergencies(self, seed: int | str, number: int) -> Tally:
+        """Send so many emergencies, each of another patient."""
+        return self.send(emergencies(seed), number)
+
+    def rest(self, accepted: Sequence[Accepted], *, within_s: float = 60.0) -> Rest:
+        """Wait until nothing is left to do for these."""
+        return wait_for_rest(self.sandbox.postgres, accepted, within_s=within_s, idle=lambda: self.robot.idle)
+
+    def kill(self, name: str, *, pool: bool = False) -> None:
+        """`kill -9` a process, or those that it forked, and count them."""
+        self.kills[name] += self.sandbox.kill(name, pool=pool)
+
+    def traps_sprung(self) -> Counter[str]:
+        """How often each failpoint was reached with a trap in it, as the logs say."""
+        found: Counter[str] = Counter()
+        for log in self.logs.glob("*.log*"):
+            for line in log.read_text(errors="replace").splitlines():
+                if '"event": "failpoint"' in line:
+                    found[json.loads(line)["kind"]] += 1
+        return found

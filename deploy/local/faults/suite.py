@@ -1,0 +1,244 @@
+"""Runs a plan: each fault under load, then rest, then the judge; at the end everything once more."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+
+from deploy.local.faults import judge
+from deploy.local.faults.actions import ACTIONS
+from deploy.local.faults.database import owner
+from deploy.local.faults.judge import Violation
+from deploy.local.faults.ledger import Accepted, Ledger
+from deploy.local.faults.plan import Step
+from deploy.local.faults.posting import Tally
+from deploy.local.faults.receivers import MailServer, Post, WebhookServer
+from deploy.local.faults.robot import Robot
+from deploy.local.faults.sandbox import CHANNEL_TIMEOUT_S, Sandbox
+from deploy.local.faults.scene import Scene
+from deploy.local.faults.workload import submissions, templates
+from deploy.local.verify import check as check_invariants
+from deploy.local.verify.checking import connect_as_owner
+
+BEFORE_S, AFTER_S = 0.5, 0.5
+"""The load goes on so long before a fault, and after it."""
+ON_ITS_WAY_S = CHANNEL_TIMEOUT_S + 4.0
+"""So long after an acknowledgement a message may arrive that was on its way."""
+FREEZES = {"zombie": 15.0, "soak": 15.0, "one_way": 10.0}
+QUIET_S = 20.0
+SETTLE_S = 150.0
+FILLING_SENDERS = 12
+
+
+@dataclass(slots=True)
+class Done:
+    """What one step came to. `recovery_s`: from the end of the fault until nothing was left to do."""
+
+    fault: str
+    title: str
+    posts: int = 0
+    away: int = 0
+    gap_s: float = 0.0
+    seconds: float = 0.0
+    recovery_s: float = 0.0
+    told_max_s: float | None = None
+    violations: list[Violation] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    action: str = ""
+
+
+@dataclass(slots=True)
+class Result:
+    """What a whole run came to."""
+
+    seed: int
+    long: bool
+    steps: list[Done] = field(default_factory=list)
+    not_run: list[str] = field(default_factory=list)
+    accepted: int = 0
+    responses: int = 0
+    lost: int = 0
+    doubled: int = 0
+    messages: int = 0
+    acknowledged: int = 0
+    kills: int = 0
+    seconds: float = 0.0
+    final: list[Violation] = field(default_factory=list)
+    soak: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def violations(self) -> list[Violation]:
+        return [found for step in self.steps for found in step.violations] + self.final
+
+    def count(self, *words: str) -> int:
+        """How many of the violations say one of these words."""
+        return len({found for found in self.violations if any(word in found.what for word in words)})
+
+
+def run(
+    seed: int,
+    plan: Sequence[Step],
+    *,
+    long: bool,
+    least: int = 0,
+    within_s: float | None = None,
+    begun: Callable[[Step], None] = lambda _step: None,
+    ended: Callable[[Done], None] = lambda _done: None,
+) -> Result:
+    """Do everything in the plan. `least`: so many responses are accepted at the end, whatever the faults took.
+
+    `within_s`: a step that would begin later is not run, and named in the result. Everything is gone afterwards.
+    """
+    result, began = Result(seed, long), time.monotonic()
+    templates()  # read before the first fault, which would wait for it
+    with _scene(seed) as scene:
+        started = datetime.now(UTC)
+        for step in plan:
+            if within_s is not None and time.monotonic() - began > within_s:
+                result.not_run.append(f"{step.fault} {step.title}")
+                continue
+            begun(step)
+            done = _do(scene, step)
+            result.steps.append(done)
+            ended(done)
+        if len(scene.ledger.accepted) < least:
+            step = Step("--", f"filled up to {least:,} responses", "fill", seed)
+            begun(step)
+            done = _fill(scene, step, least)
+            result.steps.append(done)
+            ended(done)
+        result.final = _judge_all(scene, started)
+        _sum_up(scene, result)
+    result.seconds = time.monotonic() - began
+    return result
+
+
+def _do(scene: Scene, step: Step) -> Done:
+    """One fault, from the load before it to the verdict."""
+    done = Done(step.fault, step.title, action=step.action)
+    first, first_arrival = len(scene.ledger.accepted), len(scene.post.arrivals)
+    scene.complaints.clear()
+    scene.remarks.clear()
+    began = time.monotonic()
+    with _loaded(scene, step) as tally:
+        scene.pause(BEFORE_S if step.rate else 0)
+        try:
+            ACTIONS[step.action](scene, step)
+        except Exception as error:
+            done.violations.append(Violation("the fault could not be done", f"{type(error).__name__}: {error}"[:300]))
+        mended = time.monotonic()
+        scene.pause(AFTER_S if step.rate else 0)
+    done.seconds = mended - began
+    entries = scene.ledger.accepted[first:]
+    rest = scene.rest(entries, within_s=step.rest_s)
+    done.recovery_s = time.monotonic() - mended
+    if rest.left:
+        done.violations.append(Violation(f"not at rest after {step.rest_s:.0f} s", rest.left))
+    done.posts, done.gap_s = tally.posts, tally.gap_s
+    done.away = tally.answers["503"] + tally.answers["no answer"]
+    done.remarks = list(scene.remarks)
+    done.violations += [Violation("complaint", words) for words in (*scene.complaints, *tally.complaints)]
+    if step.fault == "F2" and done.away:
+        done.violations.append(Violation("intake turned somebody away while the broker was", f"{done.away} times"))
+    _judge(scene, step, entries, first_arrival, done)
+    return done
+
+
+@contextmanager
+def _loaded(scene: Scene, step: Step) -> Iterator[Tally]:
+    if step.rate:
+        with scene.load(step.seed, rate=step.rate) as tally:
+            yield tally
+    else:
+        yield Tally()
+
+
+def _judge(scene: Scene, step: Step, entries: Sequence[Accepted], first_arrival: int, done: Done) -> None:
+    arrivals = scene.post.arrivals[first_arrival:]
+    with owner(scene.sandbox.postgres) as connection:
+        done.violations += judge.check_ledger(connection, entries)
+        done.violations += judge.check_acknowledgements(connection, scene.ledger.acknowledged)
+        heard = arrivals
+        if step.action == "hang":
+            heard = [arrival for arrival in arrivals if arrival.channel != step.settings["channel"]]
+        told = judge.told_after_s(connection, entries, heard)
+        done.told_max_s = told[-1] if told else None
+    on_its_way_s = ON_ITS_WAY_S + FREEZES.get(step.action, 0.0)
+    done.violations += judge.check_arrivals(arrivals, scene.ledger.acknowledged, on_its_way_s=on_its_way_s)
+
+
+def _fill(scene: Scene, step: Step, least: int) -> Done:
+    """As many responses as are missing, as fast as they are taken."""
+    done, first, began = Done(step.fault, step.title, action=step.action), len(scene.ledger.accepted), time.monotonic()
+    line = submissions(f"{step.seed}-fill")
+    while (missing := least - len(scene.ledger.accepted)) > 0:
+        tally = scene.send(line, missing, senders=FILLING_SENDERS)
+        done.posts += tally.posts
+        done.violations += [Violation("complaint", words) for words in tally.complaints]
+    mended = time.monotonic()
+    done.seconds = mended - began
+    entries = scene.ledger.accepted[first:]
+    rest = scene.rest(entries, within_s=max(SETTLE_S, len(entries) / 20))
+    done.recovery_s = time.monotonic() - mended
+    if rest.left:
+        done.violations.append(Violation("not at rest", rest.left))
+    return done
+
+
+def _judge_all(scene: Scene, started: datetime) -> list[Violation]:
+    """The whole ledger, every invariant, and every place where health data must not be."""
+    server = scene.sandbox.postgres
+    with owner(server) as connection:
+        found = judge.check_ledger(connection, scene.ledger.accepted)
+    with httpx.Client(base_url=scene.sandbox.url, timeout=20, trust_env=False) as client:
+        metrics = client.get("/metrics").text
+    found += judge.check_leaks(scene.sandbox.data.path, scene.post.texts, metrics)
+    found += [Violation("complaint", words) for words in scene.robot.complaints]
+    with connect_as_owner(server.url) as verifying:
+        for one in check_invariants(verifying, quiet_s=QUIET_S, since=started, recompute=20):
+            found.append(Violation(f"{one.invariant}: {one.what}", one.id))
+    return found
+
+
+def _sum_up(scene: Scene, result: Result) -> None:
+    accepted = scene.ledger.accepted
+    result.accepted, result.responses = len(accepted), len({entry.id for entry in accepted})
+    result.acknowledged = len(scene.ledger.acknowledged)
+    result.messages = len(scene.post.arrivals)
+    result.doubled = judge.doubles(scene.post.arrivals)
+    result.kills = scene.kills.total()
+    result.lost = result.count("accepted and")
+    result.soak = [
+        {name: float(getattr(sample, name)) for name in ("seconds", "memory", "handles", "outbox", "jobs")}
+        for sample in scene.samples
+    ]
+
+
+@contextmanager
+def _scene(seed: int) -> Iterator[Scene]:
+    """A whole system with everybody around it, on a folder that is gone afterwards."""
+    folder = Path(tempfile.gettempdir()) / f"sural-faults-{secrets.token_hex(4)}"
+    folder.mkdir()
+    folder.chmod(0o711)
+    post = Post()
+    try:
+        with (
+            Ledger(folder / "ledger.jsonl") as ledger,
+            MailServer(post) as mail,
+            WebhookServer(post) as webhook,
+            Sandbox(folder / "data", mail_port=mail.port, webhook_port=webhook.port) as sandbox,
+            Robot(sandbox.url, ledger, seed) as robot,
+        ):
+            post.heard = robot.hear
+            yield Scene(sandbox, ledger, robot, post, mail, webhook)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
