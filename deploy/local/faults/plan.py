@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 TITLES: Mapping[str, str] = {
@@ -72,6 +72,7 @@ PROCESSES: Mapping[str, Sequence[str]] = {
 """The failpoints that each process reaches under the workload."""
 ONCE_IN = {"web": 60, "triage": 40, "notify-urgent": 12, "notify-routine": 12, "background": 40}
 """How seldom a failpoint springs where all of a process are set at once: it must kill, and still let work be done."""
+MOST_POSTS = 60
 MANNERS = (
     "hangs up",
     "says later",
@@ -88,7 +89,8 @@ MANNERS = (
 class Step:
     """One thing that is done. `action`: the function that does it, `settings`: its numbers.
 
-    `rate`: submissions a second meanwhile, 0 where it sends its own. `rest_s`: the longest time until all is done.
+    `rate`: submissions a second meanwhile, 0 where it sends its own, and not more than `most` of them, so that a slow
+    machine is not buried in the short suite. `rest_s`: the longest time until all is done.
     """
 
     fault: str
@@ -96,8 +98,9 @@ class Step:
     action: str
     seed: int
     settings: Mapping[str, Any] = field(default_factory=dict)
-    rate: float = 12.0
+    rate: float = 8.0
     rest_s: float = 60.0
+    most: int | None = MOST_POSTS
 
     @property
     def name(self) -> str:
@@ -116,11 +119,13 @@ def make_plan(
         Step(fault, title, action, chance.randrange(2**31), _drawn(action, settings, chance), *more)
         for fault, title, action, settings, *more in _table(lengths, long=long)
     ]
+    if long:
+        steps = [replace(step, most=None) for step in steps]
     minutes = soak_minutes if soak_minutes is not None else (30.0 if long else 0.0)
     if minutes:
         settings = {"seconds": minutes * 60.0, "pause_s": 20.0, "among": SOAK}
         title = f"{minutes:g} minutes at {SOAK_RATE:g} a second with random faults"
-        steps.append(Step("F14", title, "soak", chance.randrange(2**31), settings, SOAK_RATE, 180.0))
+        steps.append(Step("F14", title, "soak", chance.randrange(2**31), settings, SOAK_RATE, 180.0, None))
     return tuple(step for step in steps if not only or step.fault in only)
 
 
@@ -175,6 +180,7 @@ def _table(n: Lengths, *, long: bool) -> list[tuple[Any, ...]]:
             "one post 50 times at once, every message five times, old and reordered",
             "repeat_messages",
             {"times": 5},
+            3.0,
         ),
         (
             "F8",

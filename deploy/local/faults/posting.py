@@ -136,7 +136,8 @@ class Tally:
 
 
 class Senders:
-    """Threads that post from one line of submissions. Use as a context: leaving it waits until all are answered.
+    """Threads that post from one line of submissions. Use as a context: leaving it waits until what was begun is
+    answered; with `all_of_them` until all `most` are.
 
     `rate`: submissions a second for all of them together; None: as fast as they are answered.
     """
@@ -150,9 +151,10 @@ class Senders:
         senders: int = 8,
         rate: float | None = None,
         most: int | None = None,
+        all_of_them: bool = False,
     ) -> None:
         self._port, self._ledger, self._line = port, ledger, line
-        self._rate, self._most = rate, most
+        self._rate, self._most, self._all = rate, most, all_of_them
         self._lock = threading.Lock()
         self._drawn = 0
         self._began = time.monotonic()
@@ -167,7 +169,7 @@ class Senders:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        if kind is not None or self._most is None:
+        if kind is not None or not self._all:
             self._stop.set()
         for thread in self._threads:
             thread.join()

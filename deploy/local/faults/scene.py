@@ -51,15 +51,18 @@ class Scene:
         self.stop.wait(seconds)
 
     @contextmanager
-    def load(self, seed: int | str, *, rate: float, line: Iterator[Submission] | None = None) -> Iterator[Tally]:
-        """Submissions go on inside the block; those that were begun are answered when it ends."""
-        senders = Senders(self.sandbox.port, self.ledger, line or submissions(seed), senders=SENDERS, rate=rate)
+    def load(
+        self, seed: int | str, *, rate: float, most: int | None = None, line: Iterator[Submission] | None = None
+    ) -> Iterator[Tally]:
+        """Submissions go on inside the block, `most` of them; those that were begun are answered when it ends."""
+        line = line or submissions(seed)
+        senders = Senders(self.sandbox.port, self.ledger, line, senders=SENDERS, rate=rate, most=most)
         with senders:
             yield senders.tally
 
     def send(self, line: Iterator[Submission], number: int, *, senders: int = SENDERS) -> Tally:
         """Send so many submissions as fast as they are taken."""
-        with Senders(self.sandbox.port, self.ledger, line, senders=senders, most=number) as sent:
+        with Senders(self.sandbox.port, self.ledger, line, senders=senders, most=number, all_of_them=True) as sent:
             return sent.tally
 
     def send_emergencies(self, seed: int | str, number: int) -> Tally:

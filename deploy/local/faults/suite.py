@@ -156,7 +156,7 @@ def _do(scene: Scene, step: Step) -> Done:
 @contextmanager
 def _loaded(scene: Scene, step: Step) -> Iterator[Tally]:
     if step.rate:
-        with scene.load(step.seed, rate=step.rate) as tally:
+        with scene.load(step.seed, rate=step.rate, most=step.most) as tally:
             yield tally
     else:
         yield Tally()
