@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import secrets
+import signal
+from types import FrameType
 
 from deploy.local.errors import StartError
 from deploy.local.faults.plan import make_plan
@@ -32,6 +34,7 @@ def run_faults(*, long: bool, seed: int | None, only: str | None, soak: float | 
         for detail in details(done):
             say(detail)
 
+    signal.signal(signal.SIGTERM, _end)
     say(f"Seed {seed}: {len(plan)} faults. Starting a system of its own ...")
     least = LEAST_LONG if long and not faults else 0
     in_time = SHORT_S if not long and not faults and soak is None else None
@@ -41,3 +44,8 @@ def run_faults(*, long: bool, seed: int | None, only: str | None, soak: float | 
     else:
         print("\n".join(ending(result)))
     return is_good(result)
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    """Asked to end: leave nothing behind."""
+    raise KeyboardInterrupt
