@@ -3,7 +3,8 @@
 Whoever can register an address could make us ask what only we can reach (SSRF). So: https outside the sandbox, only
 hosts that are allowed, a name is looked up once and we connect to the very address that was checked (a second look-up
 could lead elsewhere), no redirects, no proxy of the environment, ten seconds for all of it, and not more than 64 kB of
-answer.
+answer. Whoever asks the same server often may keep the connections (`Connections`), for a few seconds only: a name that
+leads elsewhere is noticed soon.
 See https://cheatsheetseries.owasp.org/cheatsheets/Server_Side_Request_Forgery_Prevention_Cheat_Sheet.html.
 """
 
@@ -15,15 +16,21 @@ import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpcore
 
+from shared.idle import Idle
+
 TOTAL_S = 10.0
 MOST_BYTES = 64 * 1024
+IDLE_S = 15.0
+"""A kept connection that nobody needs is ended after this time."""
+MOST_DRAINED, DRAINED_S = 4096, 0.1
+"""A body that nobody reads: up to this length, and for so long, it is waited for to keep the connection."""
 PORTS = {"https": 443, "http": 80}
 Resolve = Callable[[str, int], list[str]]
 """Host and port to its addresses. Raises OSError."""
@@ -89,6 +96,8 @@ class Outbound:
     resolve: Resolve = resolve
     ssl_context: ssl.SSLContext | None = None
     total_s: float = TOTAL_S
+    connections: Connections | None = field(default=None, repr=False, compare=False)
+    """Where connections are kept; None: each request has its own."""
 
     def check(self, url: str) -> None:
         """What can be said without asking anybody. Raises OutboundRefused."""
@@ -125,26 +134,98 @@ class Outbound:
         return self._request("PUT", url, headers, body, reads=False)
 
     def _request(self, method: str, url: str, headers: Mapping[str, str], body: bytes, *, reads: bool) -> Answer:
-        """One request on a connection of its own."""
+        """One request, on a kept connection where there is one.
+
+        A server may end that just when it is used. Where it answers nothing, the request is made again at once on a new
+        one, as whoever asked would do later.
+        """
         host = _split(url, self)
-        deadline = time.monotonic() + self.total_s
-        backend = _CheckedBackend(self, host, deadline)
-        context = self.ssl_context or trusting()
-        sent = {"Accept-Encoding": "identity", "User-Agent": "sural", **headers}
-        left = dict.fromkeys(("connect", "read", "write", "pool"), self.total_s)
+        end = time.monotonic() + self.total_s
+        request = (method, url, [*{"Accept-Encoding": "identity", "User-Agent": "sural", **headers}.items()], body)
         try:
-            with (
-                httpcore.ConnectionPool(ssl_context=context, network_backend=backend) as pool,
-                pool.stream(
-                    method, url, headers=list(sent.items()), content=body or None, extensions={"timeout": left}
-                ) as response,
-            ):
-                read = _read(response.iter_stream()) if reads else b""
-                return Answer(response.status, _lower(response.headers), read)
+            if self.connections is not None and (kept := self.connections.take(url)) is not None:
+                with suppress(httpcore.NetworkError, httpcore.RemoteProtocolError):
+                    return self._ask(kept, end, request, reads=reads)
+            backend = _CheckedBackend(self, host)
+            context = self.ssl_context or trusting()
+            new = httpcore.HTTPConnection(httpcore.URL(url).origin, ssl_context=context, network_backend=backend)
+            return self._ask(_Open(new, backend), end, request, reads=reads)
         except httpcore.TimeoutException:
             raise OutboundFailed("timeout") from None
         except (httpcore.NetworkError, httpcore.ProtocolError) as error:
             raise OutboundFailed(type(error).__name__) from None
+
+    def _ask(self, used: _Open, end: float, request: _Request, *, reads: bool) -> Answer:
+        method, url, headers, body = request
+        used.backend.deadline = end
+        left = dict.fromkeys(("connect", "read", "write", "pool"), self.total_s)
+        try:
+            with used.connection.stream(
+                method, url, headers=headers, content=body or None, extensions={"timeout": left}
+            ) as response:
+                answer = Answer(response.status, _lower(response.headers), b"")
+                if reads:
+                    answer = replace(answer, body=_read(response.iter_stream()))
+                elif self.connections is not None:
+                    _drain(response, answer, used.backend)
+        except BaseException:
+            used.connection.close()
+            raise
+        if self.connections is not None and used.connection.is_idle():
+            self.connections.put(url, used)
+        else:
+            used.connection.close()
+        return answer
+
+
+_Request = tuple[str, str, list[tuple[str, str]], bytes]
+"""Method, URL, headers, body."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Open:
+    connection: httpcore.HTTPConnection
+    backend: _CheckedBackend
+
+
+class Connections:
+    """Connections that lie idle, by the server that they lead to. Threads may share them."""
+
+    def __init__(self) -> None:
+        self._idle: dict[str, Idle[_Open]] = {}
+
+    def take(self, url: str) -> _Open | None:
+        """One that the server has not ended, or None."""
+        idle = self._to(url)
+        while (kept := idle.take()) is not None:
+            if not kept.connection.has_expired():
+                return kept
+            kept.connection.close()
+        return None
+
+    def put(self, url: str, kept: _Open) -> None:
+        """Keep this one."""
+        self._to(url).put(kept)
+
+    def close(self) -> None:
+        """End all that lie idle."""
+        for idle in list(self._idle.values()):
+            idle.close()
+
+    def _to(self, url: str) -> Idle[_Open]:
+        return self._idle.setdefault(
+            str(httpcore.URL(url).origin), Idle(lambda kept: kept.connection.close(), after_s=IDLE_S)
+        )
+
+
+def _drain(response: httpcore.Response, answer: Answer, backend: _CheckedBackend) -> None:
+    """Take a short body off the connection, so that it can be used again. What takes longer than a moment is left."""
+    length = "0" if answer.status == 204 else answer.headers.get("content-length", "")
+    if length.isdigit() and int(length) <= MOST_DRAINED:
+        backend.deadline = min(backend.deadline, time.monotonic() + DRAINED_S)
+        with suppress(httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError):
+            for _ in response.iter_stream():
+                pass
 
 
 def _read(chunks: Iterable[bytes]) -> bytes:
@@ -195,10 +276,11 @@ def _is_never(address: Address) -> bool:
 
 
 class _CheckedBackend(httpcore.NetworkBackend):
-    """Connects to addresses that were checked, and to nothing else, until the deadline."""
+    """Connects to addresses that were checked, and to nothing else, until the deadline of the present request."""
 
-    def __init__(self, rules: Outbound, host: str, deadline: float) -> None:
-        self._rules, self._host, self._deadline = rules, host, deadline
+    def __init__(self, rules: Outbound, host: str) -> None:
+        self._rules, self._host = rules, host
+        self.deadline = 0.0
         self._sockets = httpcore.SyncBackend()
 
     def connect_tcp(
@@ -213,11 +295,11 @@ class _CheckedBackend(httpcore.NetworkBackend):
         failed: Exception = httpcore.ConnectError("no address")
         for address in _addresses(self._rules, self._host, host, port):
             try:
-                stream = self._sockets.connect_tcp(address, port, _left(self._deadline), local_address, socket_options)
+                stream = self._sockets.connect_tcp(address, port, _left(self.deadline), local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failed = error
             else:
-                return _TimedStream(stream, self._deadline)
+                return _TimedStream(stream, self)
         raise failed
 
 
@@ -242,16 +324,16 @@ def _may_reach(rules: Outbound, host: str, address: Address) -> bool:
 
 
 class _TimedStream(httpcore.NetworkStream):
-    """A stream on which everything has to end before one moment, however slowly it drips."""
+    """A stream on which a request has to end before one moment, however slowly the answer drips."""
 
-    def __init__(self, stream: httpcore.NetworkStream, deadline: float) -> None:
-        self._stream, self._deadline = stream, deadline
+    def __init__(self, stream: httpcore.NetworkStream, backend: _CheckedBackend) -> None:
+        self._stream, self._backend = stream, backend
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, _left(self._deadline))
+        return self._stream.read(max_bytes, _left(self._backend.deadline))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, _left(self._deadline))
+        self._stream.write(buffer, _left(self._backend.deadline))
 
     def close(self) -> None:
         self._stream.close()
@@ -259,8 +341,8 @@ class _TimedStream(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        secure = self._stream.start_tls(ssl_context, server_hostname, _left(self._deadline))
-        return _TimedStream(secure, self._deadline)
+        secure = self._stream.start_tls(ssl_context, server_hostname, _left(self._backend.deadline))
+        return _TimedStream(secure, self._backend)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)

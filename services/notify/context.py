@@ -69,8 +69,9 @@ class Notify:
 
     def close(self) -> None:
         """Give the connections back."""
-        if isinstance(email := self.channels.get(EMAIL), EmailChannel):
-            email.close()
+        for channel in self.channels.values():
+            if isinstance(channel, EmailChannel | WebhookChannel):
+                channel.close()
         self.triage.close()
         self.pool.close()
 

@@ -19,6 +19,7 @@ from functools import cache
 from urllib.parse import unquote, urlsplit
 
 from shared.deadlines import Deadlines
+from shared.idle import Idle
 
 PORTS = {"smtp": 25, "smtps": 465, "smtp+starttls": 587}
 IDLE_S = 20.0
@@ -27,7 +28,7 @@ MOST_MAILS = 100
 """Mails of one session; some servers take no more."""
 CLOSING = 421
 
-_limits, _idle_ends = Deadlines("smtp-limits"), Deadlines("smtp-idle")
+_limits = Deadlines("smtp-limits")
 
 
 class Late(Exception):
@@ -40,7 +41,6 @@ class _Session:
     mails: int = 0
     text_sent: bool = False
     """The server may have all of the present mail."""
-    idle_since: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class MailServer:
     timeout_s: float
     authority: str = field(default="", repr=False)
     most_mails: int = MOST_MAILS
-    _idle: list[_Session] = field(default_factory=list, repr=False, compare=False)
+    _idle: Idle[_Session] = field(default_factory=lambda: Idle(_quit, after_s=IDLE_S), repr=False, compare=False)
 
     def submit(self, sender: str, recipient: str, content: bytes) -> None:
         """Hand one mail over. All of it takes `timeout_s` at the most.
@@ -64,7 +64,7 @@ class MailServer:
         Raises smtplib.SMTPException or OSError for what the server does, and Late.
         """
         end = time.monotonic() + self.timeout_s
-        while (held := self._take()) is not None:
+        while (held := self._idle.take()) is not None:
             try:
                 self._use(held, sender, recipient, content, end)
             except (smtplib.SMTPException, OSError) as error:
@@ -85,7 +85,7 @@ class MailServer:
             raise
         session.mails += 1
         if session.mails < self.most_mails:
-            self._keep(session)
+            self._idle.put(session)
         else:
             _quit(session)
 
@@ -115,33 +115,9 @@ class MailServer:
             raise
         return _Session(server)
 
-    def _take(self) -> _Session | None:
-        """Of the sessions that lie idle the one that was used last: so the others come to their end."""
-        with suppress(IndexError):
-            return self._idle.pop()
-        return None
-
-    def _keep(self, session: _Session) -> None:
-        session.idle_since = time.monotonic()
-        self._idle.append(session)
-        if len(self._idle) == 1:
-            _idle_ends.after(IDLE_S, self._end_idle)
-
     def close(self) -> None:
         """End the sessions that lie idle."""
-        while (session := self._take()) is not None:
-            _quit(session)
-
-    def _end_idle(self) -> None:
-        """End the sessions that nobody needed for a while; look again while there are others."""
-        over = time.monotonic() - IDLE_S
-        for session in list(self._idle):
-            if session.idle_since <= over:
-                with suppress(ValueError):  # another thread has just taken it
-                    self._idle.remove(session)
-                    _quit(session)
-        if self._idle:
-            _idle_ends.after(IDLE_S, self._end_idle)
+        self._idle.close()
 
 
 def _transmit(session: _Session, sender: str, recipient: str, content: bytes) -> None:

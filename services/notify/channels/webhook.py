@@ -29,7 +29,7 @@ from standardwebhooks import Webhook
 from services.notify.channels import Answer, DeliveryResult, Message, as_json
 from services.notify.channels.answers import of_http
 from services.notify.channels.receivers import Receiver
-from shared.outbound import Outbound, OutboundFailed, OutboundRefused
+from shared.outbound import Connections, Outbound, OutboundFailed, OutboundRefused
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,11 @@ class WebhookChannel:
     receivers: Mapping[str, Receiver] = field(repr=False)
     timeout_s: float
     sandbox: bool = False
+    connections: Connections = field(default_factory=Connections, repr=False, compare=False)
+
+    def close(self) -> None:
+        """End what is open to receivers."""
+        self.connections.close()
 
     def send(self, message: Message) -> DeliveryResult:
         """Post the message once, to the receiver that it names."""
@@ -57,7 +62,8 @@ class WebhookChannel:
     def _door(self, receiver: Receiver) -> Outbound:
         """To the one host that the operator named, who may have it in a private network, and to no other."""
         host = (urlsplit(receiver.url).hostname or "").removesuffix(".")
-        return Outbound(frozenset({host}), sandbox=self.sandbox, total_s=self.timeout_s)
+        hosts, kept = frozenset({host}), self.connections
+        return Outbound(hosts, sandbox=self.sandbox, total_s=self.timeout_s, connections=kept)
 
 
 def _headers(receiver: Receiver, message: Message, body: bytes) -> dict[str, str]:

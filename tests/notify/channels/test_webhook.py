@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
@@ -41,6 +42,10 @@ def a_channel(url: str, *, timeout_s: float = 2) -> WebhookChannel:
 
 def to_default(**changed: Any) -> Any:
     return a_message(recipient="default", **changed)
+
+
+def at(server: Scripted) -> str:
+    return f"http://127.0.0.1:{server.port}/hook"
 
 
 def answered(text: bytes) -> Callable[[Scripted, socket.socket], None]:
@@ -284,3 +289,70 @@ def test_neither_database_nor_fhir_holds_the_address_of_a_receiver(
     assert "webhook/default" in written
     assert "canary-path" not in written
     assert "127.0.0.1:8123" not in written
+
+
+def answers_in_one_connection(
+    server: Scripted, connection: socket.socket, *, most: int, answer: bytes = b"HTTP/1.1 204 No Content\r\n\r\n"
+) -> None:
+    """Answers so many requests in one connection, then hangs up without a word; notes the id of each that it took."""
+    stream = connection.makefile("rb")
+    for _ in range(most):
+        headers = {}
+        while (line := stream.readline()) not in (b"\r\n", b""):
+            name, _, value = line.decode().partition(":")
+            headers[name.lower()] = value.strip()
+        if not headers:
+            return
+        stream.read(int(headers["content-length"]))
+        server.received.append(headers["webhook-id"].encode())
+        connection.sendall(answer)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 204 No Content\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
+    ],
+    ids=["empty", "short"],
+)
+def test_the_next_webhook_goes_over_the_same_connection(answer: bytes) -> None:
+    connections: list[socket.socket] = []
+
+    def talk(server: Scripted, connection: socket.socket) -> None:
+        connections.append(connection)
+        answers_in_one_connection(server, connection, most=9, answer=answer)
+
+    with a_server_that(talk) as server:
+        channel = a_channel(at(server))
+        messages = [to_default() for _ in range(3)]
+        answers = [channel.send(message).answer for message in messages]
+        channel.close()
+
+    assert answers == [Answer.SENT] * 3
+    assert [one.decode() for one in server.received] == [str(message.delivery_id) for message in messages]
+    assert len(connections) == 1
+
+
+def test_a_webhook_that_finds_its_connection_over_goes_out_at_once_in_a_new_one_and_only_once() -> None:
+    with a_server_that(partial(answers_in_one_connection, most=2)) as server:
+        channel = a_channel(at(server))
+        messages = [to_default() for _ in range(5)]
+        answers = [channel.send(message).answer for message in messages]
+        channel.close()
+
+    assert answers == [Answer.SENT] * 5
+    assert [one.decode() for one in server.received] == [str(message.delivery_id) for message in messages]
+
+
+def test_a_receiver_that_never_ends_its_answer_has_taken_the_message_all_the_same() -> None:
+    def talk(server: Scripted, connection: socket.socket) -> None:
+        connection.recv(65536)
+        drips(server, connection, begun=b"HTTP/1.1 200 OK\r\ncontent-length: 4000\r\n\r\n", drop=b".")
+
+    with a_server_that(talk) as server:
+        channel, began = a_channel(at(server), timeout_s=30), time.monotonic()
+
+        assert channel.send(to_default()) == DeliveryResult(Answer.SENT, "http-200")
+        assert time.monotonic() - began < 15
+        channel.close()
