@@ -8,7 +8,7 @@ from itertools import islice
 import pytest
 
 from deploy.local.faults.actions import ACTIONS
-from deploy.local.faults.plan import NOT_HERE, PROCESSES, TITLES, make_plan
+from deploy.local.faults.plan import ALWAYS, NOT_HERE, PROCESSES, TITLES, make_plan
 from deploy.local.faults.receivers import Manner
 from deploy.local.faults.samples import Sample, grown
 from deploy.local.faults.soak import FAULTS
@@ -31,6 +31,13 @@ def test_every_fault_of_the_list_is_in_the_long_plan_or_said_to_be_missing() -> 
     planned = {step.fault for step in make_plan(1, long=True)}
     assert planned | set(NOT_HERE) == {f"F{number}" for number in range(1, 15)}
     assert planned == set(TITLES)
+
+
+def test_a_short_run_has_the_most_telling_faults_and_many_runs_have_all() -> None:
+    runs = [make_plan(seed, long=False) for seed in range(60)]
+    assert all(ALWAYS <= {step.action for step in run} for run in runs)
+    everything = {step.title for fault in TITLES for step in make_plan(1, long=False, only=[fault])}
+    assert {step.title for run in runs for step in run} == everything
 
 
 def test_every_step_names_something_that_can_be_done() -> None:

@@ -12,7 +12,7 @@ from deploy.local.faults.plan import make_plan
 from deploy.local.faults.report import LEAST_LONG, as_dict, details, ending, is_good, line
 from deploy.local.faults.suite import Done, run
 
-SHORT_S = 135.0
+SHORT_S = 125.0
 """The short suite begins no further fault after this time, so that it ends within three minutes."""
 
 

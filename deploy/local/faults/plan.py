@@ -73,6 +73,25 @@ PROCESSES: Mapping[str, Sequence[str]] = {
 ONCE_IN = {"web": 60, "triage": 40, "notify-urgent": 12, "notify-routine": 12, "background": 40}
 """How seldom a failpoint springs where all of a process are set at once: it must kill, and still let work be done."""
 MOST_POSTS = 60
+ALWAYS = frozenset(
+    {
+        "traps_by_chance",
+        "kill_workers",
+        "empty_broker",
+        "freeze_broker",
+        "restart_database",
+        "kill_database",
+        "fail_over",
+        "hang",
+        "repeat_messages",
+        "zombie",
+        "race",
+    }
+)
+"""Actions of every short run."""
+LONG_REST_S = 90.0
+OTHERS = 4
+"""How many of the others a short run has."""
 MANNERS = (
     "hangs up",
     "says later",
@@ -99,7 +118,7 @@ class Step:
     seed: int
     settings: Mapping[str, Any] = field(default_factory=dict)
     rate: float = 8.0
-    rest_s: float = 60.0
+    rest_s: float = 40.0
     most: int | None = MOST_POSTS
 
     @property
@@ -120,13 +139,22 @@ def make_plan(
         for fault, title, action, settings, *more in _table(lengths, long=long)
     ]
     if long:
-        steps = [replace(step, most=None) for step in steps]
+        steps = [replace(step, most=None, rest_s=max(step.rest_s, LONG_REST_S)) for step in steps]
+    elif not only:
+        steps = _most_telling(steps, seed)
     minutes = soak_minutes if soak_minutes is not None else (30.0 if long else 0.0)
     if minutes:
         settings = {"seconds": minutes * 60.0, "pause_s": 20.0, "among": SOAK}
         title = f"{minutes:g} minutes at {SOAK_RATE:g} a second with random faults"
         steps.append(Step("F14", title, "soak", chance.randrange(2**31), settings, SOAK_RATE, 180.0, None))
     return tuple(step for step in steps if not only or step.fault in only)
+
+
+def _most_telling(steps: Sequence[Step], seed: int) -> list[Step]:
+    """Those that every short run has, and a few others by the seed, so that many runs have all of them."""
+    others = [step for step in steps if step.action not in ALWAYS]
+    drawn = random.Random(f"others-{seed}").sample(others, OTHERS)  # noqa: S311 - a plan has to be made again
+    return [step for step in steps if step.action in ALWAYS or step in drawn]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +174,7 @@ class Lengths:
     workers: int
 
 
-SHORT = Lengths(2.0, 3.0, 3.0, 1, 1.0, 10.0, 6, 1, 3, 6, 1)
+SHORT = Lengths(2.0, 2.5, 2.0, 1, 0.7, 8.0, 4, 1, 2, 6, 1)
 LONG = Lengths(60.0, 90.0, 20.0, 30, 10.0, 60.0, 120, 12, 20, 40, 4)
 EXPECTED_RATE = 10.0
 """Responses a second that a large site is expected to send at its busiest."""
