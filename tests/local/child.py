@@ -1,4 +1,5 @@
-"""Children for the small machine: one that waits, one that forks, one that cannot start, a Celery worker."""
+"""Children for the small machine: one that waits, one that forks, one that cannot start, one with a failpoint, a Celery
+worker."""
 
 from __future__ import annotations
 
@@ -24,6 +25,12 @@ def main(mode: str) -> None:
             os.write(1, b"hears nothing\n")
             while True:
                 signal.pause()
+        case "trapped":
+            from shared.failpoint import reach
+
+            reach("outbox.before_publish")
+            os.write(1, b"passed\n")
+            signal.pause()
         case "celery":
             from shared.broker import make_celery
             from shared.events import TRIAGE

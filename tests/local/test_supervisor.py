@@ -206,3 +206,26 @@ def test_a_process_number_without_the_lock_is_not_believed(data: Path) -> None:
     (folder.state / "supervisor.json").write_text(json.dumps(facts))
 
     assert not running.stop(folder)
+
+
+def test_a_failpoint_holds_for_the_next_starts_of_one_process_until_it_is_taken_away(
+    data: Path, machine: Machine
+) -> None:
+    folder = DataFolder(data)
+
+    def said(words: str) -> int:
+        log = folder.log("trapped")
+        return log.read_text().count(words) if log.exists() else 0
+
+    machine("trapped")
+    eventually(lambda: said("passed") == 1)
+    trap = folder.state / "failpoint-trapped"
+    trap.write_text("outbox.before_publish:exit")
+
+    kill(pid_of(data, "trapped"), signal.SIGKILL)
+    eventually(lambda: said("failpoint") >= 2, within_s=30)
+    assert said("passed") == 1, "it died there, and was started again"
+
+    trap.unlink()
+    eventually(lambda: said("passed") == 2, within_s=30)
+    assert alive(pid_of(data, "trapped"))
