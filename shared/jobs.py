@@ -144,10 +144,26 @@ def due_kinds(
     return found
 
 
+def in_hand(connection: DictConnection, kind: str) -> bool:
+    """True when somebody has a job of this kind under a lease that has not ended."""
+    row = connection.execute(QUERIES["in_hand"], {"kind": kind}).fetchone()
+    return row is not None and bool(row["in_hand"])
+
+
 def finish(connection: DictConnection, claimed: Claim, *, dead: bool = False) -> bool:
     """End the job in the caller's transaction. False: the lease was lost, and the caller must write nothing."""
     reach("jobs.before_finish")
     return _with_token(connection, "finish", claimed, {"state": "dead" if dead else "done"})
+
+
+def finish_all(connection: DictConnection, claims: Sequence[Claim]) -> set[UUID]:
+    """End these jobs in the caller's transaction. Returns the tokens of those that were still ours.
+
+    For all others the lease was lost, and the caller must write nothing.
+    """
+    reach("jobs.before_finish")
+    rows = connection.execute(QUERIES["finish_all"], _arrays(claims)).fetchall()
+    return {row["token"] for row in rows}
 
 
 def retry(connection: DictConnection, claimed: Claim, *, error: str, delay_s: float, counts: bool = True) -> bool:
@@ -166,19 +182,29 @@ def _with_token(connection: DictConnection, query: str, claimed: Claim, more: di
     return connection.execute(QUERIES[query], parameters | more).rowcount == 1
 
 
+def _arrays(claims: Sequence[Claim]) -> dict[str, object]:
+    return {
+        "tenants": [claimed.ref.tenant for claimed in claims],
+        "kinds": [claimed.kind for claimed in claims],
+        "ids": [claimed.ref.id for claimed in claims],
+        "versions": [claimed.ref.version for claimed in claims],
+        "tokens": [claimed.token for claimed in claims],
+    }
+
+
 @contextmanager
 def kept_alive(
     pool: Pool, claims: Sequence[Claim], *, every_s: float = HEARTBEAT_S, hold_s: float = HOLD_S
 ) -> Iterator[None]:
     """Extend the leases of these claims every few seconds while the block runs, for `hold_s` at the most."""
     stop = threading.Event()
-    tokens = [claimed.token for claimed in claims]
+    ours = _arrays(claims) | {"lease_s": LEASE_S}
     end = time.monotonic() + hold_s
 
     def beat() -> None:
         while not stop.wait(every_s) and time.monotonic() < end:
             with suppress(psycopg.Error, PoolTimeout), pool.connection() as connection:
-                connection.execute(QUERIES["heartbeat"], {"tokens": tokens, "lease_s": LEASE_S})
+                connection.execute(QUERIES["heartbeat"], ours)
 
     thread = threading.Thread(target=beat, name="lease-heartbeat", daemon=True)
     thread.start()

@@ -11,7 +11,7 @@ WHERE known.state = 'dead'
 -- name: claim_fresh
 WITH due AS (
     SELECT tenant_id, kind, ref_id, ref_version FROM job
-    WHERE kind = %(kind)s AND state = 'pending' AND attempts = 0
+    WHERE kind = %(kind)s AND is_open AND state = 'pending' AND attempts = 0
       AND due_at <= now() - make_interval(secs => %(min_age_s)s)
     ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
@@ -24,7 +24,7 @@ RETURNING job.tenant_id, job.ref_id, job.ref_version, job.lease_token, job.attem
 -- name: claim_tried
 WITH due AS (
     SELECT tenant_id, kind, ref_id, ref_version FROM job
-    WHERE kind = %(kind)s
+    WHERE kind = %(kind)s AND is_open
       AND ((state = 'pending' AND attempts > 0 AND due_at <= now() - make_interval(secs => %(min_age_s)s))
         OR (state = 'running' AND lease_until < now()))
     ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
@@ -36,13 +36,30 @@ RETURNING job.tenant_id, job.ref_id, job.ref_version, job.lease_token, job.attem
           extract(epoch FROM now() - job.created_at)::float8 AS age_s
 
 -- name: heartbeat
+-- A job that is being finished just now is left alone: nobody waits for the other.
 UPDATE job SET lease_until = now() + make_interval(secs => %(lease_s)s)
-WHERE state = 'running' AND lease_token = ANY (%(tokens)s)
+WHERE (tenant_id, kind, ref_id, ref_version) IN (
+    SELECT held.tenant_id, held.kind, held.ref_id, held.ref_version
+    FROM unnest(%(tenants)s::uuid[], %(kinds)s::text[], %(ids)s::text[], %(versions)s::integer[], %(tokens)s::uuid[])
+        AS ours (tenant, kind, id, version, token)
+    JOIN job AS held ON held.tenant_id = ours.tenant AND held.kind = ours.kind AND held.ref_id = ours.id
+        AND held.ref_version = ours.version AND held.lease_token = ours.token
+    WHERE held.state = 'running'
+    FOR UPDATE OF held SKIP LOCKED)
 
 -- name: finish
 UPDATE job SET state = %(state)s, finished_at = now(), lease_token = NULL, lease_until = NULL
 WHERE tenant_id = %(tenant_id)s AND kind = %(kind)s AND ref_id = %(ref_id)s AND ref_version = %(ref_version)s
   AND state = 'running' AND lease_token = %(token)s
+
+-- name: finish_all
+-- Those of these jobs whose lease is still ours are done.
+UPDATE job SET state = 'done', finished_at = now(), lease_token = NULL, lease_until = NULL
+FROM unnest(%(tenants)s::uuid[], %(kinds)s::text[], %(ids)s::text[], %(versions)s::integer[], %(tokens)s::uuid[])
+    AS ours (tenant, kind, id, version, token)
+WHERE job.tenant_id = ours.tenant AND job.kind = ours.kind AND job.ref_id = ours.id AND job.ref_version = ours.version
+  AND job.state = 'running' AND job.lease_token = ours.token
+RETURNING ours.token
 
 -- name: retry
 UPDATE job SET state = 'pending', error = %(error)s, lease_token = NULL, lease_until = NULL,
@@ -50,11 +67,16 @@ UPDATE job SET state = 'pending', error = %(error)s, lease_token = NULL, lease_u
 WHERE tenant_id = %(tenant_id)s AND kind = %(kind)s AND ref_id = %(ref_id)s AND ref_version = %(ref_version)s
   AND state = 'running' AND lease_token = %(token)s
 
+-- name: in_hand
+-- Whether somebody works on such a job just now.
+SELECT EXISTS (
+    SELECT FROM job WHERE kind = %(kind)s AND is_open AND state = 'running' AND lease_until > now()) AS in_hand
+
 -- name: due_kinds
 -- The kinds below each of these names that have due work, the longest due first.
 SELECT wanted.name, due.kind FROM unnest(%(names)s::text[]) AS wanted (name), LATERAL (
     SELECT kind, min(due_at) AS since FROM job
-    WHERE split_part(kind, '/', 1) = wanted.name
+    WHERE split_part(kind, '/', 1) = wanted.name AND is_open
       AND ((state = 'pending' AND due_at <= now() - make_interval(secs => %(min_age_s)s))
         OR (state = 'running' AND lease_until < now()))
     GROUP BY kind ORDER BY since LIMIT %(most)s) AS due
@@ -64,10 +86,10 @@ ORDER BY wanted.name, due.since
 -- Work that is not done. What is done, by far the most, is not looked at: each part has an index of its own.
 SELECT split_part(kind, '/', 1) AS kind, state, count(*) AS number,
        coalesce(extract(epoch FROM now() - min(due_at)), 0)::float8 AS oldest_s
-FROM job WHERE state IN ('pending', 'running') GROUP BY 1, state
+FROM job WHERE is_open GROUP BY 1, state
 UNION ALL
 SELECT split_part(kind, '/', 1), state, count(*), coalesce(extract(epoch FROM now() - min(due_at)), 0)::float8
-FROM job WHERE state = 'dead' GROUP BY 1, state
+FROM job WHERE set_aside GROUP BY 1, state
 
 -- name: prune
 DELETE FROM job WHERE ctid IN (

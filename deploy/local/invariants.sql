@@ -104,8 +104,9 @@ JOIN triage.assessment AS a ON a.tenant_id = ra.tenant_id AND a.id = ra.id
 JOIN intake.resource AS r ON r.tenant_id = a.tenant_id AND r.type = 'QuestionnaireResponse' AND r.id = a.response_id
     AND r.version_id = a.response_version
 WHERE ra.tenant_id = %(tenant)s AND ra.type = 'RiskAssessment' AND ra.is_current AND ra.last_updated >= %(since)s
-  AND (position(convert_to('QuestionnaireResponse/' || a.response_id || '/_history/' || a.response_version, 'UTF8')
-                IN ra.body) = 0
+  AND (NOT EXISTS (SELECT FROM triage.search_value AS v
+                   WHERE v.tenant_id = ra.tenant_id AND v.type = ra.type AND v.id = ra.id AND v.param = 'basis'
+                     AND v.value = 'QuestionnaireResponse/' || a.response_id AND v.system = a.response_version::text)
     OR (a.pack <> 'none' AND a.pack_sha256 = '')
     OR NOT EXISTS (SELECT FROM triage.assessment_run AS run
                    WHERE run.tenant_id = a.tenant_id AND run.response_id = a.response_id

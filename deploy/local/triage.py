@@ -10,8 +10,9 @@ from typing import Any
 
 from services.intake.conformance import check_conformance
 from services.intake.questionnaires import shipped
-from services.triage.assess_response import content_sha256, evaluate_response, status_of
+from services.triage.assess_response import content_sha256, evaluate_response
 from services.triage.basis import Basis, Run, assessment_id
+from services.triage.case import status_of
 from services.triage.engine.pack import Pack
 from services.triage.explanation import Explanation
 from services.triage.findings import FactReader

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -17,13 +16,14 @@ from typing import Any
 from uuid import UUID
 
 from services.triage import store
-from services.triage.basis import Basis, Resource, Run, Status, assessment_id
+from services.triage.basis import Basis, Run, Status, assessment_id
+from services.triage.case import Case, Describe, Evaluated, Prepare
 from services.triage.earlier import Remembered, answered_by_clinician, kept_floor, patient_key
 from services.triage.engine import model
 from services.triage.engine.assess import evaluate
 from services.triage.engine.pack import Pack
 from services.triage.engine.results import Scope
-from services.triage.explanation import Explanation, explain
+from services.triage.explanation import explain
 from services.triage.findings import FactReader
 from services.triage.forms import Forms
 from services.triage.knowledge.loader import load_not_assessable_texts, load_refused_texts, shipped_packs
@@ -31,6 +31,7 @@ from services.triage.refused import Examiner
 from services.triage.risk_assessment import build_resources, not_assessable
 from services.triage.settings import TriageSettings
 from services.triage.store import Unassessed
+from services.triage.together import Left, assess_together, chunk_of, tell
 from services.triage.wording import wording_floor
 from shared import jobs
 from shared.access.service_token import signer
@@ -40,7 +41,6 @@ from shared.fhir.client import FhirClient, NeighbourFault, NeighbourUnavailable
 from shared.fhir.codes import EXT_CONTENT_SHA256, Urgency
 from shared.fhir.questionnaire import QuestionnaireIndex
 from shared.jobs import Claim
-from shared.outbox import announce
 from shared.postgres import DatabaseError, Pool, database_now, tenant_transaction, unavailable
 from shared.telemetry import correlated
 
@@ -62,49 +62,6 @@ log = logging.getLogger(__name__)
 
 class ResponseWithheld(NeighbourFault):
     """Intake answers, but not to the question for this one response: too slow for it, or stopped on the way."""
-
-
-class Overtaken(Exception):
-    """An older version of the same response was written while this one was evaluated without knowing of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluated:
-    """What an evaluation came to: the urgency (None: none yet) and the resources, RiskAssessment first.
-
-    `explanation`: the words that the resources hold; None where nothing could be assessed.
-    """
-
-    pack: str
-    pack_version: str
-    pack_sha256: str
-    urgency: Urgency | None
-    resources: Sequence[Resource]
-    remembered: Remembered
-    needs_review: bool = False
-    explanation: Explanation | None = None
-
-
-Describe = Callable[[Run], Evaluated]
-"""Writes an evaluation that is done as FHIR, once its time and version are known."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """An evaluation that was made knowing an earlier urgency, and how to make it again."""
-
-    same_patient: store.SamePatient
-    earlier: Urgency | None
-    prepare: Callable[..., Describe]
-    described: Describe
-
-    def up_to_date(self, earlier: Urgency | None) -> Describe:
-        """The same, or made again when the earlier urgency has become another one in the meantime."""
-        return self.described if earlier == self.earlier else self.prepare(earlier=earlier)
-
-    def remembered(self, run: Run) -> Remembered:
-        """What later evaluations would know of it."""
-        return self.described(run).remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +99,6 @@ class Assessor:
                 self._each_alone(claims)
         else:
             self._all(claims, responses)
-        with suppress(DatabaseError), self.pool.connection() as connection:
-            announce(connection, SCHEMA)
 
     def _read(self, claims: Sequence[Claim]) -> Mapping[Ref, Mapping[str, Any]]:
         """The responses by reference; a bare one in place of one that intake was asked for too often in vain.
@@ -168,12 +123,36 @@ class Assessor:
         return True
 
     def _all(self, claims: Sequence[Claim], responses: Mapping[Ref, Mapping[str, Any]]) -> None:
+        """Assess what is fresh together, and what needs a second thought, or failed before, alone."""
         end = time.monotonic() + BATCH_S
-        for number, claimed in enumerate(claims):
-            if number and time.monotonic() > end:
-                self._put_back(claims[number:], "OutOfTime", 0, counts=False)
+        cases = list(self._cases(claims, responses))
+        tried = [case for case in cases if case.claimed.attempts > 1]
+        left, over = Left(tried, [case for case in cases if case.claimed.attempts == 1]), False
+        while left.alone or left.later:
+            for number, case in enumerate(left.alone):
+                if number and time.monotonic() > end:
+                    self._put_back_cases([*left.alone[number:], *left.later])
+                    return
+                self._one(case.claimed, case.response)
+            if over:
+                self._put_back_cases(left.later)
                 return
-            self._one(claimed, responses.get(claimed.ref))
+            chunk, others = chunk_of(left.later)
+            found = assess_together(self.pool, chunk, until=end)
+            left, over = Left(found.alone, [*found.later, *others]), time.monotonic() > end
+
+    def _cases(self, claims: Sequence[Claim], responses: Mapping[Ref, Mapping[str, Any]]) -> Iterator[Case]:
+        """What can be assessed. What cannot is dealt with alone."""
+        for claimed in claims:
+            response = responses.get(claimed.ref)
+            try:
+                case = None if response is None else self._case(claimed, response)
+            except Exception:
+                case = None
+            if case is None:
+                self._one(claimed, response)
+            else:
+                yield case
 
     def _each_alone(self, claims: Sequence[Claim]) -> None:
         """Ask for each response by itself: one that intake cannot give, or many large ones, must not block others."""
@@ -198,13 +177,18 @@ class Assessor:
                 if response is None:
                     self._unknown(claimed)
                 else:
-                    self._assess(claimed, {**response, "id": claimed.ref.id})
+                    self._assess(self._case(claimed, response))
             except NeighbourUnavailable as error:
                 self._wait_for_intake([claimed], error)
-            except Overtaken as error:
+            except store.Overtaken as error:
                 self._put_back([claimed], type(error).__name__, 0, counts=False)
             except Exception as error:
                 self._failed(claimed, error)
+
+    def _put_back_cases(self, cases: Sequence[Case]) -> None:
+        """There was no time left for these."""
+        if cases:
+            self._put_back([case.claimed for case in cases], "OutOfTime", 0, counts=False)
 
     def _failed(self, claimed: Claim, error: Exception) -> None:
         """Try again later. What could not even be stored as "cannot be assessed" needs whoever runs this."""
@@ -239,34 +223,37 @@ class Assessor:
         except DatabaseError as away:
             log.warning("database away", extra={"number": len(claims), "error": type(away).__name__})
 
-    def _assess(self, claimed: Claim, response: Mapping[str, Any]) -> None:
-        ref = claimed.ref
+    def _case(self, claimed: Claim, response: Mapping[str, Any]) -> Case:
+        """What this response is judged by. Raises NeighbourUnavailable while its Questionnaire cannot be had."""
+        ref, response = claimed.ref, {**response, "id": claimed.ref.id}
         form = None if claimed.exhausted else self.forms.get(str(response.get("questionnaire", "")), ref.tenant)
         pack = self.packs.get(form.canonical) if form is not None else None
         basis = Basis.of(response, version=ref.version, sha256=content_sha256(response))
-        name = pack.head.name if pack else NO_PACK
-        held_id = assessment_id(ref.tenant, ref.id, name)
-        same_patient = store.SamePatient(ref, patient_key(basis.subject), name)
-        with tenant_transaction(self.pool, ref.tenant) as connection:
-            before = store.unassessed(connection, claimed)
-            held = store.current(connection, ref.tenant, [held_id]).get(held_id)
-            if held is not None and held.response_version >= ref.version:
-                jobs.finish(connection, claimed)
-                return
-            earlier = store.earlier_urgency(connection, same_patient)
+        prepare: Prepare
         if form is not None and pack is not None:
             prepare = partial(prepared, response, self._reader(ref.tenant, form, pack), pack, basis=basis)
         else:
-            reason = "unreadable" if claimed.exhausted else "no-pack"
-            prepare = partial(_always, self._not_assessable(basis, reason=reason))
-        version = held.version_id + 1 if held else 1
-        kept = _Kept(same_patient, earlier, prepare, prepare(earlier=earlier))
-        first = held is None or held.status == Status.PRELIMINARY
-        status = status_of(response, first=first)
-        if before and not kept.remembered(Run(held_id, version, datetime.now(UTC), status)).waits_for_nothing:
+            prepare = partial(_always, self._not_assessable(basis, unreadable=claimed.exhausted))
+        name = pack.head.name if pack else NO_PACK
+        same_patient = store.SamePatient(ref, patient_key(basis.subject), name)
+        return Case(claimed, response, basis, assessment_id(ref.tenant, ref.id, name), same_patient, prepare)
+
+    def _assess(self, case: Case) -> None:
+        """Assess one response, waiting for whoever writes one of the same patient."""
+        claimed = case.claimed
+        with tenant_transaction(self.pool, claimed.ref.tenant) as connection:
+            before = store.unassessed(connection, claimed)
+            held = store.current(connection, claimed.ref.tenant, [case.held_id]).get(case.held_id)
+            if held is not None and held.response_version >= claimed.ref.version:
+                jobs.finish(connection, claimed)
+                return
+            earlier = store.earlier_urgency(connection, case.same_patient)
+        version, status = case.next_run(held)
+        describe = case.prepare(earlier=earlier)
+        if before and not describe(Run(case.held_id, version, datetime.now(UTC), status)).remembered.waits_for_nothing:
             self._wait_for_earlier(claimed, before)
         else:
-            self._store(claimed, held_id, version, status, kept)
+            self._store(case, version, status, {earlier: describe})
 
     def _wait_for_earlier(self, claimed: Claim, before: Sequence[Unassessed]) -> None:
         """Have the earlier versions assessed first: an emergency that stands only in one of them must be told too.
@@ -279,8 +266,9 @@ class Assessor:
             jobs.add(connection, claimed.kind, [version.ref for version in before if not version.noted])
         self._put_back([claimed], "EarlierVersion", EARLIER_PAUSE_S, counts=False)
 
-    def _not_assessable(self, basis: Basis, *, reason: str) -> Describe:
+    def _not_assessable(self, basis: Basis, *, unreadable: bool) -> Describe:
         """Same-day by decision, whatever page 1 may hold: it is not known to be readable."""
+        reason = "unreadable" if unreadable else "no-pack"
 
         def describe(run: Run) -> Evaluated:
             resources = not_assessable(self.texts, basis=basis, run=run, reason=reason)
@@ -297,42 +285,30 @@ class Assessor:
             self.readers[key] = FactReader(form, pack.content.facts)
         return self.readers[key]
 
-    def _store(self, claimed: Claim, held_id: str, version: int, status: Status, kept: _Kept) -> None:
+    def _store(self, case: Case, version: int, status: Status, known: Mapping[Urgency | None, Describe]) -> None:
         """Write everything in one transaction, one patient at a time: two responses of a patient see each other.
 
-        The clock is read in it, so that what neighbours see as changed at a time is visible soon after that time (a
-        transaction of ours cannot stay idle for longer than ten seconds).
+        `known`: the evaluation by the earlier urgency that it was made with; it is made again when that has changed in
+        the meantime. The clock is read in the transaction, so that what neighbours see as changed at a time is visible
+        soon after that time (a transaction of ours cannot stay idle for longer than ten seconds).
         """
-        with tenant_transaction(self.pool, claimed.ref.tenant) as connection:
-            if not jobs.finish(connection, claimed):
-                log.warning("lease lost", extra={"response": claimed.ref.id})
+        with tenant_transaction(self.pool, case.claimed.ref.tenant) as connection:
+            if not jobs.finish(connection, case.claimed):
+                log.warning("lease lost", extra={"response": case.claimed.ref.id})
                 return
-            store.lock_patient(connection, kept.same_patient)
-            describe = kept.up_to_date(store.earlier_urgency(connection, kept.same_patient))
-            run = Run(held_id, version, database_now(connection), status)
-            evaluated = describe(run)
-            outcome = store.Outcome(
-                assessment_id=run.assessment_id,
-                version_id=run.version,
-                response=claimed.ref,
-                pack=evaluated.pack,
-                pack_version=evaluated.pack_version,
-                pack_sha256=evaluated.pack_sha256,
-                urgency=evaluated.urgency,
-                needs_review=evaluated.needs_review,
-                assessed_at=run.at,
-                resources=evaluated.resources,
-                remembered=evaluated.remembered,
-            )
+            store.lock_patient(connection, case.same_patient)
+            earlier = store.earlier_urgency(connection, case.same_patient)
+            describe = known.get(earlier) or case.prepare(earlier=earlier)
+            run = Run(case.held_id, version, database_now(connection), status)
+            outcome = case.outcome(run, describe(run))
             written = store.commit(connection, outcome)
             if not written and store.overtaken(connection, outcome):
-                raise Overtaken
+                raise store.Overtaken
             reach("triage.store.before_commit")
         reach("triage.store.after_commit")
-        log.info(
-            "assessed" if written else "superseded",
-            extra={"assessment": run.assessment_id, "urgency": evaluated.urgency},
-        )
+        tell(self.pool, [outcome] if written else [])
+        if not written:
+            log.info("superseded", extra={"assessment": run.assessment_id, "urgency": outcome.urgency})
 
 
 def _always(described: Describe, *, earlier: Urgency | None) -> Describe:
@@ -393,20 +369,6 @@ def scope_of(response: Mapping[str, Any]) -> Scope:
     A response that was stopped half-way is judged in full: what was not answered is unknown, and a human calls.
     """
     return Scope.PAGE_1 if response.get("status") == "in-progress" else Scope.FULL
-
-
-def status_of(response: Mapping[str, Any], *, first: bool) -> Status:
-    """The status of the RiskAssessment that this version of the response leads to.
-
-    `first`: none of the form as a whole was given before; what was preliminary becomes final, not amended.
-    """
-    match response.get("status"):
-        case "in-progress":
-            return Status.PRELIMINARY
-        case "entered-in-error":
-            return Status.ENTERED_IN_ERROR
-        case _:
-            return Status.FINAL if first else Status.AMENDED
 
 
 def content_sha256(response: Mapping[str, Any]) -> str:

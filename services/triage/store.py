@@ -15,7 +15,7 @@ from services.triage.basis import Run, Status
 from services.triage.earlier import WINDOW_H, Remembered
 from services.triage.risk_assessment import withdrawn
 from shared import outbox
-from shared.audit.act import Act, Asker, Interaction, Word, patient_of, record
+from shared.audit.act import Act, Asker, Interaction, Word, patient_of, record_all
 from shared.events import NOTIFY_ROUTINE, NOTIFY_URGENT, Ref
 from shared.fhir import resources
 from shared.fhir.canonicals import Canonical
@@ -31,6 +31,10 @@ SCHEMA = "triage"
 HOPELESS_AFTER_S = 300.0
 """After this time a version that failed too often no longer holds up later ones: longer than jobs take to call one
 unreadable."""
+
+
+class Overtaken(Exception):
+    """An older version of the same response was written while this one was evaluated without knowing of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,13 @@ class Outcome:
         if self.needs_review and not (self.urgency is not None and self.urgency.alerts):
             return REVIEW_TAG
         return self.urgency
+
+    @property
+    def queue(self) -> str | None:
+        """The queue on which notify hears of it; None where nobody must be told."""
+        if self.version_id == 1 and self.tag not in (Urgency.EMERGENCY, Urgency.SAME_DAY, REVIEW_TAG):
+            return None
+        return NOTIFY_URGENT if self.tag == Urgency.EMERGENCY else NOTIFY_ROUTINE
 
 
 def current(connection: DictConnection, tenant: UUID, assessment_ids: Sequence[str]) -> dict[str, Held]:
@@ -112,11 +123,21 @@ class SamePatient:
     patient: str | None
     pack: str
 
+    @property
+    def key(self) -> str:
+        """What is locked while one of them is written."""
+        return f"{self.response.tenant}/{self.pack}/{self.patient or self.response.id}"
+
 
 def lock_patient(connection: DictConnection, same: SamePatient) -> None:
     """Wait until no other transaction writes an evaluation of this patient; held until this transaction ends."""
-    key = f"{same.response.tenant}/{same.pack}/{same.patient or same.response.id}"
-    connection.execute(QUERIES["lock"], {"key": key})
+    connection.execute(QUERIES["lock"], {"key": same.key})
+
+
+def try_lock_patients(connection: DictConnection, patients: Sequence[SamePatient]) -> set[str]:
+    """Lock those of these patients that no other transaction has locked, and return their keys. Waits for nobody."""
+    rows = connection.execute(QUERIES["try_lock"], {"keys": [same.key for same in patients]}).fetchall()
+    return {row["key"] for row in rows}
 
 
 def lock_publication(connection: DictConnection) -> None:
@@ -129,15 +150,25 @@ def earlier_urgency(connection: DictConnection, same: SamePatient) -> Urgency | 
 
     A response that was entered in error does not count, nor what came before a clinician's own answers.
     """
+    return earlier_urgencies(connection, [same])[0]
+
+
+def earlier_urgencies(connection: DictConnection, patients: Sequence[SamePatient]) -> list[Urgency | None]:
+    """`earlier_urgency` of each of these patients, all of one tenant, in their order."""
+    if not patients:
+        return []
     parameters = {
-        "tenant": same.response.tenant,
-        "response_id": same.response.id,
-        "subject": same.patient,
-        "pack": same.pack,
+        "tenant": patients[0].response.tenant,
+        "responses": [same.response.id for same in patients],
+        "subjects": [same.patient for same in patients],
+        "packs": [same.pack for same in patients],
         "hours": WINDOW_H,
     }
-    rows = connection.execute(QUERIES["earlier"], parameters).fetchall()
-    return min((Urgency(row["urgency"]) for row in rows), key=lambda urgency: urgency.rank, default=None)
+    found: dict[int, list[Urgency]] = {}
+    for row in connection.execute(QUERIES["earlier"], parameters).fetchall():
+        found.setdefault(row["place"], []).append(Urgency(row["urgency"]))
+    places = range(1, len(patients) + 1)
+    return [min(found.get(place, ()), key=lambda urgency: urgency.rank, default=None) for place in places]
 
 
 def commit(connection: DictConnection, outcome: Outcome) -> bool:
@@ -146,44 +177,51 @@ def commit(connection: DictConnection, outcome: Outcome) -> bool:
     False, and nothing is written, when another version of the response was evaluated in the meantime: `overtaken` says
     whether an older one.
     """
-    tenant = outcome.response.tenant
-    run = {
-        "tenant": tenant,
-        "response_id": outcome.response.id,
-        "response_version": outcome.response.version,
-        "pack": outcome.pack,
-        "pack_version": outcome.pack_version,
+    return bool(commit_all(connection, [outcome]))
+
+
+def commit_all(connection: DictConnection, outcomes: Sequence[Outcome]) -> set[str]:
+    """Write evaluations of different responses of one tenant in the caller's transaction, each as `commit` does.
+
+    Returns the ids of the assessments that were written.
+    """
+    if not outcomes:
+        return set()
+    tenant = outcomes[0].response.tenant
+    rows = connection.execute(QUERIES["supersede"], {"tenant": tenant} | _columns(outcomes)).fetchall()
+    ids = {row["id"] for row in rows}
+    written = [outcome for outcome in outcomes if outcome.assessment_id in ids]
+    if not written:
+        return ids
+    connection.execute(QUERIES["note_runs"], {"tenant": tenant} | _columns(written))
+    cancelled = [version for outcome in written for version in _stale_issues(connection, outcome)]
+    made = [_new_version(resource, outcome) for outcome in written for resource in outcome.resources]
+    resources.save(connection, tenant, [*cancelled, *made])
+    record_all(connection, tenant, [_act(outcome) for outcome in written], Asker("service/triage"))
+    for queue in (NOTIFY_URGENT, NOTIFY_ROUTINE):
+        told = [outcome for outcome in written if outcome.queue == queue]
+        if told:
+            outbox.add(connection, queue, [Ref(one.assessment_id, one.version_id, tenant) for one in told])
+    return ids
+
+
+def _columns(outcomes: Sequence[Outcome]) -> dict[str, list[Any]]:
+    """The rows of `assessment` and `assessment_run` for these outcomes, column by column."""
+    return {
+        "ids": [one.assessment_id for one in outcomes],
+        "version_ids": [one.version_id for one in outcomes],
+        "responses": [one.response.id for one in outcomes],
+        "response_versions": [one.response.version for one in outcomes],
+        "packs": [one.pack for one in outcomes],
+        "pack_versions": [one.pack_version for one in outcomes],
+        "pack_digests": [one.pack_sha256 for one in outcomes],
+        "urgencies": [one.urgency for one in outcomes],
+        "times": [one.assessed_at for one in outcomes],
+        "subjects": [one.remembered.patient for one in outcomes],
+        "own_urgencies": [one.remembered.urgency for one in outcomes],
+        "withdrawn": [one.remembered.withdrawn for one in outcomes],
+        "by_clinician": [one.remembered.by_clinician for one in outcomes],
     }
-    superseded = connection.execute(
-        QUERIES["supersede"],
-        run
-        | {
-            "id": outcome.assessment_id,
-            "pack_sha256": outcome.pack_sha256,
-            "version_id": outcome.version_id,
-            "urgency": outcome.urgency,
-            "assessed_at": outcome.assessed_at,
-        },
-    )
-    if superseded.rowcount == 0:
-        return False
-    connection.execute(
-        QUERIES["note_run"],
-        run
-        | {
-            "subject": outcome.remembered.patient,
-            "urgency": outcome.remembered.urgency,
-            "withdrawn": outcome.remembered.withdrawn,
-            "by_clinician": outcome.remembered.by_clinician,
-        },
-    )
-    _cancel_stale_issues(connection, outcome)
-    resources.save(connection, tenant, [_new_version(resource, outcome) for resource in outcome.resources])
-    record(connection, tenant, _act(outcome), Asker("service/triage"))
-    if outcome.version_id > 1 or outcome.tag in (Urgency.EMERGENCY, Urgency.SAME_DAY, REVIEW_TAG):
-        queue = NOTIFY_URGENT if outcome.tag == Urgency.EMERGENCY else NOTIFY_ROUTINE
-        outbox.add(connection, queue, [Ref(outcome.assessment_id, outcome.version_id, tenant)])
-    return True
 
 
 def overtaken(connection: DictConnection, outcome: Outcome) -> bool:
@@ -205,14 +243,14 @@ def _act(outcome: Outcome) -> Act:
     )
 
 
-def _cancel_stale_issues(connection: DictConnection, outcome: Outcome) -> None:
+def _stale_issues(connection: DictConnection, outcome: Outcome) -> list[NewVersion]:
     """A flag that the newer version of the response no longer fires has its DetectedIssue cancelled, not forgotten.
 
     When the response was entered in error, so was every issue of it.
     """
     tenant = outcome.response.tenant
     if outcome.version_id == 1:
-        return
+        return []
     implicated = ("implicated", f"RiskAssessment/{outcome.assessment_id}")
     search = searched("DetectedIssue", [implicated, ("_count", str(MAX_COUNT))])
     fired = {resource["id"] for resource in outcome.resources}
@@ -221,8 +259,7 @@ def _cancel_stale_issues(connection: DictConnection, outcome: Outcome) -> None:
     status = Status.ENTERED_IN_ERROR if in_error else Status.CANCELLED
     stale = [issue for issue in found if issue["id"] not in fired and issue["status"] != status]
     run = Run(outcome.assessment_id, outcome.version_id, outcome.assessed_at, status)
-    cancelled = [withdrawn(issue, run=run) for issue in stale]
-    resources.save(connection, tenant, [_new_version(resource, outcome) for resource in cancelled])
+    return [_new_version(withdrawn(issue, run=run), outcome) for issue in stale]
 
 
 def _new_version(resource: Mapping[str, Any], outcome: Outcome) -> NewVersion:
@@ -234,6 +271,7 @@ def _new_version(resource: Mapping[str, Any], outcome: Outcome) -> NewVersion:
         last_updated=outcome.assessed_at,
         body=orjson.dumps(resource),
         tag=outcome.tag if resource["resourceType"] == "RiskAssessment" else None,
+        content=resource,
     )
 
 

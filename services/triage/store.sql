@@ -1,10 +1,11 @@
 -- Named queries of triage.
 
 -- name: current
-SELECT a.id, a.version_id, a.response_version, a.pack_version, convert_from(r.body, 'UTF8')::jsonb ->> 'status' AS status
+-- The status is that of the search rows, so that no body is read.
+SELECT a.id, a.version_id, a.response_version, a.pack_version, v.value AS status
 FROM assessment AS a
-LEFT JOIN resource AS r ON r.tenant_id = a.tenant_id AND r.type = 'RiskAssessment' AND r.id = a.id
-    AND r.version_id = a.version_id
+LEFT JOIN search_value AS v ON v.tenant_id = a.tenant_id AND v.type = 'RiskAssessment' AND v.id = a.id
+    AND v.param = 'status'
 WHERE a.tenant_id = %(tenant)s AND a.id = ANY (%(ids)s)
 
 -- name: unassessed
@@ -24,39 +25,54 @@ ORDER BY version
 -- name: supersede
 INSERT INTO assessment AS held (tenant_id, id, response_id, response_version, pack, pack_version, pack_sha256,
                                 version_id, urgency, assessed_at)
-VALUES (%(tenant)s, %(id)s, %(response_id)s, %(response_version)s, %(pack)s, %(pack_version)s, %(pack_sha256)s,
-        %(version_id)s, %(urgency)s, %(assessed_at)s)
+SELECT %(tenant)s, new.* FROM unnest(
+    %(ids)s::text[], %(responses)s::text[], %(response_versions)s::integer[], %(packs)s::text[], %(pack_versions)s::text[],
+    %(pack_digests)s::text[], %(version_ids)s::integer[], %(urgencies)s::text[], %(times)s::timestamptz[]) AS new
 ON CONFLICT (tenant_id, id) DO UPDATE
 SET response_version = excluded.response_version, pack_version = excluded.pack_version,
     pack_sha256 = excluded.pack_sha256, version_id = excluded.version_id, urgency = excluded.urgency,
     assessed_at = excluded.assessed_at
 WHERE held.response_version < excluded.response_version AND held.version_id = excluded.version_id - 1
+RETURNING held.id
 
--- name: note_run
+-- name: note_runs
 INSERT INTO assessment_run (tenant_id, response_id, response_version, pack, pack_version, subject, urgency, withdrawn,
-                            by_clinician)
-VALUES (%(tenant)s, %(response_id)s, %(response_version)s, %(pack)s, %(pack_version)s, %(subject)s, %(urgency)s,
-        %(withdrawn)s, %(by_clinician)s)
+                            by_clinician, ran_at)
+SELECT %(tenant)s, new.*, clock_timestamp() FROM unnest(
+    %(responses)s::text[], %(response_versions)s::integer[], %(packs)s::text[], %(pack_versions)s::text[],
+    %(subjects)s::text[], %(own_urgencies)s::text[], %(withdrawn)s::boolean[], %(by_clinician)s::boolean[]) AS new
 
 -- name: lock
 SELECT pg_advisory_xact_lock(hashtextextended(%(key)s, 0))
 
+-- name: try_lock
+SELECT key FROM unnest(%(keys)s::text[]) AS key WHERE pg_try_advisory_xact_lock(hashtextextended(key, 0))
+
 -- name: earlier
--- Urgencies that evaluations of this patient or this response had by their own answers, from a clinician's own answers
--- on, and without responses that were entered in error.
-WITH lately AS (
-    SELECT response_id, response_version, urgency, withdrawn, by_clinician, ran_at FROM assessment_run
-    WHERE tenant_id = %(tenant)s AND pack = %(pack)s AND ran_at > now() - make_interval(hours => %(hours)s)
-      AND (response_id = %(response_id)s OR subject = %(subject)s)),
-standing AS (
-    SELECT urgency, by_clinician, ran_at FROM lately
-    WHERE NOT withdrawn AND NOT EXISTS (
-        SELECT FROM lately AS later
-        WHERE later.response_id = lately.response_id AND later.withdrawn
-          AND later.response_version > lately.response_version))
-SELECT DISTINCT urgency FROM standing
-WHERE urgency IS NOT NULL
-  AND ran_at >= coalesce((SELECT max(ran_at) FROM standing WHERE by_clinician), '-infinity')
+-- Urgencies that evaluations of each patient or response had by their own answers, from a clinician's own answers on, and
+-- without responses that were entered in error.
+SELECT asked.place, found.urgency
+FROM unnest(%(responses)s::text[], %(subjects)s::text[], %(packs)s::text[]) WITH ORDINALITY
+    AS asked (response_id, subject, pack, place)
+CROSS JOIN LATERAL (
+    WITH lately AS (
+        SELECT response_id, response_version, urgency, withdrawn, by_clinician, ran_at FROM assessment_run
+        WHERE tenant_id = %(tenant)s AND response_id = asked.response_id AND pack = asked.pack
+          AND ran_at > now() - make_interval(hours => %(hours)s)
+        UNION
+        SELECT response_id, response_version, urgency, withdrawn, by_clinician, ran_at FROM assessment_run
+        WHERE tenant_id = %(tenant)s AND subject = asked.subject AND pack = asked.pack
+          AND ran_at > now() - make_interval(hours => %(hours)s)),
+    standing AS (
+        SELECT urgency, by_clinician, ran_at FROM lately
+        WHERE NOT withdrawn AND NOT EXISTS (
+            SELECT FROM lately AS later
+            WHERE later.response_id = lately.response_id AND later.withdrawn
+              AND later.response_version > lately.response_version))
+    SELECT DISTINCT urgency FROM standing
+    WHERE urgency IS NOT NULL
+      AND ran_at >= coalesce((SELECT max(ran_at) FROM standing WHERE by_clinician), '-infinity')
+) AS found
 
 -- name: name_canonical
 INSERT INTO canonical (tenant_id, type, id, url, version, name, title)

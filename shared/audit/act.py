@@ -7,7 +7,7 @@ alert, a message) is recorded where it is written. Nor is what the watchdog make
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
@@ -161,6 +161,16 @@ def record(connection: DictConnection, tenant: UUID, act: Act, asker: Asker | No
     if tenant == WATCHDOG_TENANT or (asker.is_service and act.interaction in READING):
         return
     connection.execute(QUERIES["record"], {"tenant": tenant} | parameters(act, asker))
+
+
+def record_all(connection: DictConnection, tenant: UUID, acts: Sequence[Act], asker: Asker) -> None:
+    """Record acts that one asker does in one transaction, each as `record` does."""
+    if tenant == WATCHDOG_TENANT:
+        return
+    each = [parameters(act, asker) for act in acts if not (asker.is_service and act.interaction in READING)]
+    if each:
+        columns = {name: [one[name] for one in each] for name in each[0]}
+        connection.execute(QUERIES["record_all"], {"tenant": tenant} | columns)
 
 
 def parameters(act: Act, asker: Asker) -> dict[str, Any]:

@@ -5,6 +5,15 @@ SELECT record_audit(%(tenant)s, %(audit_interaction)s, %(audit_word)s, %(audit_o
                     %(audit_address)s, %(audit_type)s, %(audit_id)s, %(audit_version)s, %(audit_patient)s,
                     %(audit_query)s, %(audit_request)s)
 
+-- name: record_all
+SELECT record_audit(%(tenant)s, act.interaction, act.word, act.outcome, act.agent, act.address, act.type, act.id, act.version,
+                    act.patient, act.query, act.request)
+FROM unnest(
+    %(audit_interaction)s::text[], %(audit_word)s::text[], %(audit_outcome)s::text[], %(audit_agent)s::text[],
+    %(audit_address)s::text[], %(audit_type)s::text[], %(audit_id)s::text[], %(audit_version)s::integer[],
+    %(audit_patient)s::text[], %(audit_query)s::text[], %(audit_request)s::text[])
+    AS act (interaction, word, outcome, agent, address, type, id, version, patient, query, request)
+
 -- name: find
 -- One page, newest first. Each filter is off when it is NULL. Planned with its values each time: a plan for any value
 -- could use no index but that of the time.

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import orjson
 
-from shared.fhir.resources import QUERIES
+from shared.fhir.resources import QUERIES, unpacked
 from shared.fhir.search_index import rows
 from shared.fhir.search_parameters import PARAMETERS, edition
 from shared.postgres import DictConnection, all_tenants, set_tenant
@@ -37,7 +37,7 @@ def _index_type(connection: DictConnection, resource_type: str) -> int:
         with connection.transaction():
             found = connection.execute(QUERIES["current_bodies"], place).fetchall()
             for row in found:
-                index = rows(orjson.loads(row["body"])).as_json()
+                index = rows(orjson.loads(unpacked(row["body"]))).as_json()
                 set_tenant(connection, row["tenant_id"])
                 key = {"tenant_id": row["tenant_id"], "type": resource_type, "id": row["id"]}
                 connection.execute(QUERIES["index"], key | {"rows": index, "anew": True})

@@ -1,11 +1,8 @@
 -- Named queries of shared/fhir/resources.py, run in the schema of whichever service uses them.
 
--- name: insert
-INSERT INTO resource (tenant_id, type, id, version_id, last_updated, tag, body, sha256)
-VALUES (%(tenant_id)s, %(type)s, %(id)s, %(version_id)s, %(last_updated)s, %(tag)s, %(body)s, %(sha256)s)
-
--- name: retire
-UPDATE resource SET is_current = false WHERE tenant_id = %(tenant_id)s AND type = %(type)s AND id = %(id)s AND is_current
+-- name: save
+SELECT save_resources(%(tenant_id)s, %(types)s, %(ids)s, %(versions)s, %(times)s, %(tags)s, %(bodies)b, %(digests)b,
+                      %(rows)s::text[]::jsonb[])
 
 -- name: index
 SELECT index_resource(%(tenant_id)s, %(type)s, %(id)s, %(rows)s, %(anew)s)

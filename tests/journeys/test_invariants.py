@@ -24,6 +24,7 @@ from deploy.local.servers import EmbeddedPostgres
 from deploy.local.verify.canaries import leaked
 from deploy.local.verify.checking import NOT_CHECKED, QUERIES, connect_as_owner, look
 from deploy.local.verify.command import INVARIANTS
+from shared.fhir.resources import unpacked
 from shared.ids import DEFAULT_TENANT
 from shared.postgres import DictConnection, connect
 from tests.builders import a_response
@@ -156,8 +157,7 @@ PLANTED = {
         ("I2", "refused, urgent, and without an assessment that says so"),
     ),
     "an assessment names another version": (
-        "UPDATE triage.resource SET body = convert_to(replace(convert_from(body, 'UTF8'), '_history/1', '_history/9'), "
-        "'UTF8') WHERE type = 'RiskAssessment' AND is_current",
+        "UPDATE triage.search_value SET system = '9' WHERE type = 'RiskAssessment' AND param = 'basis'",
         ("I3", "does not say which version of the response, or which knowledge, it stands on"),
     ),
     "an assessment has lost its knowledge": (
@@ -329,7 +329,7 @@ def test_an_assessment_that_another_engine_made_is_found_when_it_is_made_again(o
     for row in owner.execute(
         "SELECT id, version_id, body FROM triage.resource WHERE type = 'RiskAssessment' AND is_current"
     ).fetchall():
-        changed = orjson.dumps({**orjson.loads(row["body"]), "mitigation": "Wait and see."})
+        changed = orjson.dumps({**orjson.loads(unpacked(row["body"])), "mitigation": "Wait and see."})
         owner.execute(
             "UPDATE triage.resource SET body = %s WHERE type = 'RiskAssessment' AND id = %s AND version_id = %s",
             (changed, row["id"], row["version_id"]),

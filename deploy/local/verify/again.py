@@ -11,8 +11,9 @@ from uuid import UUID
 import orjson
 
 from deploy.local.verify.violation import Violation
-from services.triage.assess_response import prepared, status_of
+from services.triage.assess_response import prepared
 from services.triage.basis import Basis, Run, Status
+from services.triage.case import status_of
 from services.triage.earlier import WINDOW_H
 from services.triage.engine.pack import Pack
 from services.triage.findings import FactReader
@@ -21,7 +22,7 @@ from shared.fhir.codes import Urgency
 from shared.fhir.identity import as_received
 from shared.fhir.parse import parse_resource
 from shared.fhir.questionnaire import QuestionnaireIndex
-from shared.fhir.resources import Stored
+from shared.fhir.resources import Stored, unpacked
 from shared.postgres import DictConnection
 
 AGAIN = "says something else when it is made again"
@@ -40,7 +41,7 @@ def make_again(
         pack = packs().get((row["pack"], row["pack_version"]))
         if pack is None or pack.head.sha256 != row["pack_sha256"]:
             yield Violation("I3", NO_KNOWLEDGE, name)
-        elif _made(connection, queries, tenant, row, pack) != bytes(row["body"]):
+        elif _made(connection, queries, tenant, row, pack) != unpacked(row["body"]):
             yield Violation("I3", AGAIN, name)
 
 
@@ -64,7 +65,7 @@ def _made(
     )
     response = parse_resource(as_received(stored), resource_type=stored.type).resource
     form = _form(connection, queries, tenant, str(response.get("questionnaire", "")))
-    status = Status(orjson.loads(row["body"])["status"])
+    status = Status(orjson.loads(unpacked(row["body"]))["status"])
     if form is None or status not in (status_of(response, first=True), status_of(response, first=False)):
         return None
     basis = Basis.of(response, version=stored.version_id, sha256=stored.sha256.hex())

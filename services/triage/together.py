@@ -1,0 +1,139 @@
+"""Many responses in one transaction: what costs a round trip costs it once for all of them.
+
+Only what needs no second thought is done here. Whatever does (another worker has the patient, an earlier version was
+not looked at, the evaluation failed, the database refused something) is left, and its turn comes by itself, so that
+one response can harm no other. Whoever is in the same chunk has another patient and is another response.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from services.triage import store
+from services.triage.basis import Run
+from services.triage.case import Case, Describe
+from services.triage.store import Held, Outcome
+from shared import jobs
+from shared.failpoint import reach
+from shared.outbox import announce
+from shared.postgres import DatabaseError, DictConnection, Pool, database_now, tenant_transaction
+from shared.telemetry import correlated
+
+CHUNK = 25
+"""Responses in one transaction, at most."""
+CHUNK_S = 0.025
+"""After this time what was evaluated is stored: an emergency among them is told before the rest is looked at."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What a chunk did not settle: some must be done alone, for some there was no time."""
+
+    alone: Sequence[Case]
+    later: Sequence[Case]
+
+
+def chunk_of(cases: Sequence[Case]) -> tuple[list[Case], list[Case]]:
+    """The first cases of one tenant that do not touch each other, and all others, each in their order."""
+    chunk: list[Case] = []
+    others: list[Case] = []
+    taken: set[str] = set()
+    for case in cases:
+        names = {f"response/{case.claimed.ref.id}", f"lock/{case.same_patient.key}"}
+        fits = len(chunk) < CHUNK and case.claimed.ref.tenant == cases[0].claimed.ref.tenant
+        (chunk if fits and not names & taken else others).append(case)
+        taken |= names
+    return chunk, others
+
+
+def assess_together(pool: Pool, cases: Sequence[Case], *, until: float) -> Left:
+    """Assess and store a chunk (see `chunk_of`) in one transaction, as much of it as there is time for.
+
+    `until`: monotonic clock; at least one is evaluated. Raises nothing but what ends the process: after a failure
+    nothing of the chunk is stored, and all of it is left.
+    """
+    if not cases:
+        return Left((), ())
+    until = min(until, time.monotonic() + CHUNK_S)
+    try:
+        with tenant_transaction(pool, cases[0].claimed.ref.tenant) as connection:
+            ready, left = _evaluate(connection, cases, until)
+            outcomes = _store(connection, ready)
+            reach("triage.store.before_commit")
+    except Exception as error:
+        log.warning("a chunk is done one by one", extra={"number": len(cases), "error": type(error).__name__})
+        return Left(cases, ())
+    reach("triage.store.after_commit")
+    tell(pool, outcomes)
+    return left
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A case that was evaluated while nobody else could write one of its patient."""
+
+    case: Case
+    held: Held | None
+    describe: Describe
+
+
+def _evaluate(connection: DictConnection, cases: Sequence[Case], until: float) -> tuple[list[_Ready], Left]:
+    """Evaluate those of the cases that are simple, and say what is left of the others."""
+    locked = store.try_lock_patients(connection, [case.same_patient for case in cases])
+    free = [case for case in cases if case.same_patient.key in locked]
+    held = store.current(connection, cases[0].claimed.ref.tenant, [case.held_id for case in free])
+    earlier = store.earlier_urgencies(connection, [case.same_patient for case in free])
+    ready: list[_Ready] = []
+    alone = [case for case in cases if case.same_patient.key not in locked]
+    for number, case in enumerate(free):
+        if number and time.monotonic() > until:
+            return ready, Left(alone, free[number:])
+        before = held.get(case.held_id)
+        if _is_simple(connection, case, before):
+            try:
+                ready.append(_Ready(case, before, case.prepare(earlier=earlier[number])))
+                continue
+            except Exception as error:
+                log.warning("evaluation failed", extra={"error": type(error).__name__})
+        alone.append(case)
+    return ready, Left(alone, ())
+
+
+def _is_simple(connection: DictConnection, case: Case, held: Held | None) -> bool:
+    """True when it is newer than what is held, and no earlier version waits to be looked at."""
+    is_newer = held is None or held.response_version < case.claimed.ref.version
+    return is_newer and not store.unassessed(connection, case.claimed)
+
+
+def _store(connection: DictConnection, ready: Sequence[_Ready]) -> list[Outcome]:
+    """Write all whose lease is still ours. Raises Overtaken where another version stands in the way."""
+    if not ready:
+        return []
+    now, ours = database_now(connection), jobs.finish_all(connection, [one.case.claimed for one in ready])
+    outcomes = []
+    for one in ready:
+        if one.case.claimed.token not in ours:
+            log.warning("lease lost", extra={"response": one.case.claimed.ref.id})
+            continue
+        version, status = one.case.next_run(one.held)
+        run = Run(one.case.held_id, version, now, status)
+        outcomes.append(one.case.outcome(run, one.describe(run)))
+    if len(store.commit_all(connection, outcomes)) < len(outcomes):
+        raise store.Overtaken
+    return outcomes
+
+
+def tell(pool: Pool, outcomes: Sequence[Outcome]) -> None:
+    """Wake the relay if notify must hear of any, and log all."""
+    if any(outcome.queue for outcome in outcomes):
+        with suppress(DatabaseError), pool.connection() as connection:
+            announce(connection, store.SCHEMA)
+    for outcome in outcomes:
+        with correlated(correlation=outcome.response.id):
+            log.info("assessed", extra={"assessment": outcome.assessment_id, "urgency": outcome.urgency})
