@@ -48,33 +48,41 @@ def rows(resource: Mapping[str, Any]) -> Rows:
     ranges: dict[tuple[str, float, float], None] = {}
     for parameter in indexed(str(resource.get("resourceType"))):
         elements = [found for path in parameter.paths for found in elements_at(resource, path)]
+        if not elements:
+            continue
         if parameter.type in ("date", "number"):
             read = span_of if parameter.type == "date" else number_of
             ranges.update(((parameter.name, *span), None) for span in map(read, elements) if span is not None)
-        elif elements:
+        else:
             values.update(((parameter.name + suffix, *value), None) for suffix, value in _values(parameter, elements))
     if isinstance(version := resource.get("version"), str):
         values = _with_version(values, str(resource.get("url")), version)
     return Rows(tuple(values), tuple(ranges))
 
 
-def elements_at(resource: Mapping[str, Any], path: str) -> Iterator[Any]:
+def elements_at(resource: Mapping[str, Any], path: str) -> Sequence[Any]:
     """All values at a path, lists opened."""
     found: list[Any] = [resource]
-    for step in path.split("."):
-        name, member, wanted = _step(step)
+    for name, member, wanted in _steps(path):
         following: list[Any] = []
         for holder in found:
-            value = holder.get(name) if isinstance(holder, Mapping) else None
-            following += value if isinstance(value, list) else [] if value is None else [value]
+            value = holder.get(name) if type(holder) is dict or isinstance(holder, Mapping) else None
+            if isinstance(value, list):
+                following += value
+            elif value is not None:
+                following.append(value)
         if member:
             following = [each for each in following if isinstance(each, Mapping) and each.get(member) == wanted]
+        if not following:
+            return ()
         found = following
-    return (value for value in found if value is not None)
+    return [value for value in found if value is not None]
 
 
 def fitted(text: str) -> str:
     """The text, or its hash where it is too long for an index; rows and questions are shortened alike."""
+    if len(text) * 4 <= MOST_BYTES:  # no letter takes more than four
+        return text
     encoded = text.encode("utf-8", "replace")
     return text if len(encoded) <= MOST_BYTES else f"sha-256:{hashlib.sha256(encoded).hexdigest()}"
 
@@ -88,7 +96,7 @@ def folded(text: str) -> str:
 
 def apart(reference: str) -> Value:
     """(version, target) of a reference or canonical, with '' for no version."""
-    if versioned := _VERSIONED.fullmatch(reference):
+    if "/_history/" in reference and (versioned := _VERSIONED.fullmatch(reference)):
         return versioned[2], fitted(versioned[1])
     target, _, version = reference.partition("|")
     return fitted(version), fitted(target)
@@ -107,10 +115,11 @@ def number_of(value: Any) -> Span | None:
 
 
 @cache
-def _step(step: str) -> tuple[str, str, str]:
-    match = _STEP.fullmatch(step)
-    assert match is not None, step
-    return match[1], match[2] or "", match[3] or ""
+def _steps(path: str) -> tuple[tuple[str, str, str], ...]:
+    """(name, member, wanted value of the member) of each step."""
+    matches = [_STEP.fullmatch(step) for step in path.split(".")]
+    assert all(matches), path
+    return tuple((match[1], match[2] or "", match[3] or "") for match in matches if match)
 
 
 def _values(parameter: Parameter, elements: Sequence[Any]) -> Iterator[tuple[str, Value]]:
