@@ -18,16 +18,24 @@ from shared.canary import run_heartbeat, send_canaries
 from shared.events import TRIAGE
 from shared.fhir.client import FhirClient
 from shared.loops import run_every
-from shared.postgres import open_pool
+from shared.postgres import Pool, open_pool
 from shared.relay import run_relay
 from shared.watchdog import forget_rounds
 
 SCHEMA = "triage"
 CATCH_UP_S, SWEEP_S, PRUNE_S = 2.0, 1.0, 60.0
-WORKER_GRACE_S = 1.5
-"""Due work younger than this is left to the workers."""
+WORKER_GRACE_S, BUSY_GRACE_S = 1.5, 5.0
+"""Due work younger than this is left to the workers; where one of them is seen to work, for longer."""
+SPARING = {"share": 0.1, "most_s": 15.0}
+"""A look at intake reads everything that is new several times over; under load it comes seldom, not never."""
 
 Loop = tuple[str, Callable[[threading.Event], None]]
+
+
+def grace_s(pool: Pool, kind: str) -> float:
+    """How old due work must be before it is taken from the workers: one that is merely busy will come to it itself."""
+    with pool.connection() as connection:
+        return BUSY_GRACE_S if jobs.in_hand(connection, kind) else WORKER_GRACE_S
 
 
 def loops(settings: TriageSettings) -> list[Loop]:
@@ -55,7 +63,7 @@ def loops(settings: TriageSettings) -> list[Loop]:
                 store.count_repair(connection, "refused_without_worker", taken)
 
     def sweep() -> None:
-        if taken := jobs.drain(pool, KIND, assessor.work, min_age_s=WORKER_GRACE_S):
+        if taken := jobs.drain(pool, KIND, assessor.work, min_age_s=grace_s(pool, KIND)):
             with pool.connection() as connection:
                 store.count_repair(connection, "job_without_worker", taken)
 
@@ -67,7 +75,7 @@ def loops(settings: TriageSettings) -> list[Loop]:
     return [
         ("triage-relay", lambda stop: run_relay(url, SCHEMA, Publisher(app), stop)),
         ("triage-canary", lambda stop: send_canaries(Publisher(app), [TRIAGE], stop)),
-        ("triage-catch-up", lambda stop: run_every("triage-catch-up", CATCH_UP_S, look_at_intake, stop)),
+        ("triage-catch-up", lambda stop: run_every("triage-catch-up", CATCH_UP_S, look_at_intake, stop, **SPARING)),
         ("triage-look-at-refused", lambda stop: run_every("triage-look-at-refused", CATCH_UP_S, look_at_refused, stop)),
         ("triage-sweep-refused", lambda stop: run_every("triage-sweep-refused", SWEEP_S, sweep_refused, stop)),
         ("triage-sweep", lambda stop: run_every("triage-sweep", SWEEP_S, sweep, stop)),
