@@ -21,6 +21,11 @@ QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 START = datetime(2000, 1, 1, tzinfo=UTC)
 PAGE = 200
 
+LONG_LOOK_EACH = timedelta(milliseconds=5)
+"""For each resource that the last long look had to read, the next one waits so long: a few hundredths of the time."""
+_read_at_length: dict[str, int] = {}
+"""By source: how many resources the last long look read. Forgotten when the process ends."""
+
 Note = Callable[[DictConnection, UUID, Sequence[Changed]], int]
 """Notes, in a transaction of that tenant, what has to be done about these; returns how much of it was not known yet."""
 
@@ -52,38 +57,41 @@ def catch_up(pool: Pool, client: FhirClient, source: Source, note: Note) -> int:
     """Note every resource that changed since the last look and is not known yet; returns how many were new.
 
     The look goes back further than any write of the neighbour can take, and once a minute by 25 hours, so that a clock
-    that was wrong for a while hides nothing; what is known already is left alone. Raises NeighbourUnavailable, after
-    all tenants that can be read; what was noted until then stays noted.
+    that was wrong for a while hides nothing (less often where that is much to read: 12,000 resources a minute); what is
+    known already is left alone. Raises NeighbourUnavailable, after all tenants that can be read; what was noted until
+    then stays noted.
     """
     with pool.connection() as connection:
         now: datetime = database_now(connection)
-        long_look = not timedelta(0) <= now - _cursor(connection, source.looked_back) < LOOK_BACK_EVERY
+        every = max(LOOK_BACK_EVERY, LONG_LOOK_EACH * _read_at_length.get(source.looked_back, 0))
+        long_look = not timedelta(0) <= now - _cursor(connection, source.looked_back) < every
         since = _since(connection, source.tenants, now, long_look=long_look)
-    new, newest, failed = 0, since, None
+    new, read, newest, failed = 0, 0, since, None
     for tenant in client.tenants_changed_since(source.resource_type, since):
         try:
-            found, reached = _read_tenant(pool, client, source, note, tenant, long_look=long_look)
+            found, seen, reached = _read_tenant(pool, client, source, note, tenant, long_look=long_look)
         except NeighbourUnavailable as error:
             failed = error
         else:
-            new, newest = new + found, max(newest, reached)
+            new, read, newest = new + found, read + seen, max(newest, reached)
     if failed is not None:
         raise failed
     with pool.connection() as connection:
         _move(connection, source.tenants, newest)
         if long_look:
             _move(connection, source.looked_back, now)
+            _read_at_length[source.looked_back] = read
     return new
 
 
 def _read_tenant(
     pool: Pool, client: FhirClient, source: Source, note: Note, tenant: UUID, *, long_look: bool
-) -> tuple[int, datetime]:
-    """Note what is new of one tenant; returns how many, and how far was read."""
+) -> tuple[int, int, datetime]:
+    """Note what is new of one tenant; returns how many, how many were read, and how far."""
     name = source.of(tenant)
     with pool.connection() as connection:
         since = _since(connection, name, database_now(connection), long_look=long_look)
-    new, newest, page = 0, since, list[Changed]()
+    new, read, newest, page = 0, 0, since, list[Changed]()
 
     def turn() -> int:
         with tenant_transaction(pool, tenant) as connection:
@@ -95,10 +103,11 @@ def _read_tenant(
 
     for changed in client.changed_since(source.resource_type, since, tenant=tenant):
         page.append(changed)
+        read += 1
         newest = max(newest, changed.last_updated)
         if len(page) == PAGE:
             new += turn()
-    return new + (turn() if page else 0), newest
+    return new + (turn() if page else 0), read, newest
 
 
 def _since(connection: DictConnection, name: str, now: datetime, *, long_look: bool) -> datetime:

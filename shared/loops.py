@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 MAX_WAIT_S = 5.0
@@ -12,14 +13,24 @@ MAX_WAIT_S = 5.0
 log = logging.getLogger(__name__)
 
 
-def run_every(name: str, interval_s: float, function: Callable[[], object], stop: threading.Event) -> None:
+def run_every(
+    name: str,
+    interval_s: float,
+    function: Callable[[], object],
+    stop: threading.Event,
+    *,
+    share: float = 1.0,
+    most_s: float = 0.0,
+) -> None:
     """Call `function`, wait `interval_s`, and again, until `stop` is set. An exception never ends the loop.
 
-    After failures the pauses double, up to five seconds (or the interval, where that is longer). The first failure of
-    a series is logged with its places, the end of a series with its length.
+    `share`: of the time that it may work; what took long is called again later, but after `most_s` at the latest.
+    After failures the pauses double, up to five seconds (or the interval, where that is longer). The first failure of a
+    series is logged with its places, the end of a series with its length.
     """
     failures = 0
     while not stop.is_set():
+        begun = time.monotonic()
         try:
             function()
         except Exception as error:
@@ -30,7 +41,8 @@ def run_every(name: str, interval_s: float, function: Callable[[], object], stop
             if failures:
                 log.info("loop works again", extra={"kind": name, "attempts": failures})
             failures = 0
-        stop.wait(pause_s(interval_s, failures))
+        rest_s = min((time.monotonic() - begun) * (1 / share - 1), most_s)
+        stop.wait(max(rest_s, pause_s(interval_s, failures)))
 
 
 def pause_s(interval_s: float, failures: int) -> float:
