@@ -41,10 +41,15 @@ def run_every(
             if failures:
                 log.info("loop works again", extra={"kind": name, "attempts": failures})
             failures = 0
-        rest_s = min((time.monotonic() - begun) * (1 / share - 1), most_s)
+        rest_s = sparing_s(time.monotonic() - begun, share, most_s)
         stop.wait(max(rest_s, pause_s(interval_s, failures)))
 
 
 def pause_s(interval_s: float, failures: int) -> float:
     """Seconds to wait after this many failures in a row."""
     return min(interval_s * 2.0 ** min(failures, 10), max(MAX_WAIT_S, interval_s))
+
+
+def sparing_s(took_s: float, share: float, most_s: float) -> float:
+    """Seconds to wait after work that took so long, so that it takes this share of the time; `most_s` at the most."""
+    return min(took_s * (1 / share - 1), most_s)

@@ -127,7 +127,7 @@ class Assessor:
         end = time.monotonic() + BATCH_S
         cases = list(self._cases(claims, responses))
         tried = [case for case in cases if case.claimed.attempts > 1]
-        left, over = Left(tried, [case for case in cases if case.claimed.attempts == 1]), False
+        left, over = Left(tried, [case for case in cases if case.claimed.attempts <= 1]), False
         while left.alone or left.later:
             for number, case in enumerate(left.alone):
                 if number and time.monotonic() > end:

@@ -10,6 +10,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.requests import Request
 
+import shared.catch_up
 from services.notify.catch_up import SOURCE, catch_up
 from shared.fhir.client import FhirClient
 from shared.fhir.codes import CS_URGENCY
@@ -79,3 +80,27 @@ def test_once_a_minute_the_look_goes_back_a_day(triage: OtherTriage, client: Fhi
         )
 
     assert catch_up(pool, client) == 1
+
+
+@pytest.mark.requirement("REQ-23")
+def test_where_there_is_much_to_read_the_long_look_comes_less_often_but_it_comes(
+    triage: OtherTriage, client: FhirClient, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared.catch_up, "LONG_LOOK_EACH", timedelta(minutes=1))
+    triage.changed |= {f"seen-{number}": datetime.now(UTC) for number in range(5)}
+    assert catch_up(pool, client) == 5
+    triage.changed["late"] = datetime.now(UTC) - timedelta(hours=24)
+
+    minutes_pass(pool, 4)
+    assert catch_up(pool, client) == 0
+    minutes_pass(pool, 2)
+    assert catch_up(pool, client) == 1
+
+
+def minutes_pass(pool: Pool, minutes: int) -> None:
+    """The last long look was so many minutes earlier."""
+    with pool.connection() as connection:
+        connection.execute(
+            "UPDATE catch_up_cursor SET last_updated = last_updated - make_interval(mins => %s) WHERE source = %s",
+            (minutes, SOURCE.looked_back),
+        )
