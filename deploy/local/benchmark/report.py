@@ -17,7 +17,6 @@ from deploy.local.benchmark.whole_path import ALERTS, READABLE, Whole
 Json = dict[str, Any]
 SERVERS = ("PostgreSQL", "valkey")
 """How the names of processes begin that are not ours."""
-WIDE = 100
 MISSING = (
     "whole_path_units",
     "whole_path_ms",
@@ -93,15 +92,12 @@ def megabytes(memory: Mapping[str, Memory], *, servers: bool = True) -> float:
 
 def as_table(report: Json, before: Json | None = None) -> Iterator[str]:
     """Lines for a terminal. `before`: the run that was kept last, to compare with by ratio."""
-    yield (
-        f"{'':46}{'figure':>11} {'':20}{'target':>14}  {'':7}{'before':>8}"
-        if before
-        else (f"{'':46}{'figure':>11} {'':20}{'target':>14}")
-    )
+    yield f"{'':38}{'figure':>13}{'':11}{'target':>14}" + (f"{'before':>17}" if before else "")
     for target in TARGETS:
         value = report[target.key]
-        line = f"{target.words:46}{short(value, nothing='not measured'):>11} "
-        line += f"{target.unit if value is not None else '':20}{target.limit_words:>14}  {verdict(target, report):7}"
+        unit = target.unit if value is not None else ""
+        line = f"{target.words:38}{short(value, nothing='not measured'):>13} {unit:10}{target.limit_words:>14}  "
+        line += f"{verdict(target, report):7}"
         if before:
             line += f"{ratio(value, before.get(target.key)):>8}"
         yield line.rstrip()
@@ -139,7 +135,7 @@ def _rates(report: Json) -> Iterator[str]:
     yield f"{'ms from the moment it was due':34}{'201':>16}{'RiskAssessment':>20}{'SMTP accepted':>20}"
     yield f"{'':34}{'p50':>8}{'p99':>8}{'p50':>12}{'p99':>8}{'p50':>12}{'p99':>8}"
     for name, rate in report["rates"].items():
-        row = f"    {name} ({rate['requests']} requests, {rate['dropped']} rounds dropped)"
+        row = f"    {name} (n={rate['requests']}, {rate['dropped']} dropped)"
         cells = [rate[what][percent] for what in ("answer", "assessment", "mail") for percent in ("p50", "p99")]
         widths = (8, 8, 12, 8, 12, 8)
         yield f"{row:34}" + "".join(f"{short(cell):>{width}}" for cell, width in zip(cells, widths, strict=True))
@@ -167,9 +163,9 @@ def _memory(report: Json) -> Iterator[str]:
         yield f"    {name:30}" + "".join(f"{cell:>{width}.0f}" for cell, width in zip(cells, widths, strict=True))
     yield (
         f"    all: {report['rest_memory_mb']:.0f} at rest ({report['rest_memory_without_servers_mb']:.0f} without "
-        f"PostgreSQL and Valkey), {report['loaded_memory_mb']:.0f} after load; {report['rest_ms_per_s']:.0f} ms of "
-        "processor a second at rest"
+        f"PostgreSQL and Valkey), {report['loaded_memory_mb']:.0f} after load"
     )
+    yield f"    at rest all take {report['rest_ms_per_s']:.0f} ms of processor time a second"
 
 
 def _peers(report: Json) -> Iterator[str]:
@@ -191,9 +187,9 @@ def _counts(report: Json) -> Iterator[str]:
     if report.get("accepted") is not None:
         yield (
             f"{report['accepted']} responses accepted: {report['lost']} lost, {report['doubled']} assessed or told "
-            f"twice, {report['refused']} not accepted. A client had read the RiskAssessment "
-            f"{report['read_after_commit_ms']:.0f} ms after its commit."
+            f"twice, {report['refused']} not accepted"
         )
+        yield f"a client had read a RiskAssessment {report['read_after_commit_ms']:.0f} ms after its commit"
     if hostile := report.get("malformed"):
         yield f"{hostile['inputs']} malformed inputs: slowest {hostile['slowest_ms']:.0f} ms" + (
             f", WRONGLY ANSWERED {', '.join(hostile['wrongly_answered'])}" if hostile["wrongly_answered"] else ""

@@ -36,6 +36,8 @@ class Sizes:
     paces: Sequence[Pace]
     reads: int
     within: float
+    stage_blocks: int
+    stage: float
 
 
 ALERTS, READABLE = "alerts", "100/s"
@@ -47,6 +49,8 @@ FULL = Sizes(
     paces=(Pace("25/s", 25, 4), Pace(READABLE, 100, 3), Pace("200/s", 200, 2.5), Pace(ALERTS, 20, 9, ALL)),
     reads=20,
     within=240.0,
+    stage_blocks=9,
+    stage=0.15,
 )
 SMOKE = Sizes(
     blocks=1,
@@ -55,7 +59,9 @@ SMOKE = Sizes(
     rounds=1,
     paces=(Pace("25/s", 25, 1), Pace(READABLE, 100, 1), Pace("200/s", 200, 0.5), Pace(ALERTS, 20, 1, ALL)),
     reads=3,
-    within=60.0,
+    within=120.0,
+    stage_blocks=2,
+    stage=0.02,
 )
 
 
