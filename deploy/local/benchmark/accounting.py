@@ -18,6 +18,12 @@ from pathlib import Path
 PROC = Path("/proc")
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 SUPERVISOR = "supervisor"
+CUT = {
+    "sural-backgroun": "sural-background",
+    "sural-notify-ro": "sural-notify-routine",
+    "sural-notify-ur": "sural-notify-urgent",
+}
+"""The kernel keeps fifteen letters of a name."""
 BACKEND = re.compile(rb"^postgres: (sural_\w+)")
 
 
@@ -130,4 +136,5 @@ def _name(comm: bytes, command: bytes) -> str:
     if comm == b"postgres":
         backend = BACKEND.match(command)
         return f"PostgreSQL {backend[1].decode()}" if backend else "PostgreSQL itself"
-    return comm.decode("utf-8", "replace")
+    name = comm.decode("utf-8", "replace")
+    return CUT.get(name, name)

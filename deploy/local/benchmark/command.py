@@ -7,10 +7,15 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
+if TYPE_CHECKING:
+    from deploy.local.benchmark.system import Place
+    from deploy.local.benchmark.whole_path import Sizes
+
+Progress = Callable[[str], None]
 Json = dict[str, Any]
 
 
@@ -36,38 +41,53 @@ def bench(*, as_json: bool, smoke: bool, large: bool, peers: bool, out: Path | N
     return not (report["lost"] or report["doubled"] or report["refused"])
 
 
-def _measure(*, smoke: bool, large: bool, peers: bool, progress: Callable[[str], None]) -> Json:
-    from deploy.local.benchmark.hostile import measure_hostile
+def _measure(*, smoke: bool, large: bool, peers: bool, progress: Progress) -> Json:
+    """The report. What may find that it cannot be done (no space, nothing to install) comes first."""
     from deploy.local.benchmark.machine import this_machine
     from deploy.local.benchmark.report import figures_of_whole, report_of
-    from deploy.local.benchmark.stage import measure_stages
-    from deploy.local.benchmark.stages import SIXTY, pure_stages
-    from deploy.local.benchmark.stages_with_servers import server_stages
     from deploy.local.benchmark.system import a_place
     from deploy.local.benchmark.whole_path import FULL, SMOKE, measure_intake, measure_whole
 
     sizes = SMOKE if smoke else FULL
     machine = this_machine()
+    figures = {} if smoke else _further(large=large, progress=progress)
     with a_place() as place:
         progress("starting the whole system")
         whole = measure_whole(place, sizes, progress)
-        intake = measure_intake(place, sizes, progress)
+        figures |= figures_of_whole(whole, measure_intake(place, sizes, progress))
         progress("stages alone")
-        with server_stages(place) as stages:
-            costs = measure_stages([*pure_stages(), *stages], blocks=sizes.stage_blocks, seconds=sizes.stage)
-    more = {} if smoke else {"malformed": measure_hostile().as_json()}
-    machine = replace(machine, postgresql=whole.postgresql)
-    return report_of(
-        machine,
-        "smoke" if smoke else "full",
-        **figures_of_whole(whole, intake),
-        validation_ms=costs[SIXTY].us.median / 1e3,
-        stages={name: cost.as_json() for name, cost in costs.items()},
-        **more,
-    )
+        figures |= _stages(place, sizes)
+    return report_of(replace(machine, postgresql=whole.postgresql), "smoke" if smoke else "full", **figures)
 
 
-def _progress() -> Callable[[str], None]:
+def _further(*, large: bool, progress: Progress) -> Json:
+    """What a smoke run leaves out."""
+    from deploy.local.benchmark.growth import growth_ratio, measure_growth
+    from deploy.local.benchmark.hostile import measure_hostile
+
+    growth = measure_growth(large=large, progress=progress)
+    progress("malformed inputs")
+    return {
+        "growth": [asdict(size) for size in growth],
+        "growth_ratio": growth_ratio(growth),
+        "malformed": measure_hostile().as_json(),
+    }
+
+
+def _stages(place: Place, sizes: Sizes) -> Json:
+    from deploy.local.benchmark.stage import measure_stages
+    from deploy.local.benchmark.stages import SIXTY, pure_stages
+    from deploy.local.benchmark.stages_with_servers import server_stages
+
+    with server_stages(place) as stages:
+        costs = measure_stages([*pure_stages(), *stages], blocks=sizes.stage_blocks, seconds=sizes.stage)
+    return {
+        "validation_ms": costs[SIXTY].us.median / 1e3,
+        "stages": {name: cost.as_json() for name, cost in costs.items()},
+    }
+
+
+def _progress() -> Progress:
     """Says on standard error what is being done, and since when it runs."""
     began = time.monotonic()
 

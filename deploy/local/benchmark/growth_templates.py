@@ -14,7 +14,7 @@ from uuid import UUID
 
 import orjson
 
-from deploy.local.benchmark.stages import EXAMPLES
+from deploy.local.demo import EXAMPLES
 from deploy.local.triage import shipped_form
 from services.notify.alert import State
 from services.notify.assessment import read_assessment

@@ -80,14 +80,20 @@ def _panels(report: dict[str, Any]) -> Iterator[Panel]:
         )
         if measured[what]["p50"] is not None
     ]
-    yield Panel("Milliseconds from the moment it was due: median, and 99th percentile (pale)", latencies, True)
+    yield Panel(
+        "Milliseconds from the moment it was due: median, and 99th percentile (pale); logarithmic", latencies, True
+    )
     for key, words in (("whole_path", "Whole path"), ("intake", "Intake alone")):
         costs = (report.get(key) or {}).get("ms_by_name", {})
         title = f"{words}: milliseconds of processor time a response, by process"
         yield Panel(title, [Row(name, cost) for name, cost in costs.items() if cost >= 0.005])
     stages = report.get("stages") or {}
     rows = [Row(name, stage["us"], stage["us"] + stage["server_us"]) for name, stage in stages.items()]
-    yield Panel("Stages alone: microseconds a response, here and on the server (pale)", rows[:LONGEST_LIST], True)
+    yield Panel(
+        "Stages alone: microseconds a response, here, and with the server (pale); logarithmic",
+        rows[:LONGEST_LIST],
+        True,
+    )
 
 
 def _draw(panel: Panel, top: float) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from deploy.local.benchmark import growth
 from deploy.local.benchmark.accounting import Memory
 from deploy.local.benchmark.load import FullLoad
 from deploy.local.benchmark.machine import Machine
@@ -113,6 +114,12 @@ def ratio(value: float | None, before: float | None) -> str:
     return f"x {value / before:.2f}" if value is not None and before else ""
 
 
+def growth_of(size: Json) -> growth.Growth:
+    """One size as it was measured."""
+    costs = {name: growth.Cost(**cost) for name, cost in size["costs"].items()}
+    return growth.Growth(**{**size, "costs": costs})
+
+
 def _costs(report: Json) -> Iterator[str]:
     for key, words in (("whole_path", "whole path"), ("intake", "intake alone")):
         if not (load := report.get(key)):
@@ -176,11 +183,9 @@ def _peers(report: Json) -> Iterator[str]:
 
 
 def _growth(report: Json) -> Iterator[str]:
-    rows: Sequence[Json] = report.get("growth") or []
-    for row in rows:
-        yield "    ".join(
-            f"{name} {short(value) if isinstance(value, float) else value}" for name, value in row.items()
-        )
+    sizes: Sequence[Json] = report.get("growth") or []
+    if sizes:
+        yield from growth.as_table([growth_of(size) for size in sizes])
 
 
 def _counts(report: Json) -> Iterator[str]:

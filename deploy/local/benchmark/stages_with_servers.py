@@ -31,6 +31,7 @@ from services.intake.judge import Judged, judge
 from services.intake.preconditions import Preconditions
 from services.notify.channels import Message
 from services.notify.channels.email import EmailChannel
+from services.notify.channels.smtp import MailServer
 from shared import jobs, outbox
 from shared.broker import Publisher, make_celery, queue_lengths
 from shared.events import MAX_REFS, TRIAGE, Ref
@@ -172,7 +173,7 @@ def _publish(publisher: Publisher, messages: int, refs: Sequence[Ref], _given: o
 
 def _mail(place: Place, server: subprocess.Popen[bytes]) -> Stage:
     """Write a mail and hand it over; on the server what our recorder takes."""
-    channel = EmailChannel(f"smtp://127.0.0.1:{place.mail_port}", "sural@example.org", 10.0)
+    channel = EmailChannel(MailServer(f"smtp://127.0.0.1:{place.mail_port}", "example.org", 10.0), "sural@example.org")
 
     def work(_: object) -> None:
         for _number in range(MAILS):

@@ -11,14 +11,13 @@ import httpx
 
 from deploy.local.benchmark.accounting import Memory, spent
 from deploy.local.benchmark.bodies import ALL
-from deploy.local.benchmark.generator import Answered
+from deploy.local.benchmark.generator import PATH, Answered
 from deploy.local.benchmark.ledger import Ledger, Wrong
 from deploy.local.benchmark.load import FullLoad, Load, measure_load, summed_up
 from deploy.local.benchmark.pace import Pace, Times, measure_paces
-from deploy.local.benchmark.system import Place, System, intake_system, whole_system
+from deploy.local.benchmark.system import NotMeasurable, Place, System, intake_system, whole_system
 from shared.fhir.codes import SID_RESPONSE
 
-WARM_UP = 100
 RESTED_S = 3.0
 READ_S = 30.0
 
@@ -36,6 +35,7 @@ class Sizes:
     paces: Sequence[Pace]
     reads: int
     within: float
+    warm_up: int
     stage_blocks: int
     stage: float
 
@@ -49,6 +49,7 @@ FULL = Sizes(
     paces=(Pace("25/s", 25, 4), Pace(READABLE, 100, 3), Pace("200/s", 200, 2.5), Pace(ALERTS, 20, 9, ALL)),
     reads=20,
     within=240.0,
+    warm_up=200,
     stage_blocks=9,
     stage=0.15,
 )
@@ -60,6 +61,7 @@ SMOKE = Sizes(
     paces=(Pace("25/s", 25, 1), Pace(READABLE, 100, 1), Pace("200/s", 200, 0.5), Pace(ALERTS, 20, 1, ALL)),
     reads=3,
     within=120.0,
+    warm_up=30,
     stage_blocks=2,
     stage=0.02,
 )
@@ -89,7 +91,8 @@ def measure_whole(place: Place, sizes: Sizes, progress: Progress) -> Whole:
         ledger = Ledger(system)
         at_rest = system.memory()
         progress("warming up")
-        _warm_up(system, lambda answered: ledger.wait(answered.posts, within_s=sizes.within))
+        _require_gate(system)
+        _warm_up(system, sizes, lambda answered: ledger.wait(answered.posts, within_s=sizes.within))
         rest = _rest_ms_per_s(system)
 
         def finish(answered: Answered) -> float:
@@ -121,7 +124,8 @@ def measure_intake(place: Place, sizes: Sizes, progress: Progress) -> FullLoad:
             return max(post.answered for post in answered.posts)
 
         progress("intake alone")
-        _warm_up(system, finish)
+        _require_gate(system)
+        _warm_up(system, sizes, finish)
         return summed_up(_load(system, finish, sizes, _rest_ms_per_s(system), progress))
 
 
@@ -139,9 +143,16 @@ def _load(
     )
 
 
-def _warm_up(system: System, finish: Callable[[Answered], object]) -> None:
+def _require_gate(system: System) -> None:
+    """Raises NotMeasurable where a response is taken from somebody without an access token."""
+    answer = httpx.post(f"{system.url}{PATH}", content=b"{}", timeout=20, trust_env=False)
+    if answer.status_code != 401:
+        raise NotMeasurable(f"Without an access token {answer.status_code} was answered, and 401 was expected.")
+
+
+def _warm_up(system: System, sizes: Sizes, finish: Callable[[Answered], object]) -> None:
     """Caches filled, statements prepared, connections open."""
-    finish(system.post(seconds=10.0, connections=4, number=WARM_UP))
+    finish(system.post(seconds=30.0, connections=4, number=sizes.warm_up))
 
 
 def _rest_ms_per_s(system: System) -> float:
