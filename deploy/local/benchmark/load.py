@@ -15,8 +15,6 @@ from deploy.local.benchmark.system import System
 SETTLE_S = 2.5
 """After the last result, so that what follows in the background (the sealing of the audit, every 2 s) counts too. What
 the system takes at rest in this time is not counted: it belongs to no response, and is given by itself."""
-MORE_BLOCKS = 2
-"""At most so many times the wanted blocks are run, to make up for those that were dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +43,16 @@ def measure_load(
     finish: Finish,
     *,
     blocks: int,
+    most: int,
     seconds: float,
     connections: int,
     rest_ms_per_s: float,
     progress: Callable[[str], None],
 ) -> list[Load]:
-    """So many blocks with a steady machine, or twice as many at the most; those that do not count are there too."""
+    """So many blocks with a steady machine, or `most` in all; those that do not count are there too."""
     rest = rest_ms_per_s / 1e3 * SETTLE_S
     done: list[Load] = []
-    while sum(load.block.steady for load in done) < blocks and len(done) < blocks * MORE_BLOCKS:
+    while sum(load.block.steady for load in done) < blocks and len(done) < most:
         done.append(_one(system, finish, seconds=seconds, connections=connections, rest=rest))
         last = done[-1]
         progress(

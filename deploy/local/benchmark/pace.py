@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from deploy.local.benchmark.bodies import unit_s
 from deploy.local.benchmark.generator import Post
 from deploy.local.benchmark.ledger import Ledger
-from deploy.local.benchmark.load import MORE_BLOCKS
 from deploy.local.benchmark.numbers import is_steady, percentile
 from deploy.local.benchmark.system import System
 
@@ -50,15 +49,15 @@ class _Round:
 
 
 def measure_paces(
-    ledger: Ledger, paces: Sequence[Pace], *, rounds: int, within_s: float, progress: Callable[[str], None]
+    ledger: Ledger, paces: Sequence[Pace], *, rounds: int, most: int, within_s: float, progress: Callable[[str], None]
 ) -> dict[str, Times]:
     """All paces in turn, again and again, each until nothing waits; rounds with an unsteady machine do not count.
 
-    They are made up for by as many rounds more. Where no round of a pace was steady, all of them count, and `dropped` is
-    nought.
+    They are made up for, in `most` rounds at the most. Where no round of a pace was steady, all of them count, and
+    `dropped` is nought.
     """
     done: dict[str, list[_Round]] = {pace.name: [] for pace in paces}
-    for number in range(rounds * MORE_BLOCKS):
+    for number in range(most):
         for pace in paces:
             if sum(one.steady for one in done[pace.name]) < rounds:
                 done[pace.name].append(_round(ledger.system, ledger, pace, within_s))
