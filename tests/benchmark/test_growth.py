@@ -190,6 +190,7 @@ def test_what_does_not_fit_on_the_disk_is_left_out_and_named() -> None:
     roomy = plan_sizes((10_000, 10_000_000), free_bytes=10**12)
     tight = plan_sizes((10_000, 10_000_000), free_bytes=70 * 10**9)
     assert roomy[0].parts == tight[0].parts == WHOLE
+    assert roomy[1].left_out == ("assessments",)
     assert tight[1].parts < roomy[1].parts
     assert Part.RESPONSES in tight[1].parts
     assert all(name in tight[1].as_line() for name in tight[1].left_out)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from deploy.local.benchmark.growth_rows import LEFT_OUT_FIRST, WHOLE, Part
+from deploy.local.benchmark.growth_rows import INDEXED_LATER, LEFT_OUT_FIRST, WHOLE, Part
 
 BASE_BYTES = 3_000_000_000
 """For PostgreSQL itself: its log, and files while indexes are sorted."""
@@ -39,13 +39,13 @@ class Plan:
 
 
 def plan_sizes(sizes: Sequence[int], *, free_bytes: int) -> list[Plan]:
-    """What can be made of these sizes. The smaller ones are made whole; the largest loses parts until all fits.
+    """What can be made of these sizes. The largest loses parts until all of them fit.
 
     Raises SystemExit when even its core does not fit.
     """
-    smaller = [Plan(size, WHOLE) for size in sizes[:-1]]
+    smaller = [Plan(size, _wanted(size)) for size in sizes[:-1]]
     room = int(free_bytes * (1 - KEPT_FREE)) - BASE_BYTES - sum(plan.needed_bytes for plan in smaller)
-    parts = set(WHOLE)
+    parts = set(_wanted(sizes[-1]))
     for part in (None, *LEFT_OUT_FIRST):
         parts.discard(part) if part else None
         largest = Plan(sizes[-1], frozenset(parts))
@@ -56,3 +56,11 @@ def plan_sizes(sizes: Sequence[int], *, free_bytes: int) -> list[Plan]:
         f"Measuring {sizes[-1]:,} stored responses needs at least {needed / 1e9:.0f} GB of free disk for temporary "
         f"files, and there are {free_bytes / 1e9:.0f} GB. Free some space, or point TMPDIR at a larger disk."
     )
+
+
+def _wanted(size: int) -> frozenset[Part]:
+    """All, but for the resources of triage where they would take as much as everything else together.
+
+    They lie in tables like those of the responses, and none of the works that are measured asks for them.
+    """
+    return WHOLE if size < INDEXED_LATER else WHOLE - {Part.ASSESSMENTS}
