@@ -126,10 +126,10 @@ def refused_by(server: Server, posts: Posts) -> dict[str, bool]:
 
 def as_table(peers: Sequence[Peer]) -> Iterator[str]:
     """Lines for a terminal. What is refused: extra field, bad status, linkId missing, unknown linkId."""
-    yield f"{'server':28}{'units':>7}{'server ms':>11}{'database ms':>13}{'posts/s':>9}  {'refuses':9}{'kept in'}"
+    yield f"{'server':34}{'units':>7}{'server ms':>11}{'database ms':>13}{'posts/s':>9}  {'refuses':9}{'kept in'}"
     for each in peers:
         yield (
-            f"{each.name + ' ' + each.version:28.28}{each.units:7.0f}{each.server_ms:11.2f}{each.database_ms:13.2f}"
+            f"{each.name + ' ' + each.version:34.34}{each.units:7.0f}{each.server_ms:11.2f}{each.database_ms:13.2f}"
             f"{each.per_second:9.0f}  {each.checks:9}{each.durable}"
         )
     yield f"refuses: {', '.join(DAMAGES)}"
