@@ -69,7 +69,8 @@ def gauges(pool: Pool) -> Iterator[Gauge]:
     for by, measured in rows.items():
         for row in measured:
             label = {"by": by, "name": row.name}
-            yield Gauge("sural_alerts_30_days", "Alerts opened within 30 days, the newest 20,000 at most.", label, float(row.alerts))
+            about = "Alerts opened within 30 days, the newest 20,000 at most."
+            yield Gauge("sural_alerts_30_days", about, label, float(row.alerts))
             yield Gauge("sural_alerts_closed_30_days", "Those of them that were closed.", label, float(row.closed))
             about = "Those of them whose urgency was not followed."
             yield Gauge("sural_alerts_overridden_30_days", about, label, float(row.overridden))
