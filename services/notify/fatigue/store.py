@@ -36,8 +36,12 @@ class Measured:
 
 
 def told_lately(connection: DictConnection, tenant: UUID, since: datetime, keys: Sequence[str]) -> Mapping[str, int]:
-    """Of how many steps that were no emergencies each of these was told since then (`budget.person_key`)."""
-    parameters = {"tenant_id": tenant, "since": since, "keys": list(keys)}
+    """Of how many steps that were no emergencies each of these was told since then (`budget.person_key`).
+
+    Until this transaction ends nobody else counts what they were told: two alerts at once do not miss each other.
+    """
+    parameters = {"tenant_id": tenant, "since": since, "keys": list(dict.fromkeys(keys))}
+    connection.execute(QUERIES["lock_budgets"], parameters)
     rows = connection.execute(QUERIES["told_lately"], parameters).fetchall()
     return {row["key"]: row["number"] for row in rows}
 

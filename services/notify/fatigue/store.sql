@@ -1,5 +1,10 @@
 -- Named queries of services/notify/fatigue/store.py.
 
+-- name: lock_budgets
+-- Nobody else counts what these were told until this transaction ends; always in the same order.
+SELECT pg_advisory_xact_lock(hashtextextended('budget/' || %(tenant_id)s::text || '/' || key, 0))
+FROM (SELECT unnest(%(keys)s::text[]) AS key ORDER BY 1) AS whose
+
 -- name: told_lately
 -- Of how many steps that were no emergencies each was told, or will be, since then.
 SELECT key, count(DISTINCT (alert_id, step)) AS number

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -10,8 +11,9 @@ import pytest
 
 from services.notify.escalation import EMERGENCY, SAME_DAY, Recipient
 from services.notify.fatigue.budget import spared
-from services.notify.raise_alert import RAISE_ROUTINE
+from services.notify.raise_alert import RAISE_ROUTINE, raise_alerts
 from services.notify.settings import NotifySettings
+from shared import jobs
 from tests.notify.conftest import Service
 from tests.notify.neighbours import Triage, an_assessment
 
@@ -128,3 +130,23 @@ def flag(name: str, verdict: str) -> dict[str, Any]:
 
     parts = [{"url": "flag", "valueCode": name}, {"url": "result", "valueCode": verdict}]
     return {"url": EXT_RED_FLAG, "extension": parts}
+
+
+@pytest.mark.requirement("SR-16")
+def test_alerts_that_are_raised_at_the_same_time_do_not_exceed_the_budget_together(
+    service: Service, triage: Triage
+) -> None:
+    refs = [triage.publish(an_assessment("same_day", patient=f"Patient/{number}")) for number in range(8)]
+    with service.notify.pool.connection() as connection:
+        jobs.add(connection, RAISE_ROUTINE, refs)
+        claims = jobs.claim(connection, RAISE_ROUTINE)
+
+    with ThreadPoolExecutor(len(claims)) as workers:
+        list(workers.map(lambda claim: raise_alerts(service.notify, [claim]), claims))
+
+    told = service.rows(
+        "SELECT recipient, count(*) AS n FROM delivery WHERE state <> 'suppressed' GROUP BY 1 ORDER BY 1"
+    )
+    assert len(service.rows("SELECT id FROM alert")) == 8
+    # Where everybody would be spared the first is told all the same; the second is told of two and no more.
+    assert told == [{"recipient": "lind@clinic.example", "n": 2}, {"recipient": "osei@clinic.example", "n": 8}]
