@@ -22,8 +22,8 @@ from services.notify.on_call.watch import look_ahead
 from services.notify.raise_alert import RAISE_ROUTINE, RAISE_URGENT, raise_alerts
 from services.notify.reconcile import reconcile
 from services.notify.settings import NotifySettings
+from services.notify.subscriptions.crew import Crew
 from services.notify.subscriptions.distribute import distribute
-from services.notify.subscriptions.send import send_due as send_to_subscribers
 from services.notify.subscriptions.store import forget as forget_events
 from services.notify.watchdog import store as watchdog_store
 from services.notify.watchdog.rounds import Watchdog, look
@@ -82,6 +82,8 @@ def loops(settings: NotifySettings) -> list[Loop]:
         ("notify-send", partial(send_due, notify)),
         ("notify-canary", lambda stop: send_canaries(publisher, queues, stop)),
         ("notify-audit", lambda stop: run_sealing(url, store.SCHEMA, stop)),
+        ("notify-subscribers-answering", partial(tell_subscribers, notify, failing=False)),
+        ("notify-subscribers-failing", partial(tell_subscribers, notify, failing=True)),
         ("notify-heartbeat", lambda stop: run_heartbeat(url, store.SCHEMA, stop)),
     ]
 
@@ -101,22 +103,23 @@ def open_watchdog(settings: NotifySettings, notify: Notify) -> Watchdog | None:
 
 
 def subscription_loops(notify: Notify) -> list[tuple[str, float, Callable[[], object]]]:
-    """Give events out, and tell subscribers: a few threads for whoever answers, and others for whoever does not."""
+    """Give events out, and forget them when nobody can ask for them any more."""
 
     def forget() -> None:
         with notify.pool.connection() as connection:
             forget_events(connection)
 
-    senders = [
-        (f"notify-subscribers-{'failing' if failing else 'answering'}-{at}", failing)
-        for failing, number in ((False, ANSWERING_SENDERS), (True, FAILING_SENDERS))
-        for at in range(1, number + 1)
-    ]
     return [
         ("notify-events", EVENTS_S, lambda: distribute(notify.pool, notify.triage)),
         ("notify-events-prune", PRUNE_S, forget),
-        *((name, EVENTS_S, partial(send_to_subscribers, notify.sender, failing=failing)) for name, failing in senders),
     ]
+
+
+def tell_subscribers(notify: Notify, stop: threading.Event, *, failing: bool) -> None:
+    """A few threads for whoever answers, and others for whoever does not: a dead one keeps nobody else waiting."""
+    crew = Crew(notify.sender, failing=failing, most=FAILING_SENDERS if failing else ANSWERING_SENDERS)
+    run_every(f"notify-subscribers-{'failing' if failing else 'answering'}", EVENTS_S, crew.look, stop)
+    crew.close(CLOSING_S)
 
 
 def write_back_loops(notify: Notify, settings: NotifySettings) -> list[tuple[str, float, Callable[[], object]]]:
