@@ -22,6 +22,7 @@ ANSWER_S = 15.0
 PAUSE_S = 0.2
 """Between two attempts; a 503 asks for two seconds, and many senders do not listen."""
 GIVES_UP_S = 180.0
+HOLD_S = 0.1
 LOCATION = re.compile(rb"^location: \S*?/QuestionnaireResponse/([A-Za-z0-9.-]+)(?:/_history/([0-9]+))?", re.I | re.M)
 LENGTH = re.compile(rb"^content-length: *([0-9]+)", re.I | re.M)
 BEGINNING = b'{"resourceType":"QuestionnaireResponse",'
@@ -159,6 +160,8 @@ class Senders:
         self._drawn = 0
         self._began = time.monotonic()
         self._stop = threading.Event()
+        self.held_back = threading.Event()
+        """While set nothing new is begun; the rate goes on from there."""
         self._threads = [threading.Thread(target=self._work, name="sender", daemon=True) for _ in range(senders)]
         self.tally = Tally()
 
@@ -188,6 +191,10 @@ class Senders:
 
     def _next(self) -> Submission | None:
         with self._lock:
+            held_since = time.monotonic()
+            while self.held_back.is_set() and not self._stop.wait(HOLD_S):
+                pass
+            self._began += time.monotonic() - held_since
             if self._stop.is_set() or (self._most is not None and self._drawn >= self._most):
                 return None
             self._drawn += 1

@@ -6,10 +6,13 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psycopg
+
+from deploy.local.faults.database import owner
 from deploy.local.faults.ledger import Accepted, Ledger
 from deploy.local.faults.posting import Senders, Tally
 from deploy.local.faults.quiet import Rest, wait_for_rest
@@ -20,6 +23,12 @@ from deploy.local.faults.sandbox import Sandbox
 from deploy.local.faults.workload import Submission, emergencies, submissions
 
 SENDERS = 8
+LOOK_S = 0.5
+MOST_WAITING = 100
+WAITING = """
+SELECT (SELECT count(*) FROM intake.outbox)
+     + (SELECT count(*) FROM triage.job WHERE state IN ('pending', 'running') AND due_at <= now())
+"""
 
 
 @dataclass(slots=True)
@@ -57,8 +66,22 @@ class Scene:
         """Submissions go on inside the block, `most` of them; those that were begun are answered when it ends."""
         line = line or submissions(seed)
         senders = Senders(self.sandbox.port, self.ledger, line, senders=SENDERS, rate=rate, most=most)
-        with senders:
-            yield senders.tally
+        ended = threading.Event()
+        watcher = threading.Thread(target=self._hold_back, args=(senders.held_back, ended), daemon=True)
+        watcher.start()
+        try:
+            with senders:
+                yield senders.tally
+        finally:
+            ended.set()
+            watcher.join()
+
+    def _hold_back(self, held_back: threading.Event, ended: threading.Event) -> None:
+        """Senders wait while too much waits: what is looked for is loss, and a slow machine must not be buried."""
+        while not ended.wait(LOOK_S):
+            with suppress(psycopg.Error), owner(self.sandbox.postgres) as connection:
+                row = connection.execute(WAITING).fetchone()
+                (held_back.set if row and row[0] > MOST_WAITING else held_back.clear)()
 
     def send(self, line: Iterator[Submission], number: int, *, senders: int = SENDERS) -> Tally:
         """Send so many submissions as fast as they are taken."""
