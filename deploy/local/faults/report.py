@@ -9,7 +9,6 @@ from typing import Any
 from deploy.local.faults.plan import NOT_HERE
 from deploy.local.faults.suite import Done, Result
 
-LEAST_LONG = 100_000
 SHOWN = 5
 
 
@@ -40,7 +39,6 @@ def details(done: Done) -> Iterator[str]:
 
 def figures(result: Result) -> list[Figure]:
     """The table of the ledger and of the times."""
-    enough = result.accepted >= LEAST_LONG
     counts = [
         ("accepted and lost", result.lost),
         ("second current RiskAssessment", result.count("second current", "two current")),
@@ -53,8 +51,9 @@ def figures(result: Result) -> list[Figure]:
     counts[-1] = ("any other violation", max(len(set(result.violations)) - named, 0))
     table = [Figure(name, "0", str(number), number == 0) for name, number in counts]
     table[0] = Figure("accepted and lost", "0", f"{result.lost} of {result.accepted:,}", result.lost == 0)
-    if result.long:
-        table.insert(1, Figure("accepted in all", f"at least {LEAST_LONG:,}", f"{result.accepted:,}", enough))
+    if result.least:
+        enough = result.accepted >= result.least
+        table.insert(1, Figure("accepted in all", f"at least {result.least:,}", f"{result.accepted:,}", enough))
     table += [
         _longest(result, "emergency told, a worker killed every 10 s", "kill_workers", 15.0, "told_max_s"),
         _longest(result, "emergency told, the broker emptied", "empty_broker", 45.0, "told_max_s"),

@@ -87,7 +87,13 @@ class Robot:
 
     @property
     def idle(self) -> bool:
-        """True when every acknowledgement that it meant to give was confirmed."""
+        """True when every acknowledgement that it meant to give by now was confirmed."""
+        with self._lock:
+            return not self._busy and not (self._planned and self._planned[0].due <= time.monotonic())
+
+    @property
+    def done(self) -> bool:
+        """True when it means to give no more."""
         with self._lock:
             return not self._planned and not self._busy
 

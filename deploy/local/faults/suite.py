@@ -26,6 +26,7 @@ from deploy.local.faults.robot import Robot
 from deploy.local.faults.sandbox import CHANNEL_TIMEOUT_S, Sandbox
 from deploy.local.faults.scene import Scene
 from deploy.local.faults.workload import submissions, templates
+from deploy.local.process import wait_until
 from deploy.local.verify import check as check_invariants
 from deploy.local.verify.checking import connect_as_owner
 
@@ -34,7 +35,10 @@ BEFORE_S, AFTER_S = 0.5, 0.5
 ON_ITS_WAY_S = CHANNEL_TIMEOUT_S + 4.0
 """So long after an acknowledgement a message may arrive that was on its way."""
 FREEZES = {"zombie": 15.0, "soak": 15.0, "one_way": 10.0}
-QUIET_S = 20.0
+QUIET_S, AT_REST_S = 20.0, 3.0
+"""What is younger is not looked at by the invariants: at the end, and at rest after one fault."""
+RECOMPUTED = 20
+ROBOT_S = 60.0
 SETTLE_S = 150.0
 FILLING_SENDERS = 12
 
@@ -58,10 +62,11 @@ class Done:
 
 @dataclass(slots=True)
 class Result:
-    """What a whole run came to."""
+    """What a whole run came to. `least`: how many versions had to be accepted in all."""
 
     seed: int
     long: bool
+    least: int = 0
     steps: list[Done] = field(default_factory=list)
     not_run: list[str] = field(default_factory=list)
     accepted: int = 0
@@ -98,7 +103,7 @@ def run(
 
     `within_s`: a step that would begin later is not run, and named in the result. Everything is gone afterwards.
     """
-    result, began = Result(seed, long), time.monotonic()
+    result, began = Result(seed, long, least), time.monotonic()
     templates()  # read before the first fault, which would wait for it
     with _scene(seed) as scene:
         started = datetime.now(UTC)
@@ -125,7 +130,7 @@ def run(
 def _do(scene: Scene, step: Step) -> Done:
     """One fault, from the load before it to the verdict."""
     done = Done(step.fault, step.title, action=step.action)
-    first, first_arrival = len(scene.ledger.accepted), len(scene.post.arrivals)
+    first, first_arrival, started = len(scene.ledger.accepted), len(scene.post.arrivals), datetime.now(UTC)
     scene.complaints.clear()
     scene.remarks.clear()
     began = time.monotonic()
@@ -150,7 +155,16 @@ def _do(scene: Scene, step: Step) -> Done:
     if step.fault == "F2" and done.away:
         done.violations.append(Violation("intake turned somebody away while the broker was", f"{done.away} times"))
     _judge(scene, step, entries, first_arrival, done)
+    if not rest.left:
+        done.violations += _invariants(scene, started, quiet_s=AT_REST_S)
     return done
+
+
+def _invariants(scene: Scene, started: datetime, *, quiet_s: float, recompute: int = 0) -> list[Violation]:
+    """What `./sural verify` says of everything since then."""
+    with connect_as_owner(scene.sandbox.postgres.url) as connection:
+        found = check_invariants(connection, quiet_s=quiet_s, since=started, recompute=recompute)
+        return [Violation(f"{one.invariant}: {one.what}", one.id) for one in found]
 
 
 @contextmanager
@@ -197,16 +211,15 @@ def _fill(scene: Scene, step: Step, least: int) -> Done:
 def _judge_all(scene: Scene, started: datetime) -> list[Violation]:
     """The whole ledger, every invariant, and every place where health data must not be."""
     server = scene.sandbox.postgres
+    if not wait_until(lambda: scene.robot.done, timeout_s=ROBOT_S):
+        scene.robot.complaints.append(f"not everything was acknowledged within {ROBOT_S:.0f} s")
     with owner(server) as connection:
         found = judge.check_ledger(connection, scene.ledger.accepted)
     with httpx.Client(base_url=scene.sandbox.url, timeout=20, trust_env=False) as client:
         metrics = client.get("/metrics").text
     found += judge.check_leaks(scene.sandbox.data.path, scene.post.texts, metrics)
     found += [Violation("complaint", words) for words in scene.robot.complaints]
-    with connect_as_owner(server.url) as verifying:
-        for one in check_invariants(verifying, quiet_s=QUIET_S, since=started, recompute=20):
-            found.append(Violation(f"{one.invariant}: {one.what}", one.id))
-    return found
+    return found + _invariants(scene, started, quiet_s=QUIET_S, recompute=RECOMPUTED)
 
 
 def _sum_up(scene: Scene, result: Result) -> None:
