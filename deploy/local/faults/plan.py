@@ -154,7 +154,7 @@ def _most_telling(steps: Sequence[Step], seed: int) -> list[Step]:
     """Those that every short run has, and a few others by the seed, so that many runs have all of them."""
     others = [step for step in steps if step.action not in ALWAYS]
     drawn = random.Random(f"others-{seed}").sample(others, OTHERS)  # noqa: S311 - a plan has to be made again
-    return [step for step in steps if step.action in ALWAYS or step in drawn]
+    return [step for step in steps if step.action in ALWAYS] + [step for step in steps if step in drawn]
 
 
 @dataclass(frozen=True, slots=True)
