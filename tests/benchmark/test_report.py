@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,18 @@ import orjson
 import pytest
 
 from deploy.local.benchmark.accounting import Memory
+from deploy.local.benchmark.growth import Cost, Growth
 from deploy.local.benchmark.kept import keep, last_kept, page_of
 from deploy.local.benchmark.ledger import Wrong
 from deploy.local.benchmark.load import Load, summed_up
 from deploy.local.benchmark.machine import Machine
-from deploy.local.benchmark.numbers import Block
+from deploy.local.benchmark.numbers import Block, Spread
 from deploy.local.benchmark.pace import Times
+from deploy.local.benchmark.peers import Peer
+from deploy.local.benchmark.peers.bodies import DAMAGES
 from deploy.local.benchmark.plot import plot
 from deploy.local.benchmark.report import MISSING, as_table, figures_of_whole, report_of
+from deploy.local.benchmark.stage import StageCost
 from deploy.local.benchmark.targets import TARGETS, verdict
 from deploy.local.benchmark.whole_path import Whole
 
@@ -34,6 +39,26 @@ def load(cost_ms: float, *, after: float = UNIT) -> Load:
 def times(*milliseconds: float) -> Times:
     seconds = [each / 1e3 for each in milliseconds]
     return Times(seconds, [2 * each for each in seconds], [2.9 * each for each in seconds], 3, 1, 0.002)
+
+
+def growth() -> list[dict[str, Any]]:
+    costs = {"create": Cost(1.0, 1.5, 10.0)}
+    return [asdict(Growth(10_000, 10**8, (), costs)), asdict(Growth(1_000_000, 10**10, ("body",), costs))]
+
+
+def all_else() -> dict[str, Any]:
+    """What only a full run measures, and the stages."""
+    cost = StageCost(Spread(100.0, 90.0, 110.0, 7), Spread(50.0, 50.0, 50.0, 7), Spread(5.0, 4.0, 6.0, 7), 2)
+    peer = Peer("A peer", "1.0", 140.0, 5.0, 0.5, 100.0, dict.fromkeys(DAMAGES, True), "PostgreSQL")
+    return {
+        "growth": growth(),
+        "growth_ratio": 1.0,
+        "validation_ms": 0.2,
+        "stages": {"insert": cost.as_json()},
+        "peers": {peer.name: peer.units},
+        "peers_measured": [asdict(peer)],
+        "malformed": {"inputs": 545, "slowest_ms": 80.0, "memory_mb": 6.0, "wrongly_answered": []},
+    }
 
 
 def a_report(**more: Any) -> dict[str, Any]:
@@ -83,15 +108,19 @@ def test_each_target_says_whether_it_was_met_and_nothing_where_it_was_not_measur
 
 def test_the_table_fits_a_terminal_and_compares_with_the_run_before() -> None:
     before = a_report() | {"throughput_per_s": 300.0}
-    lines = list(as_table(a_report(), before))
+    lines = list(as_table(orjson.loads(orjson.dumps(a_report(**all_else()))), before))
 
     assert max(map(len, lines)) <= 100
     [throughput] = [line for line in lines if line.startswith("whole path sustained")]
     assert throughput.split()[-2:] == ["x", "2.00"]
     assert all(any(line.startswith(target.words) for line in lines) for target in TARGETS)
+    for word in ("insert", "create", "A peer", "545 malformed inputs"):
+        assert any(word in line for line in lines), word
 
 
-@pytest.mark.parametrize("report", [a_report(), report_of(MACHINE, "full")], ids=["measured", "nothing measured"])
+@pytest.mark.parametrize(
+    "report", [a_report(**all_else()), report_of(MACHINE, "full")], ids=["measured", "nothing measured"]
+)
 def test_the_picture_is_well_formed_and_has_colours_for_dark_ground(report: dict[str, Any]) -> None:
     picture = plot(report)
     root = ET.fromstring(picture)

@@ -50,7 +50,8 @@ def _measure(*, smoke: bool, large: bool, peers: bool, progress: Progress) -> Js
 
     sizes = SMOKE if smoke else FULL
     machine = this_machine()
-    figures = {} if smoke else _further(large=large, progress=progress)
+    figures = _peers(progress) if peers else {}
+    figures |= {} if smoke else _further(large=large, progress=progress)
     with a_place() as place:
         progress("starting the whole system")
         whole = measure_whole(place, sizes, progress)
@@ -58,6 +59,15 @@ def _measure(*, smoke: bool, large: bool, peers: bool, progress: Progress) -> Js
         progress("stages alone")
         figures |= _stages(place, sizes)
     return report_of(replace(machine, postgresql=whole.postgresql), "smoke" if smoke else "full", **figures)
+
+
+def _peers(progress: Progress) -> Json:
+    """What others take for one of the bodies, and our own intake beside them."""
+    from deploy.local.benchmark.bodies import CALM, body_of
+    from deploy.local.benchmark.peers import measure_peers
+
+    found = measure_peers(body_of(CALM[0]).marked("peers"), progress)
+    return {"peers": {peer.name: peer.units for peer in found}, "peers_measured": [asdict(peer) for peer in found]}
 
 
 def _further(*, large: bool, progress: Progress) -> Json:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from deploy.local.benchmark import growth
+from deploy.local.benchmark import growth, peers
 from deploy.local.benchmark.accounting import Memory
 from deploy.local.benchmark.load import FullLoad
 from deploy.local.benchmark.machine import Machine
@@ -176,10 +176,9 @@ def _memory(report: Json) -> Iterator[str]:
 
 
 def _peers(report: Json) -> Iterator[str]:
-    peers: Mapping[str, float] = report.get("peers") or {}
-    if peers:
-        yield "one response posted to others, in units"
-        yield from (f"    {name:46}{short(units):>9}" for name, units in peers.items())
+    found: Sequence[Json] = report.get("peers_measured") or []
+    if found:
+        yield from peers.as_table([peers.Peer(**peer) for peer in found])
 
 
 def _growth(report: Json) -> Iterator[str]:
