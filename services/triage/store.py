@@ -188,12 +188,12 @@ def commit_all(connection: DictConnection, outcomes: Sequence[Outcome]) -> set[s
     if not outcomes:
         return set()
     tenant = outcomes[0].response.tenant
-    rows = connection.execute(QUERIES["supersede"], {"tenant": tenant} | _columns(outcomes)).fetchall()
+    rows = connection.execute(QUERIES["supersede"], {"tenant": tenant, "outcomes": _rows(outcomes)}).fetchall()
     ids = {row["id"] for row in rows}
     written = [outcome for outcome in outcomes if outcome.assessment_id in ids]
     if not written:
         return ids
-    connection.execute(QUERIES["note_runs"], {"tenant": tenant} | _columns(written))
+    connection.execute(QUERIES["note_runs"], {"tenant": tenant, "outcomes": _rows(written)})
     cancelled = [version for outcome in written for version in _stale_issues(connection, outcome)]
     made = [_new_version(resource, outcome) for outcome in written for resource in outcome.resources]
     resources.save(connection, tenant, [*cancelled, *made])
@@ -205,23 +205,27 @@ def commit_all(connection: DictConnection, outcomes: Sequence[Outcome]) -> set[s
     return ids
 
 
-def _columns(outcomes: Sequence[Outcome]) -> dict[str, list[Any]]:
-    """The rows of `assessment` and `assessment_run` for these outcomes, column by column."""
-    return {
-        "ids": [one.assessment_id for one in outcomes],
-        "version_ids": [one.version_id for one in outcomes],
-        "responses": [one.response.id for one in outcomes],
-        "response_versions": [one.response.version for one in outcomes],
-        "packs": [one.pack for one in outcomes],
-        "pack_versions": [one.pack_version for one in outcomes],
-        "pack_digests": [one.pack_sha256 for one in outcomes],
-        "urgencies": [one.urgency for one in outcomes],
-        "times": [one.assessed_at for one in outcomes],
-        "subjects": [one.remembered.patient for one in outcomes],
-        "own_urgencies": [one.remembered.urgency for one in outcomes],
-        "withdrawn": [one.remembered.withdrawn for one in outcomes],
-        "by_clinician": [one.remembered.by_clinician for one in outcomes],
-    }
+def _rows(outcomes: Sequence[Outcome]) -> str:
+    """What `assessment` and `assessment_run` say of these outcomes, as JSON."""
+    rows = [
+        {
+            "id": one.assessment_id,
+            "version_id": one.version_id,
+            "response_id": one.response.id,
+            "response_version": one.response.version,
+            "pack": one.pack,
+            "pack_version": one.pack_version,
+            "pack_sha256": one.pack_sha256,
+            "urgency": one.urgency,
+            "assessed_at": one.assessed_at,
+            "subject": one.remembered.patient,
+            "own_urgency": one.remembered.urgency,
+            "withdrawn": one.remembered.withdrawn,
+            "by_clinician": one.remembered.by_clinician,
+        }
+        for one in outcomes
+    ]
+    return orjson.dumps(rows).decode()
 
 
 def overtaken(connection: DictConnection, outcome: Outcome) -> bool:

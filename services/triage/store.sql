@@ -25,9 +25,10 @@ ORDER BY version
 -- name: supersede
 INSERT INTO assessment AS held (tenant_id, id, response_id, response_version, pack, pack_version, pack_sha256,
                                 version_id, urgency, assessed_at)
-SELECT %(tenant)s, new.* FROM unnest(
-    %(ids)s::text[], %(responses)s::text[], %(response_versions)s::integer[], %(packs)s::text[], %(pack_versions)s::text[],
-    %(pack_digests)s::text[], %(version_ids)s::integer[], %(urgencies)s::text[], %(times)s::timestamptz[]) AS new
+SELECT %(tenant)s, id, response_id, response_version, pack, pack_version, pack_sha256, version_id, urgency, assessed_at
+FROM jsonb_to_recordset(%(outcomes)s::jsonb) AS new (
+    id text, response_id text, response_version integer, pack text, pack_version text, pack_sha256 text,
+    version_id integer, urgency text, assessed_at timestamptz)
 ON CONFLICT (tenant_id, id) DO UPDATE
 SET response_version = excluded.response_version, pack_version = excluded.pack_version,
     pack_sha256 = excluded.pack_sha256, version_id = excluded.version_id, urgency = excluded.urgency,
@@ -38,9 +39,11 @@ RETURNING held.id
 -- name: note_runs
 INSERT INTO assessment_run (tenant_id, response_id, response_version, pack, pack_version, subject, urgency, withdrawn,
                             by_clinician, ran_at)
-SELECT %(tenant)s, new.*, clock_timestamp() FROM unnest(
-    %(responses)s::text[], %(response_versions)s::integer[], %(packs)s::text[], %(pack_versions)s::text[],
-    %(subjects)s::text[], %(own_urgencies)s::text[], %(withdrawn)s::boolean[], %(by_clinician)s::boolean[]) AS new
+SELECT %(tenant)s, response_id, response_version, pack, pack_version, subject, own_urgency, withdrawn, by_clinician,
+       clock_timestamp()
+FROM jsonb_to_recordset(%(outcomes)s::jsonb) AS new (
+    response_id text, response_version integer, pack text, pack_version text, subject text, own_urgency text,
+    withdrawn boolean, by_clinician boolean)
 
 -- name: lock
 SELECT pg_advisory_xact_lock(hashtextextended(%(key)s, 0))

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import orjson
+
 from shared.access.service_token import ID_PREFIX
 from shared.ids import WATCHDOG_TENANT
 from shared.postgres import DictConnection, load_queries
@@ -169,8 +171,7 @@ def record_all(connection: DictConnection, tenant: UUID, acts: Sequence[Act], as
         return
     each = [parameters(act, asker) for act in acts if not (asker.is_service and act.interaction in READING)]
     if each:
-        columns = {name: [one[name] for one in each] for name in each[0]}
-        connection.execute(QUERIES["record_all"], {"tenant": tenant} | columns)
+        connection.execute(QUERIES["record_all"], {"tenant": tenant, "acts": orjson.dumps(each).decode()})
 
 
 def parameters(act: Act, asker: Asker) -> dict[str, Any]:

@@ -6,13 +6,11 @@ SELECT record_audit(%(tenant)s, %(audit_interaction)s, %(audit_word)s, %(audit_o
                     %(audit_query)s, %(audit_request)s)
 
 -- name: record_all
-SELECT record_audit(%(tenant)s, act.interaction, act.word, act.outcome, act.agent, act.address, act.type, act.id, act.version,
-                    act.patient, act.query, act.request)
-FROM unnest(
-    %(audit_interaction)s::text[], %(audit_word)s::text[], %(audit_outcome)s::text[], %(audit_agent)s::text[],
-    %(audit_address)s::text[], %(audit_type)s::text[], %(audit_id)s::text[], %(audit_version)s::integer[],
-    %(audit_patient)s::text[], %(audit_query)s::text[], %(audit_request)s::text[])
-    AS act (interaction, word, outcome, agent, address, type, id, version, patient, query, request)
+SELECT record_audit(%(tenant)s, audit_interaction, audit_word, audit_outcome, audit_agent, audit_address, audit_type,
+                    audit_id, audit_version, audit_patient, audit_query, audit_request)
+FROM jsonb_to_recordset(%(acts)s::jsonb) AS act (
+    audit_interaction text, audit_word text, audit_outcome text, audit_agent text, audit_address text, audit_type text,
+    audit_id text, audit_version integer, audit_patient text, audit_query text, audit_request text)
 
 -- name: find
 -- One page, newest first. Each filter is off when it is NULL. Planned with its values each time: a plan for any value

@@ -98,16 +98,9 @@ def save(connection: DictConnection, tenant: UUID, versions: Sequence[NewVersion
         QUERIES["save"],
         {
             "tenant_id": tenant,
-            "types": [new.type for new in versions],
-            "ids": [new.id for new in versions],
-            "versions": [new.version_id for new in versions],
-            "times": [new.last_updated for new in versions],
-            "tags": [new.tag for new in versions],
+            "new": orjson.dumps([_about(new) for new in versions]).decode(),
             "bodies": [packed(new.type, new.body) for new in versions],
             "digests": [hashlib.sha256(new.body).digest() for new in versions],
-            "rows": [
-                rows(orjson.loads(new.body) if new.content is None else new.content).as_json() for new in versions
-            ],
         },
     )
     if tenant == PUBLISHED_TENANT:
@@ -115,6 +108,11 @@ def save(connection: DictConnection, tenant: UUID, versions: Sequence[NewVersion
             interaction = Interaction.CREATE if new.version_id == 1 else Interaction.UPDATE
             act = Act(interaction, new.type, id=new.id, version=new.version_id, word=Word.PUBLISHED)
             record(connection, tenant, act, Asker("migration"))
+
+
+def _about(new: NewVersion) -> dict[str, Any]:
+    head = {"type": new.type, "id": new.id, "version": new.version_id, "time": new.last_updated, "tag": new.tag}
+    return head | rows(new.content or orjson.loads(new.body)).plain()
 
 
 def packed(resource_type: str, body: bytes) -> bytes:

@@ -1,8 +1,7 @@
 -- Named queries of shared/fhir/resources.py, run in the schema of whichever service uses them.
 
 -- name: save
-SELECT save_resources(%(tenant_id)s, %(types)s, %(ids)s, %(versions)s, %(times)s, %(tags)s, %(bodies)b, %(digests)b,
-                      %(rows)s::text[]::jsonb[])
+SELECT save_resources(%(tenant_id)s, %(new)s::jsonb, %(bodies)b, %(digests)b)
 
 -- name: index
 SELECT index_resource(%(tenant_id)s, %(type)s, %(id)s, %(rows)s, %(anew)s)

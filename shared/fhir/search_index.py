@@ -36,10 +36,14 @@ class Rows:
     values: Sequence[tuple[str, str, str]]
     ranges: Sequence[tuple[str, float, float]]
 
+    def plain(self) -> dict[str, Any]:
+        """As the SQL functions take them; limits that are open have no number in JSON, so all are texts."""
+        ranges = [(name, str(low), str(high)) for name, low, high in self.ranges]
+        return {"values": self.values, "ranges": ranges}
+
     def as_json(self) -> str:
         """For the SQL function index_resource."""
-        ranges = [(name, str(low), str(high)) for name, low, high in self.ranges]
-        return orjson.dumps({"values": self.values, "ranges": ranges}).decode()
+        return orjson.dumps(self.plain()).decode()
 
 
 def rows(resource: Mapping[str, Any]) -> Rows:
