@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from services.notify import communication, store, task
-from services.notify.acts.links import make_link
+from services.notify.acts.links import LASTS, hashed, make_link, new_token
 from services.notify.alert import State, after_delivery
 from services.notify.attempt import given_back
 from services.notify.channels import Answer, DeliveryResult
@@ -25,7 +25,7 @@ from services.notify.escalate import request_id
 from services.notify.escalation import JOB_KINDS, gives_up, retry_pause
 from services.notify.notice import follow_up
 from services.notify.send import GRACE_S, send_within
-from services.notify.store import Alert, Delivery, Event, Recorded
+from services.notify.store import Alert, Delivery, Event, Recorded, Taken
 from services.notify.task import Task
 from shared import jobs
 from shared.failpoint import reach
@@ -34,6 +34,9 @@ from shared.postgres import DictConnection, database_now, tenant_transaction
 
 SENT, FAILED, DEAD, WITHDRAWN, PENDING = "sent", "failed", "dead", "withdrawn", "pending"
 EVENTS = {SENT: "delivered", FAILED: "delivery_refused", DEAD: "delivery_given_up", PENDING: "delivery_failed"}
+
+Ready = tuple[Alert, Delivery, str | None]
+"""A message that is wanted: its alert, and the token of its one-time link, where it asks for acknowledgement."""
 
 log = logging.getLogger(__name__)
 
@@ -51,25 +54,26 @@ def deliver_to(
 
     Returns how many were taken, and whether all of them went well.
     """
-    taken, well = 0, True
-    while well and not stopped():
+    sent, well, more = 0, True, True
+    while well and more and not stopped():
+        token = new_token()
         with notify.pool.connection() as connection:
-            claims = jobs.claim(connection, kind, limit=1, min_age_s=min_age_s)
-        if not claims:
+            taken = store.take_message(connection, kind, link=hashed(token), lasts=LASTS, min_age_s=min_age_s)
+        if taken is None:
             break
-        taken += 1
-        well = False
-        with jobs.kept_alive(notify.pool, claims), given_back(notify.pool, claims[0], "delivery not handled"):
-            well = deliver(notify, claims[0])
-    return taken, well
+        sent, more, well = sent + 1, taken.more, False
+        with jobs.kept_alive(notify.pool, [taken.claim]), given_back(notify.pool, taken.claim, "delivery not handled"):
+            well = deliver(notify, taken, token)
+    return sent, well
 
 
-def deliver(notify: Notify, claim: Claim) -> bool:
+def deliver(notify: Notify, taken: Taken, token: str) -> bool:
     """Send one message and record the outcome. False: it failed, and it may be that the next one fails too."""
-    ready = _ready(notify, claim)
+    claim = taken.claim
+    ready = _wanted(taken, token) or _ready(notify, claim)
     if ready is None:
         return True
-    alert, delivery, token = ready
+    alert, delivery, link = ready
     channel = notify.channels.get(delivery.channel)
     if claim.exhausted:
         result = DeliveryResult(Answer.REFUSED, "sender-crashed")
@@ -77,7 +81,7 @@ def deliver(notify: Notify, claim: Claim) -> bool:
         result = DeliveryResult(Answer.REFUSED, "channel-not-configured")
     else:
         reach("notify.deliver.before_send")
-        result = send_within(notify.channel_timeout_s + GRACE_S, channel, notify.message(alert, delivery, token))
+        result = send_within(notify.channel_timeout_s + GRACE_S, channel, notify.message(alert, delivery, link))
         reach("notify.deliver.after_send")
     with tenant_transaction(notify.pool, claim.ref.tenant) as connection:
         _record(connection, claim, delivery, result)
@@ -85,11 +89,25 @@ def deliver(notify: Notify, claim: Claim) -> bool:
     return result.answer is not Answer.FAILED
 
 
-def _ready(notify: Notify, claim: Claim) -> tuple[Alert, Delivery, str | None] | None:
-    """The alert and the delivery while it is still wanted, looked at under the alert's lock; else None.
+def _wanted(taken: Taken, token: str) -> Ready | None:
+    """What is to be sent, while nothing stands against it; else it is looked at again, with time to wait for the lock.
 
     With a new one-time link where the message asks for acknowledgement: each attempt has its own.
     """
+    alert, delivery = taken.alert, taken.delivery
+    if alert is None or delivery is None or delivery.state != PENDING:
+        return None
+    if delivery.notice:
+        return alert, delivery, None
+    return (alert, delivery, token) if _is_wanted(alert, delivery) else None
+
+
+def _is_wanted(alert: Alert, delivery: Delivery) -> bool:
+    return alert.state.is_open and delivery.step >= alert.first_step
+
+
+def _ready(notify: Notify, claim: Claim) -> Ready | None:
+    """The same, under the alert's lock. What is not wanted any more is recorded as such, and its job ended."""
     with tenant_transaction(notify.pool, claim.ref.tenant) as connection:
         delivery = store.read_delivery(connection, claim.ref.tenant, UUID(claim.ref.id))
         alert = store.lock_alert(connection, claim.ref.tenant, delivery.alert_id) if delivery else None
@@ -98,7 +116,7 @@ def _ready(notify: Notify, claim: Claim) -> tuple[Alert, Delivery, str | None] |
             return None
         if delivery.notice:
             return alert, delivery, None
-        if alert.state.is_open and delivery.step >= alert.first_step:
+        if _is_wanted(alert, delivery):
             return alert, delivery, make_link(connection, alert, delivery)
         if jobs.finish(connection, claim):
             reason = _why_not(alert, delivery)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 from uuid import UUID
@@ -18,12 +18,15 @@ from services.notify.alert import Seen, State
 from services.notify.assessment import Assessment
 from services.notify.escalation import Recipient
 from services.notify.task import Task
+from shared import jobs
 from shared.audit.act import Act, Interaction, asker_or, parameters, patient_of
 from shared.events import Ref
+from shared.failpoint import reach
 from shared.fhir import resources
 from shared.fhir.codes import Urgency
 from shared.fhir.resources import NewVersion
 from shared.ids import WATCHDOG_TENANT
+from shared.jobs import Claim
 from shared.postgres import DictConnection, load_queries
 
 QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
@@ -135,6 +138,19 @@ class Arrived:
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """A message that is ours to send. `more`: others to the same recipient are due.
+
+    `alert` is None where somebody changed it at that moment. `delivery` is None when there is none.
+    """
+
+    claim: Claim
+    more: bool
+    delivery: Delivery | None
+    alert: Alert | None
+
+
+@dataclass(frozen=True, slots=True)
 class Recorded:
     """What the outcome of a message meets, its alert locked.
 
@@ -167,6 +183,43 @@ def look_at_arrival(connection: DictConnection, assessment: Assessment) -> Arriv
     assert row is not None
     seen = [Seen(version, Urgency(urgency).rank, UUID(alert_id)) for version, urgency, alert_id in row["seen"]]
     return Arrived(row["now"], row["withdrawn_version"], seen, Alert.of(row) if row["id"] else None)
+
+
+def take_message(
+    connection: DictConnection, kind: str, *, link: bytes, lasts: timedelta, min_age_s: float = 0
+) -> Taken | None:
+    """Take the longest due message to one recipient, or None. It commits by itself, outside of any transaction.
+
+    `link`: the hash of the one-time link that the message gets if it asks for acknowledgement.
+    """
+    asked = {"kind": kind, "min_age_s": min_age_s, "lease_s": jobs.LEASE_S, "link": link, "lasts": lasts}
+    row = connection.execute(QUERIES["take_message"], asked).fetchone()
+    if row is None:
+        return None
+    reach("jobs.after_claim")
+    ref = Ref(row["job_id"], row["job_version"], row["job_tenant"])
+    claim = Claim(kind, ref, row["job_token"], row["job_attempts"], row["job_age_s"], row["job_error"])
+    alert = Alert.of(row) if row["id"] else None
+    return Taken(claim, row["more"], _told(row, ref) if row["told_alert"] else None, alert)
+
+
+def _told(row: Mapping[str, Any], ref: Ref) -> Delivery:
+    return Delivery(
+        id=UUID(ref.id),
+        tenant_id=ref.tenant,
+        alert_id=row["told_alert"],
+        step=ref.version,
+        channel=row["told_channel"],
+        recipient=row["told_recipient"],
+        urgency=Urgency(row["told_urgency"]),
+        state=row["told_state"],
+        attempts=row["told_attempts"],
+        answer=row["told_answer"],
+        created_at=row["told_since"],
+        sent_at=None,
+        person=row["told_person"],
+        notice=row["told_notice"],
+    )
 
 
 def look_at_outcome(connection: DictConnection, delivery: Delivery, request: UUID) -> Recorded:
@@ -357,6 +410,7 @@ def save_resources(
             last_updated=now,
             body=orjson.dumps(resource),
             tag=resource["meta"]["tag"][0]["code"],
+            content=resource,
         )
         for resource in several
     ]

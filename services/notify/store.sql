@@ -4,6 +4,11 @@
 SELECT now, withdrawn_version, seen, (held).*
 FROM look_at_arrival(%(tenant_id)s, %(assessment_id)s, %(subject_key)s, %(pathway)s, %(submission)s)
 
+-- name: take_message
+SELECT job_tenant, job_id, job_version, job_token, job_attempts, job_error, job_age_s, more, told_alert, told_channel,
+       told_recipient, told_person, told_urgency, told_state, told_attempts, told_answer, told_since, told_notice, (held).*
+FROM take_message(%(kind)s, %(min_age_s)s, %(lease_s)s, %(link)s, %(lasts)s)
+
 -- name: look_at_outcome
 SELECT now, task, request, versions, others_pending, others_sent, missed, (held).*
 FROM look_at_outcome(%(tenant_id)s, %(delivery_id)s, %(alert_id)s, %(request_id)s)

@@ -43,9 +43,14 @@ class Opened:
 
 def make_link(connection: DictConnection, alert: Alert, delivery: Delivery) -> str:
     """A new link in this message, in the caller's transaction; returns its token, which is kept nowhere."""
-    token = secrets.token_urlsafe(TOKEN_BYTES)
+    token = new_token()
     store.make_link(connection, alert, delivery, hashed(token), LASTS)
     return token
+
+
+def new_token() -> str:
+    """The token of a link that is still to be made."""
+    return secrets.token_urlsafe(TOKEN_BYTES)
 
 
 def hashed(token: str) -> bytes:
