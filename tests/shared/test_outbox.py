@@ -167,3 +167,14 @@ def test_a_fault_ends_neither_the_relay_nor_the_canary(
         eventually(lambda: publisher.sent and sender.sent)
 
     assert waiting(connection) == 0
+
+
+@pytest.mark.requirement("REQ-08")
+def test_rows_that_nobody_announced_are_published_all_the_same(connection: DictConnection, database: Database) -> None:
+    publisher = Recorder()
+
+    with running(lambda stop: run_relay(database.intake_url, "intake", publisher, stop)) as relaying:
+        for number in range(3):  # one after the other, each when the relay has gone back to waiting
+            outbox.add(connection, "triage", [Ref(str(number), 1)])
+            eventually(lambda wanted=number + 1: len(publisher.sent) == wanted, within_s=10)
+        assert relaying.is_alive()

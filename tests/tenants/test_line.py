@@ -104,3 +104,24 @@ def test_the_audit_shows_each_tenant_its_own_acts(system: System) -> None:
 @pytest.mark.parametrize("resource_type", ["Questionnaire", "Library", "PlanDefinition", "Device"])
 def test_both_tenants_read_what_is_published(system: System, resource_type: str) -> None:
     assert system.a.all(resource_type) == system.b.all(resource_type) != []
+
+
+NAMES = ("X-Tenant-Id", "X-Tenant", "Tenant", "Tenant-Id", "Sural-Tenant", "X-Sural-Tenant", "X-Forwarded-Tenant")
+
+
+def test_a_tenant_that_is_named_in_a_request_is_not_believed(system: System) -> None:
+    of_a = system.a.post(an_emergency("ZZAAA"))
+    other = str(system.a.id)
+    named = {
+        **an_emergency("ZZBBB"),
+        "meta": {"tag": [{"system": "tenant", "code": other}]},
+        "extension": [{"url": "tenant_id", "valueString": other}],
+    }
+
+    for headers in ({name: other} for name in NAMES):
+        assert system.b.ask("GET", f"/fhir/QuestionnaireResponse/{of_a}", headers=headers).status_code == 404
+    query = f"/fhir/QuestionnaireResponse/{of_a}?tenant={other}&tenant_id={other}"
+    assert system.b.ask("GET", query).status_code == 404
+    system.b.post(named)
+
+    assert [one["id"] for one in system.a.all("QuestionnaireResponse")] == [of_a]

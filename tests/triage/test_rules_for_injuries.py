@@ -137,3 +137,12 @@ def test_two_positive_tests_point_to_a_rupture_of_the_achilles_tendon() -> None:
     assert group(score("achilles_tests", one)) == "fewer_than_two"
     assert group(score("achilles_tests", unknown)) is None
     assert line_verdict(one, "RFX-18b") is Verdict.FIRED
+
+
+@pytest.mark.requirement("SR-03")
+def test_a_sudden_pain_in_the_heel_cord_is_seen_even_when_no_heel_raise_was_tried() -> None:
+    sudden = {"location": "posterior_ankle", "onset": "sudden", "duration_days": 2}
+
+    for not_tried in (NOT_SURE, UNKNOWN):
+        assert line_verdict(answered(**sudden, cannot_single_heel_raise=not_tried), "RFX-18f") is Verdict.FIRED
+    assert line_verdict(answered(**sudden, cannot_single_heel_raise=NO), "RFX-18f") is Verdict.NOT_FIRED

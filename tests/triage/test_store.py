@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
+from psycopg.errors import UniqueViolation
 
 from services.triage import store
 from services.triage.store import Outcome
@@ -80,6 +81,25 @@ def test_a_run_that_did_not_see_the_newest_assessment_writes_nothing(connection:
     assert store.commit(connection, outcome(response_version=2, version=2))
 
     assert not store.commit(connection, outcome(response_version=3, version=2))
+
+
+@pytest.mark.requirement("REQ-05")
+@pytest.mark.parametrize(
+    "second",
+    [
+        "INSERT INTO assessment (tenant_id, id, response_id, response_version, pack, pack_version, pack_sha256, "
+        "version_id, assessed_at) SELECT tenant_id, 'a-2', response_id, response_version, pack, pack_version, '', 1, "
+        "assessed_at FROM assessment",
+        "INSERT INTO resource (tenant_id, type, id, version_id, last_updated, body, sha256) "
+        "SELECT tenant_id, type, id, version_id + 1, last_updated, body, sha256 FROM resource WHERE id = 'a-1'",
+    ],
+    ids=["of one response", "version of one assessment"],
+)
+def test_the_database_itself_refuses_a_second_current_assessment(connection: DictConnection, second: str) -> None:
+    assert store.commit(connection, outcome(response_version=1, version=1))
+
+    with pytest.raises(UniqueViolation):
+        connection.execute(second.encode())
 
 
 @pytest.mark.requirement("REQ-13")
