@@ -84,7 +84,7 @@ MUTANTS = (
     Mutant(
         "unknown read as no everywhere",
         "Every red flag that counts a missing answer as a danger falls silent.",
-        "tests/triage/test_red_flags.py::test_unknown_cramps_do_not_silence_a_swollen_leg",
+        "tests/triage/test_red_flags.py::test_unknown_weight_bearing_after_an_injury_counts_as_unable",
         (
             Change(
                 "services/triage/engine/truth.py",
@@ -177,7 +177,7 @@ MUTANTS = (
     Mutant(
         "acknowledging and firing do not wait for each other",
         "A doctor who is on the way is paged again, and the step that overwrites it undoes the acknowledgement.",
-        "tests/notify/test_escalate.py::test_no_step_begins_after_an_acknowledgement_however_the_two_race",
+        "tests/notify/test_escalate.py::test_while_somebody_acknowledges_no_step_begins",
         (
             Change(
                 "services/notify/store.sql",
@@ -188,13 +188,13 @@ MUTANTS = (
     ),
     Mutant(
         "the chain ends in silence",
-        "An emergency that nobody acknowledged by the last step is never told to anybody again.",
+        "An emergency that nobody acknowledged by the last step is told to nobody any more.",
         "tests/notify/on_call/test_chain.py::test_an_alert_that_nobody_acknowledges_is_told_for_ever_whatever_the_document_says",
         (
             Change(
-                "services/notify/on_call/route.py",
-                "exhausted_at=exhausted_at, due_at=now + turn.pause\n",
-                "exhausted_at=exhausted_at, due_at=now + turn.pause * (10**5 if turn.exhausted else 1)\n",
+                "services/notify/on_call/turn.py",
+                "    told = _of_fallback(route, place, at)\n",
+                "    told: tuple[Recipient, ...] = ()\n",
             ),
         ),
     ),
@@ -237,8 +237,8 @@ MUTANTS = (
     ),
     Mutant(
         "an act leaves no trace",
-        "After harm nobody can say who knew of it, and when.",
-        "tests/notify/acts/test_acts.py::test_every_act_is_in_the_ledger_and_the_audit_with_time_person_and_way",
+        "Whoever reads patients without need leaves no trace, and after harm nobody can say who knew what.",
+        "tests/audit/test_recording.py::test_a_response_that_is_stored_read_and_searched_leaves_three_events",
         (
             Change(
                 "shared/audit/act.py",

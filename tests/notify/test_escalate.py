@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from services.notify.acts.acknowledge import acknowledge
+from services.notify.acts.acknowledge import accept, acknowledge
 from services.notify.acts.actor import Actor
-from services.notify.escalate import repeat_due
+from services.notify.acts.held import held
+from services.notify.escalate import repeat_due, repeat_one
 from services.notify.escalation import Plan
 from services.notify.raise_alert import RAISE_ROUTINE
 from services.notify.reconcile import reconcile
@@ -92,6 +93,21 @@ def test_no_step_begins_after_an_acknowledgement_however_the_two_race(service: S
     )
     assert late == []
     assert service.rows("SELECT * FROM alert WHERE due_at IS NOT NULL") == []
+
+
+@pytest.mark.requirement("REQ-09")
+def test_while_somebody_acknowledges_no_step_begins(service: Service, triage: Triage) -> None:
+    service.hears(triage.publish(an_assessment()))
+    service.alerts_due()
+    alert = service.alert()
+
+    with held(service.notify.pool, DEFAULT_TENANT, alert["id"]) as now:
+        accept(now, Actor("Dr Osei", None, "page"))
+        begun = repeat_one(service.notify.pool, service.notify.plan, DEFAULT_TENANT, alert["id"])
+
+    assert begun is None
+    assert (service.alert()["state"], service.alert()["step"]) == ("accepted", 1)
+    assert "repeated" not in service.events()
 
 
 def test_two_ticks_at_the_same_time_begin_each_step_once(service: Service, triage: Triage) -> None:
