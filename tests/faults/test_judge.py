@@ -20,6 +20,7 @@ from deploy.local.faults.quiet import unfinished
 from deploy.local.faults.receivers import Arrival
 from deploy.local.faults.report import figures, is_good
 from deploy.local.faults.suite import Done, Result
+from shared.fhir.resources import packed
 from shared.ids import DEFAULT_TENANT
 from tests.conftest import Database
 
@@ -107,12 +108,17 @@ def test_a_second_current_assessment_is_found(world: Connection) -> None:
 
 def test_an_assessment_of_an_older_version_is_found(world: Connection) -> None:
     world.execute("UPDATE intake.resource SET version_id = 2 WHERE id = 'r-1'")
-    assert verdict(world, replace(ENTRY, version=2)) == ["assessed by an older version"]
+    found = verdict(world, replace(ENTRY, version=2))
+    assert found == ["assessed by an older version", "assessed on another version"]
 
 
 def test_an_assessment_that_does_not_say_what_it_stands_on_is_found(world: Connection) -> None:
-    world.execute("UPDATE triage.resource SET body = 'basis r-1' WHERE id = 'a-1'")
-    assert verdict(world) == ["assessed by an older version"]
+    for body in (b"basis r-1", packed("RiskAssessment", b"basis QuestionnaireResponse/r-1/_history/2")):
+        world.execute("UPDATE triage.resource SET body = %s WHERE id = 'a-1'", (body,))
+        assert verdict(world) == ["assessed on another version"]
+    body = packed("RiskAssessment", b"basis QuestionnaireResponse/r-1/_history/1")
+    world.execute("UPDATE triage.resource SET body = %s WHERE id = 'a-1'", (body,))
+    assert verdict(world) == [], "stored shorter, it says the same"
 
 
 def test_an_emergency_that_was_assessed_as_less_is_found(world: Connection) -> None:
@@ -128,7 +134,9 @@ def test_an_emergency_without_an_alert_is_found_and_the_system_not_at_rest(world
 
 def test_an_alert_that_nobody_was_told_of_is_found(world: Connection) -> None:
     world.execute("UPDATE notify.delivery SET state = 'failed'")
-    assert verdict(world) == ["urgent and told to nobody"]
+    assert verdict(world) == [], "whoever acknowledged was told, although the sender died before it noted that"
+    world.execute("UPDATE notify.alert SET state = 'received', acknowledged_at = NULL, due_at = now()")
+    assert verdict(world) == ["urgent and told to nobody", "acknowledgement lost"]
 
 
 def test_an_open_alert_that_waits_for_nothing_is_found(world: Connection) -> None:

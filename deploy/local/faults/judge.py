@@ -15,6 +15,7 @@ from psycopg.rows import dict_row
 from deploy.local.faults.ledger import Accepted, Acknowledged
 from deploy.local.faults.receivers import Arrival
 from deploy.local.faults.workload import MARK, rank
+from shared.fhir.resources import unpacked
 from shared.ids import DEFAULT_TENANT
 from shared.postgres import load_queries
 
@@ -42,7 +43,7 @@ def check_ledger(connection: Connection, accepted: Sequence[Accepted]) -> list[V
         part = accepted[start : start + BATCH]
         found += _asked(connection, "lost", **_columns(part), digests=[entry.sha256 for entry in part])
         found += _asked(connection, "assessed", **_columns(_newest(accepted, part)))
-        found += _eased(connection, _newest(accepted, part))
+        found += _misjudged(connection, _newest(accepted, part))
     return found + check_told(connection, accepted)
 
 
@@ -153,16 +154,17 @@ def _newest(accepted: Sequence[Accepted], part: Sequence[Accepted]) -> list[Acce
     return list(newest.values())
 
 
-def _eased(connection: Connection, newest: Sequence[Accepted]) -> list[Violation]:
-    """Assessments that are less urgent than the answers are."""
-    found = {
-        row["response_id"]: row["urgency"] for row in _rows(connection, "urgencies", ids=[entry.id for entry in newest])
-    }
-    return [
-        Violation("assessed as less urgent than its answers", entry.id)
-        for entry in newest
-        if entry.urgency and entry.id in found and rank(found[entry.id]) > rank(entry.urgency)
-    ]
+def _misjudged(connection: Connection, newest: Sequence[Accepted]) -> list[Violation]:
+    """Assessments that stand on another version than the newest (I3), or are less urgent than the answers are."""
+    entries, found = {entry.id: entry for entry in newest}, list[Violation]()
+    for row in _rows(connection, "assessments", ids=list(entries)):
+        entry = entries[row["response_id"]]
+        basis = f"QuestionnaireResponse/{entry.id}/_history/{entry.version}"
+        if basis.encode() not in unpacked(bytes(row["body"])):
+            found.append(Violation("assessed on another version", entry.id))
+        if entry.urgency and rank(row["urgency"]) > rank(entry.urgency):
+            found.append(Violation("assessed as less urgent than its answers", entry.id))
+    return found
 
 
 def _columns(part: Sequence[Accepted]) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ LEFT JOIN intake.resource AS r ON r.tenant_id = %(tenant)s AND r.type = 'Questio
 WHERE r.id IS NULL OR encode(r.sha256, 'hex') <> given.digest
 
 -- name: assessed
--- I2, I3: not exactly one current RiskAssessment of the newest version that was accepted.
+-- I2: not exactly one current RiskAssessment of the newest version that was accepted.
 WITH newest AS (
     SELECT id, max(version) AS version FROM unnest(%(ids)s::text[], %(versions)s::integer[]) AS given (id, version)
     GROUP BY id)
@@ -23,19 +23,19 @@ LEFT JOIN triage.assessment AS a ON a.tenant_id = %(tenant)s AND a.response_id =
 LEFT JOIN triage.resource AS r ON r.tenant_id = %(tenant)s AND r.type = 'RiskAssessment' AND r.id = a.id AND r.is_current
 GROUP BY newest.id, newest.version
 HAVING count(r.id) <> 1 OR max(a.response_version) < newest.version
-   OR NOT bool_or(position(convert_to('QuestionnaireResponse/' || newest.id || '/_history/' || newest.version, 'UTF8')
-                           IN r.body) > 0)
 
--- name: urgencies
--- The urgency of the newest assessment of each response.
-SELECT a.response_id, a.urgency FROM triage.assessment AS a
+-- name: assessments
+-- The current assessment of each response, with what it says as it is stored.
+SELECT a.response_id, a.urgency, r.body FROM triage.assessment AS a
+JOIN triage.resource AS r ON r.tenant_id = a.tenant_id AND r.type = 'RiskAssessment' AND r.id = a.id AND r.is_current
 WHERE a.tenant_id = %(tenant)s AND a.response_id = ANY (%(ids)s)
 
 -- name: untold
--- I4, I5: urgent by its own answers, and no alert, or one that nobody was told of, or that waits for nothing.
+-- I4, I5: urgent by its own answers, and no alert, or one that nobody was told of, or that waits for nothing. Whoever
+-- acknowledged was told, also where the sender died before it could note that.
 SELECT given.id || ' version ' || given.version AS id, CASE
     WHEN count(alert.id) = 0 THEN 'urgent and without an alert'
-    WHEN NOT bool_or(told.alert_id IS NOT NULL) THEN 'urgent and told to nobody'
+    WHEN NOT bool_or(told.alert_id IS NOT NULL OR alert.acknowledged_at IS NOT NULL) THEN 'urgent and told to nobody'
     ELSE 'urgent alert neither acknowledged nor escalated' END AS what
 FROM unnest(%(ids)s::text[], %(versions)s::integer[]) AS given (id, version)
 LEFT JOIN triage.assessment AS a ON a.tenant_id = %(tenant)s AND a.response_id = given.id
@@ -45,7 +45,7 @@ LEFT JOIN LATERAL (SELECT delivery.alert_id FROM notify.delivery
                    WHERE delivery.alert_id = alert.id AND delivery.state = 'sent' LIMIT 1) AS told ON true
 GROUP BY given.id, given.version
 HAVING count(alert.id) = 0
-    OR NOT bool_or(told.alert_id IS NOT NULL OR alert.state = 'cancelled')
+    OR NOT bool_or(told.alert_id IS NOT NULL OR alert.acknowledged_at IS NOT NULL OR alert.state = 'cancelled')
     OR bool_or(alert.state IN ('requested', 'received') AND alert.due_at IS NULL)
 
 -- name: paged_after

@@ -15,6 +15,7 @@ from deploy.local.process import wait_until
 
 ANEW_S = 2.0
 BACK_S = 30.0
+URGENT_RATE = 1.0
 
 
 def traps_by_chance(scene: Scene, step: Step) -> None:
@@ -62,7 +63,7 @@ def kill_at_random(scene: Scene, step: Step) -> None:
 
 def kill_workers(scene: Scene, step: Step) -> None:
     """Those that assess and tell, at the same moment, every so many seconds, while emergencies come."""
-    with scene.load(f"{step.seed}-urgent", rate=2.0, line=emergencies(f"{step.seed}-urgent")):
+    with scene.load(f"{step.seed}-urgent", rate=URGENT_RATE, line=emergencies(f"{step.seed}-urgent")):
         scene.pause(1.0)
         for time_number in range(step.settings["times"]):
             if time_number:

@@ -187,7 +187,7 @@ def _table(n: Lengths, *, long: bool) -> list[tuple[Any, ...]]:
     table: list[tuple[Any, ...]] = [
         ("F1", "all failpoints by chance", "traps_by_chance", {"seconds": n.traps_s, "once_in": ONCE_IN}),
         ("F1", f"{n.kills} kills at random", "kill_at_random", {"kills": n.kills, "pause_s": 1.0}),
-        ("F1", "a worker killed every 10 s", "kill_workers", {"times": n.worker_kills, "every_s": 10.0}),
+        ("F1", "a worker killed every 10 s", "kill_workers", {"times": n.worker_kills, "every_s": 10.0}, 2.0),
         ("F2", f"emptied {n.emptied} times", "empty_broker", {"times": n.emptied, "pause_s": 1.0}),
         ("F2", f"killed, away for {n.away_s:g} s, back", "kill_broker", {"away_s": n.away_s}),
         ("F2", "full", "fill_broker", {"seconds": n.locked_s}),
