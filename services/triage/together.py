@@ -25,7 +25,7 @@ from shared.telemetry import correlated
 
 CHUNK = 25
 """Responses in one transaction, at most."""
-CHUNK_S = 0.025
+CHUNK_S = 0.1
 """After this time what was evaluated is stored: an emergency among them is told before the rest is looked at."""
 
 log = logging.getLogger(__name__)
