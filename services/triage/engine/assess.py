@@ -73,6 +73,7 @@ def evaluate(
         raises=_raised(pack, flags, ranked, applied, quality),
         candidates=ranked.candidates,
         panel=ranked.panel,
+        state=state,
         advice=advise(
             pack.advice,
             state.values,

@@ -7,12 +7,14 @@ here knows FHIR or any clinical fact.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum, StrEnum
+from operator import attrgetter
 from typing import TypeAlias
 
 from services.triage.engine.criteria import Criterion
+from services.triage.engine.truth import NO, UNKNOWN, YES
 
 
 class Urgency(StrEnum):
@@ -24,19 +26,18 @@ class Urgency(StrEnum):
     ROUTINE = "routine"
     SELF_CARE = "self_care"
 
-    @property
-    def rank(self) -> int:
-        """0 is the most urgent."""
-        return _RANK[self]
+    rank: int
+    """0 is the most urgent."""
 
 
-_RANK = {urgency: rank for rank, urgency in enumerate(Urgency)}
+for _rank, _urgency in enumerate(Urgency):
+    _urgency.rank = _rank
 
 
 def most_urgent(*urgencies: Urgency | None) -> Urgency | None:
     """The most urgent of those given; None only when there is none."""
     given = [urgency for urgency in urgencies if urgency is not None]
-    return min(given, key=_RANK.__getitem__) if given else None
+    return min(given, key=attrgetter("rank")) if given else None
 
 
 # --- what is known -------------------------------------------------------------------------------
@@ -94,6 +95,8 @@ class Finding:
     `alternatives`: filled only when the same question was answered in different ways; then every one of
     these values is considered, and `value` is UNKNOWN (Presence or Missing). `question` and `answer` are the
     words that a reader of the assessment sees; `link_ids` are the Questionnaire items they come from.
+    `plain`: of a yes/no fact that was put to this person, and whose answer leaves no doubt how to read it, the truth;
+    0 where somebody has to look closer.
     """
 
     value: Value
@@ -103,6 +106,17 @@ class Finding:
     visibility: Visibility = Visibility.SHOWN
     alternatives: tuple[Value, ...] = ()
     problem: FindingProblem | None = None
+    plain: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Work out what is plain."""
+        plain = 0
+        if self.problem is None and self.visibility is not Visibility.NOT_PUT:
+            if self.value is Presence.ABSENT or self.value is Presence.PRESENT:
+                plain = NO if self.value is Presence.ABSENT else YES
+            elif self.is_unknown:
+                plain = UNKNOWN
+        object.__setattr__(self, "plain", plain)
 
     @property
     def is_unknown(self) -> bool:

@@ -19,6 +19,8 @@ from services.triage.engine.model import (
     DerivedFact,
     FactDefinition,
     FactKind,
+    Flag,
+    FlagLine,
     Floor,
     ScoreDefinition,
     Screen,
@@ -26,7 +28,9 @@ from services.triage.engine.model import (
     Urgency,
 )
 from services.triage.engine.ranking import Ranking, compile_ranking
+from services.triage.engine.scales import Scales
 from services.triage.engine.scores import CompiledScore, compile_score
+from services.triage.engine.text import plain_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +61,11 @@ class Pack:
     `emergency_facts`: base facts on which some emergency line depends.
     `base_facts`: for each derived fact, score quantity and base fact, the base facts it depends on.
     `size`: how many values an evaluation has: the slots, and after them the truths of comparisons that many criteria
-    make. `compute_steps`: all of these and all steps at once. `line_truths`: all lines of all flags, in pack order.
-    `read_plan`: name, whether it is a yes/no fact, and definition of every base fact. `examined`: examination items.
+    make. `compute_steps`: all of these and all steps at once. `line_truths`: all lines of all flags, in pack order
+    (`lines`: with their flags).
+    `read_plan`: name, whether it is a yes/no fact, and definition of every base fact; `not_yes_no`: the other slots.
+    `text_searches`: of each text match its slot, its words ready to be searched for, and the slot of its text.
+    `examined`: examination items.
     `confidential_facts`: examination items of lines that only clinicians may read of; never shown in a sentence.
     `used_points`: the quantities of scores that some flag or derived fact uses.
     `facts_of`: by linkId, all facts that are read from that question.
@@ -75,10 +82,12 @@ class Pack:
     compute_steps: Callable[[list[Any], Callable[[CompiledScore, Values], Any]], object]
     scores: tuple[CompiledScore, ...]
     line_truths: Callable[[Values], list[int]]
+    lines: tuple[tuple[Flag, FlagLine], ...]
     contradictions: tuple[tuple[Contradiction, Test], ...]
     floors: tuple[tuple[Floor, Test], ...]
     raised_screen: Test
     ranking: Ranking | None
+    scales: Scales
     advice: CompiledAdvice
     grounds: Grounds
     size: int
@@ -87,6 +96,8 @@ class Pack:
     emergency_facts: frozenset[str]
     dependents: Mapping[str, tuple[Step, ...]]
     read_plan: tuple[tuple[str, bool, FactDefinition], ...]
+    not_yes_no: frozenset[int]
+    text_searches: tuple[tuple[int, tuple[str, ...], int], ...]
     examined: frozenset[str]
     confidential_facts: frozenset[str]
     used_points: frozenset[str]
@@ -131,12 +142,14 @@ def build_pack(content: Content) -> Pack:
         scores=tuple(scores.values()),
         compute_steps=_all_steps([steps[name] for name in order], compared, Generator(slots, compiler, compared)),
         line_truths=_line_truths(content, Generator(slots, compiler, compared)),
+        lines=tuple((flag, line) for flag in content.flags for line in flag.lines),
         contradictions=tuple((one, compiler.compile(one.when)) for one in safety.contradictions),
         floors=tuple((floor, compiler.compile(floor.when)) for floor in safety.floors),
         raised_screen=compiler.compile(safety.screen.raised_when),
         ranking=None
         if content.ranking is None
         else compile_ranking(content.ranking, content.conditions, slots, Generator(slots, compiler, compared)),
+        scales=Scales(lambda: Generator(slots, compiler, compared), facts),
         grounds=Grounds(
             compiler, {name: name for name in facts} | {one.name: one.fact for one in content.text_matches}
         ),
@@ -153,6 +166,10 @@ def build_pack(content: Content) -> Pack:
             for base in base_facts[name]
         ),
         read_plan=tuple((fact.name, fact.kind is FactKind.PRESENCE, fact) for fact in content.facts),
+        not_yes_no=frozenset(slots[fact.name] for fact in content.facts if fact.kind is not FactKind.PRESENCE),
+        text_searches=tuple(
+            (slots[one.name], tuple(map(plain_text, one.words)), slots[one.fact]) for one in content.text_matches
+        ),
         examined=frozenset(fact.name for fact in content.facts if fact.clinician),
         confidential_facts=frozenset(
             base

@@ -42,28 +42,27 @@ def verdict(truths: int) -> Verdict:
 
 def evaluate_flags(state: State, deciding: Deciding) -> FlagResults:
     """Evaluate every line of every flag."""
-    fired: list[FlagResult] = []
-    undecided: list[FlagResult] = []
-    not_fired: list[str] = []
+    lines = state.pack.lines
+    truths = state.pack.line_truths(state.values)
+    not_fired = [lines[place][1].id for place, truth in enumerate(truths) if truth == NO]
     not_reached = 0
-    all_truths = iter(state.pack.line_truths(state.values))
-    for flag in state.pack.content.flags:
-        kept: list[LineVerdict] = []
-        for line in flag.lines:
-            truths = next(all_truths)
-            if truths == NO:
-                not_fired.append(line.id)
-                continue
-            outcome = verdict(truths)
-            if outcome is Verdict.NOT_REACHED:
-                not_reached += 1
-            else:
-                kept.append(_line_verdict(line, outcome, state, deciding))
-        if kept:
-            result = _flag_result(flag, kept)
-            (fired if result.verdict is Verdict.FIRED else undecided).append(result)
+    kept: dict[str, tuple[Flag, list[LineVerdict]]] = {}
+    for place, truth in enumerate(truths):
+        if truth == NO:
+            continue
+        flag, line = lines[place]
+        outcome = verdict(truth)
+        if outcome is Verdict.NOT_REACHED:
+            not_reached += 1
+            continue
+        if flag.id not in kept:
+            kept[flag.id] = (flag, [])
+        kept[flag.id][1].append(_line_verdict(line, outcome, state, deciding))
+    results = [_flag_result(flag, verdicts) for flag, verdicts in kept.values()]
+    fired = [result for result in results if result.verdict is Verdict.FIRED]
     fired.sort(key=_rank)
-    return FlagResults(tuple(fired), tuple(undecided), tuple(not_fired), not_reached)
+    undecided = tuple([result for result in results if result.verdict is Verdict.UNDECIDED])
+    return FlagResults(tuple(fired), undecided, tuple(not_fired), not_reached)
 
 
 def _line_verdict(line: FlagLine, outcome: Verdict, state: State, deciding: Deciding) -> LineVerdict:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from services.triage.engine.advice import AdviceGiven
 from services.triage.engine.conditions import Condition, ConditionFinding
@@ -21,6 +23,9 @@ from services.triage.engine.model import (
     ScoreDefinition,
     Urgency,
 )
+
+if TYPE_CHECKING:
+    from services.triage.engine.state import State
 
 
 class Scope(StrEnum):
@@ -189,9 +194,9 @@ class MustNotMiss:
     at_site: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Panel:
-    """The must-not-miss panel: put together when somebody reads it.
+    """The must-not-miss panel: put together when somebody first reads it.
 
     `order`: places of `conditions` as they rank. `urgent`, `flagged`, `supported` (ids), `at_site`: what is known of
     them.
@@ -204,21 +209,24 @@ class Panel:
     supported: frozenset[str]
     at_site: frozenset[int]
 
+    @cached_property
     def entries(self) -> tuple[MustNotMiss, ...]:
         """Flagged conditions, supported ones, the others; in each the most urgent first, then as they rank."""
-        boxes: dict[tuple[Standing, Urgency], list[MustNotMiss]] = {
-            (standing, urgency): [] for standing in Standing for urgency in Urgency
-        }
-        for number, place in enumerate(self.order, 1):
+        boxes: list[list[MustNotMiss]] = [[] for _ in range(len(Standing) * len(Urgency))]
+        shown = [
+            (rank, place) for rank, place in enumerate(self.order, 1) if self.urgent[place] or place in self.flagged
+        ]
+        for rank, place in shown:
             condition = self.conditions[place]
             if place in self.flagged:
-                standing = Standing.FLAGGED
-            elif not self.urgent[place]:
-                continue
+                box, standing = 0, Standing.FLAGGED
+            elif condition.id in self.supported:
+                box, standing = 1, Standing.SUPPORTED
             else:
-                standing = Standing.SUPPORTED if condition.id in self.supported else Standing.OPEN
-            boxes[standing, condition.urgency].append(MustNotMiss(condition, standing, number, place in self.at_site))
-        return tuple([one for box in boxes.values() for one in box])
+                box, standing = 2, Standing.OPEN
+            one = MustNotMiss(condition, standing, rank, place in self.at_site)
+            boxes[box * len(Urgency) + condition.urgency.rank].append(one)
+        return tuple([one for box in boxes for one in box])
 
 
 class FloorKind(StrEnum):
@@ -283,6 +291,7 @@ class Assessment:
     `not_reached` counts the lines that page 1 alone cannot decide.
     `candidates` are the first conditions in order of support (none from page 1 alone), `must_not_miss` all conditions
     that cannot wait or that a fired flag guards against: flagged ones first, then supported ones, then the others.
+    `state`: the values that all of this was computed from, for whoever asks why.
     """
 
     pack: PackHead
@@ -301,11 +310,12 @@ class Assessment:
     candidates: tuple[Candidate, ...] = ()
     panel: Panel | None = None
     advice: tuple[AdviceGiven, ...] = ()
+    state: State | None = field(default=None, repr=False, compare=False)
 
     @property
     def must_not_miss(self) -> tuple[MustNotMiss, ...]:
         """The must-not-miss panel; empty from page 1 alone."""
-        return () if self.panel is None else self.panel.entries()
+        return () if self.panel is None else self.panel.entries
 
     @property
     def all_clear(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from services.triage.engine.deciding import Deciding
-from services.triage.engine.model import UNANSWERED, Contradiction, Screen, Visibility
+from services.triage.engine.model import Contradiction, Screen, Visibility
 from services.triage.engine.pack import Pack
 from services.triage.engine.results import AppliedFloor, FloorKind, Quality, Scope
 from services.triage.engine.state import State
@@ -20,12 +20,9 @@ def active_contradictions(state: State) -> tuple[Contradiction, ...]:
 
 def data_quality(state: State, contradictions: Sequence[Contradiction]) -> Quality:
     """Everything about the answers that a reader must know. On page 1 alone, only page-1 items count."""
-    given = state.findings.by_name
-    unknown = [
-        fact
-        for fact in state.pack.screened
-        if (finding := given.get(fact.name, UNANSWERED)).is_unknown and finding.visibility is Visibility.SHOWN
-    ]
+    facts = state.pack.read_plan
+    silent = [slot for slot, one in state.unclear if one.is_unknown and one.visibility is Visibility.SHOWN]
+    unknown = [fact for slot in silent if (fact := facts[slot][2]).screen is not Screen.NONE and not fact.clinician]
     required = [fact.name for fact in unknown if fact.screen is Screen.REQUIRED]
     return Quality(
         contradictions=tuple(contradictions),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -19,13 +17,13 @@ from services.triage.engine.model import (
     Missing,
     Presence,
     Screen,
-    TextMatch,
     Value,
     Visibility,
 )
 from services.triage.engine.pack import CompiledDerived, Pack, Step
 from services.triage.engine.results import Scope, ScoreResult
 from services.triage.engine.scores import CompiledScore, compute, known_points
+from services.triage.engine.text import plain_text
 from services.triage.engine.truth import NO, NOT_REACHED, UNKNOWN, UNKNOWN_IS_NO, YES
 
 _NOT_ASKED = (NOT_REACHED_VALUE,)
@@ -34,16 +32,16 @@ _TYPES: dict[FactKind, type] = {
     FactKind.QUANTITY: Decimal,
     FactKind.TEXT: str,
 }
-_APOSTROPHES = str.maketrans({"‘": "'", "’": "'", "`": "'", "´": "'"})
 
 
 class State:
     """Values of all facts of one evaluation. Made, computed and read inside one call of `evaluate`.
 
-    `conflicting`: facts whose question was answered in several ways; `unusable`: facts with a problem.
+    `conflicting`: facts whose question was answered in several ways; `unusable`: facts with a problem; `unclear`: slots
+    of the facts that are neither yes nor no, with their findings.
     """
 
-    __slots__ = ("_not_put", "conflicting", "findings", "pack", "scope", "unusable", "values")
+    __slots__ = ("_asked", "_not_put", "conflicting", "findings", "pack", "scope", "unclear", "unusable", "values")
 
     def __init__(self, pack: Pack, findings: Findings, scope: Scope) -> None:
         """Raises ValueError when a finding has a value that its fact cannot have."""
@@ -52,31 +50,45 @@ class State:
         self.scope = scope
         self.conflicting: list[str] = []
         self.unusable: list[str] = []
+        self.unclear: list[tuple[int, Finding]] = []
         self._not_put: list[tuple[int, bool]] = []
+        self._asked: list[Any] | None = None
         self.values: list[Any] = [None] * pack.size
         self._read()
-        for match in pack.content.text_matches:
-            self.values[pack.slots[match.name]] = matched(match, self.values[pack.slots[match.fact]])
+        for slot, words, text_slot in pack.text_searches:
+            self.values[slot] = matched(words, self.values[text_slot])
         self.compute()
 
     def _read(self) -> None:
         """Put the findings into the slots of their facts (base facts have the first slots, in order)."""
-        values, given, page_1_alone = self.values, self.findings.by_name, self.scope is Scope.PAGE_1
-        present, absent, unknown, not_put = Presence.PRESENT, Presence.ABSENT, Presence.UNKNOWN, Visibility.NOT_PUT
-        for slot, (name, yes_no, fact) in enumerate(self.pack.read_plan):
-            if page_1_alone and fact.screen is not Screen.PAGE_1:
-                values[slot] = NOT_REACHED if yes_no else _NOT_ASKED
-                continue
-            finding = given.get(name, UNANSWERED)
-            value = finding.value
-            if finding.visibility is not_put:
-                self._not_put.append((slot, yes_no))
-            if yes_no and (value is absent or value is present) and finding.problem is None:  # nearly all of them
-                values[slot] = NO if value is absent else YES
-            elif yes_no and value is unknown and not finding.alternatives and finding.problem is None:
-                values[slot] = UNKNOWN
-            else:
-                values[slot] = self._doubtful(fact, finding)
+        values, given = self.values, self.findings.by_name
+        found = [given.get(name, UNANSWERED) for name in self.pack.facts]
+        truths = [finding.plain for finding in found]
+        values[: len(truths)] = truths
+        self.unclear = [(slot, found[slot]) for slot, truth in enumerate(truths) if truth != NO and truth != YES]
+        closely = self.pack.not_yes_no.union([slot for slot, finding in self.unclear if not finding.plain])
+        for slot in sorted(closely):
+            self._read_closely(slot, found[slot])
+        if self.scope is Scope.PAGE_1:
+            self._leave_out_later_questions()
+
+    def _read_closely(self, slot: int, finding: Finding) -> None:
+        """A finding that is not simply yes, no or unknown. On page 1 alone, later questions are not looked at."""
+        _, yes_no, fact = self.pack.read_plan[slot]
+        if self.scope is Scope.PAGE_1 and fact.screen is not Screen.PAGE_1:
+            return
+        if finding.visibility is Visibility.NOT_PUT:
+            self._not_put.append((slot, yes_no))
+        value = finding.value
+        if yes_no and (value is Presence.ABSENT or value is Presence.PRESENT) and finding.problem is None:
+            self.values[slot] = NO if value is Presence.ABSENT else YES
+        else:
+            self.values[slot] = self._doubtful(fact, finding)
+
+    def _leave_out_later_questions(self) -> None:
+        for slot, (_, yes_no, fact) in enumerate(self.pack.read_plan):
+            if fact.screen is not Screen.PAGE_1:
+                self.values[slot] = NOT_REACHED if yes_no else _NOT_ASKED
 
     def _doubtful(self, fact: FactDefinition, finding: Finding) -> Any:
         """What the slot holds of a finding that is not simply yes or no; notes what is wrong with it."""
@@ -115,11 +127,12 @@ class State:
         """All values with questions that were not put as open as if nobody had got to them: the basis of ranking."""
         if not self._not_put:
             return self.values
-        values = self.values.copy()
-        for slot, yes_no in self._not_put:
-            values[slot] = NOT_REACHED if yes_no else _NOT_ASKED
-        self.pack.compute_steps(values, self._known_points)
-        return values
+        if self._asked is None:
+            self._asked = self.values.copy()
+            for slot, yes_no in self._not_put:
+                self._asked[slot] = NOT_REACHED if yes_no else _NOT_ASKED
+            self.pack.compute_steps(self._asked, self._known_points)
+        return self._asked
 
     def _value_of(self, step: Step, values: list[Any]) -> Any:
         if isinstance(step, CompiledDerived):
@@ -140,6 +153,7 @@ class State:
             for name, value in reading.items():
                 self._add(self.pack.facts[name], value)
         if readings:
+            self._asked = None
             self.compute()
 
     def _add(self, fact: FactDefinition, value: Value) -> None:
@@ -180,15 +194,9 @@ def _other(fact: FactDefinition, value: Value) -> Value:
     return value
 
 
-def matched(match: TextMatch, texts: Sequence[object]) -> int:
-    """YES when one of the texts holds one of the words, else NO: a text may raise, never reassure."""
+def matched(words: Sequence[str], texts: Sequence[object]) -> int:
+    """YES when one of the texts holds one of the words (`plain_text`), else NO: a text may raise, never reassure."""
     if NOT_REACHED_VALUE in texts:
         return NOT_REACHED
-    plain = [f" {_plain(text)} " for text in texts if isinstance(text, str)]
-    return YES if any(f" {_plain(word)} " in text for word in match.words for text in plain) else NO
-
-
-def _plain(text: str) -> str:
-    """Lower case, straight apostrophes, and single spaces in place of all other punctuation."""
-    straight = unicodedata.normalize("NFKC", text).translate(_APOSTROPHES).casefold()
-    return " ".join(re.findall(r"[\w']+", straight))
+    plain = [plain_text(text) for text in texts if isinstance(text, str)]
+    return YES if any(word in text for text in plain for word in words) else NO

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from services.triage.engine.conditions import Condition, ConditionFinding
+from services.triage.engine.conditions import Condition
 from services.triage.engine.deciding import Deciding
-from services.triage.engine.model import Presence
 from services.triage.engine.pack import Pack
-from services.triage.engine.ranking import weight_of
 from services.triage.engine.results import Assessment, FindingVerdict
 from services.triage.engine.safety import active_contradictions
+from services.triage.engine.scales import Scale
 from services.triage.engine.state import State
-from services.triage.engine.truth import NO, UNKNOWN, YES
 
 
 class Weighing:
     """The findings of conditions on the answers of one assessment. `state`: all values, every reading considered."""
 
     def __init__(self, pack: Pack, assessment: Assessment) -> None:
-        self.state = State(pack, assessment.findings, assessment.scope)
-        self.state.consider(active_contradictions(self.state))
+        self.state = assessment.state or _state(pack, assessment)
+        self._scales = pack.scales
         self._deciding = Deciding(self.state, self.state.of_what_was_asked())
         self._known: dict[str, tuple[FindingVerdict, ...]] = {}
 
@@ -30,31 +29,41 @@ class Weighing:
         Of a group that is the strongest known one, or all of them as long as none is known. The weights of those that
         counted add up to `Candidate.ratio`.
         """
-        if condition.id not in self._known:
-            counted = self._counted(condition.findings)
-            verdicts = (self._verdict(one) for place, one in enumerate(condition.findings) if counted[place])
-            self._known[condition.id] = tuple(verdict for verdict in verdicts if verdict is not None)
-        return self._known[condition.id]
+        known = self._known.get(condition.id)
+        if known is None:
+            weighed = self._scales.of(condition)
+            truths = weighed.truths(self._deciding.values)
+            known = self._known[condition.id] = tuple(self._verdicts(weighed.scales, truths))
+        return known
 
-    def _counted(self, findings: Sequence[ConditionFinding]) -> list[bool]:
-        """By place: False for a finding whose group has a stronger one that is known, or an earlier equal one."""
-        strongest: dict[str, tuple[int, int]] = {}
-        weights = [weight_of(one, self._deciding.truths(one.when)) for one in findings]
-        for place, (one, weight) in enumerate(zip(findings, weights, strict=True)):
-            if one.group is not None and weight is not None:
-                best = strongest.get(one.group)
-                if best is None or abs(weight) > best[0]:
-                    strongest[one.group] = (abs(weight), place)
-        return [one.group not in strongest or strongest[one.group][1] == place for place, one in enumerate(findings)]
+    def _verdicts(self, scales: Sequence[Scale], truths: Sequence[int]) -> list[FindingVerdict]:
+        counted = _strongest(scales, truths)
+        verdicts = []
+        for place, (scale, possible) in enumerate(zip(scales, truths, strict=True)):
+            verdict = scale.verdicts[possible]
+            if verdict is None or counted.get(scale.group, place) != place:
+                continue
+            if not scale.complete:
+                facts = self._deciding.facts(scale.finding.when, scale.by[possible])
+                verdict = replace(verdict, facts=facts)
+            verdicts.append(verdict)
+        return verdicts
 
-    def _verdict(self, finding: ConditionFinding) -> FindingVerdict | None:
-        truths = self._deciding.truths(finding.when)
-        weight = weight_of(finding, truths)
-        if weight is None:
-            facts = self._deciding.facts(finding.when, UNKNOWN)
-            return FindingVerdict(finding, Presence.UNKNOWN, 0, facts) if finding.yes or finding.no else None
-        if weight == 0:
-            return None
-        present = bool(truths & YES)
-        presence, truth = (Presence.PRESENT, YES) if present else (Presence.ABSENT, NO)
-        return FindingVerdict(finding, presence, weight, self._deciding.facts(finding.when, truth))
+
+def _state(pack: Pack, assessment: Assessment) -> State:
+    state = State(pack, assessment.findings, assessment.scope)
+    state.consider(active_contradictions(state))
+    return state
+
+
+def _strongest(scales: Sequence[Scale], truths: Sequence[int]) -> dict[str | None, int]:
+    """By group: the place of its strongest known finding, the earliest of equal ones; no group without a known one."""
+    best: dict[str | None, int] = {}
+    strengths: dict[str, int] = {}
+    for place, scale in enumerate(scales):
+        if scale.group is None:
+            continue
+        strength = scale.strength[truths[place]]
+        if strength is not None and strength > strengths.get(scale.group, -1):
+            strengths[scale.group], best[scale.group] = strength, place
+    return best

@@ -1,0 +1,86 @@
+"""What each finding of a condition says, made ready: a verdict for every set of truths that it may have.
+
+Made when somebody first asks about the condition, and kept with the pack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from services.triage.engine.compile import Values
+from services.triage.engine.conditions import Condition, ConditionFinding
+from services.triage.engine.criteria import Compare, Fact, Not
+from services.triage.engine.generate import Generator, truths_of
+from services.triage.engine.model import Presence
+from services.triage.engine.ranking import weight_of
+from services.triage.engine.results import FindingVerdict
+from services.triage.engine.truth import NO, SETS, UNKNOWN, YES
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """One finding. By set of truths: how much it weighs either way, None while it is unknown, and its verdict.
+
+    `group`: the number of its group, None outside groups. `by`: by which truth it is explained (YES, NO or UNKNOWN).
+    `complete`: it asks of one answer, which is named in the verdicts; else the answers behind it are still to be found.
+    """
+
+    finding: ConditionFinding
+    group: str | None
+    strength: tuple[int | None, ...]
+    verdicts: tuple[FindingVerdict | None, ...]
+    by: tuple[int, ...]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """A condition: one function for the truths of all its findings, and their scales, in the pack's order."""
+
+    truths: Callable[[Values], list[int]]
+    scales: tuple[Scale, ...]
+
+
+class Scales:
+    """The scales of one pack. `generator`: makes an empty one; `base_facts`: names that are answers by themselves."""
+
+    def __init__(self, generator: Callable[[], Generator], base_facts: Collection[str]) -> None:
+        self._generator = generator
+        self._base_facts = base_facts
+        self._made: dict[str, Weighed] = {}
+
+    def of(self, condition: Condition) -> Weighed:
+        """The condition, made ready."""
+        made = self._made.get(condition.id)
+        if made is None:
+            criteria = [one.when for one in condition.findings]
+            scales = tuple(self._scale(one) for one in condition.findings)
+            made = self._made[condition.id] = Weighed(truths_of(criteria, self._generator()), scales)
+        return made
+
+    def _scale(self, finding: ConditionFinding) -> Scale:
+        when = finding.when.part if isinstance(finding.when, Not) else finding.when
+        alone = isinstance(when, (Fact, Compare)) and when.name in self._base_facts
+        facts = (when.name,) if isinstance(when, (Fact, Compare)) and alone else ()
+        weights = [weight_of(finding, truths) for truths in range(SETS)]
+        return Scale(
+            finding=finding,
+            group=finding.group,
+            strength=tuple(None if weight is None else abs(weight) for weight in weights),
+            verdicts=tuple(_verdict(finding, truths, facts) for truths in range(SETS)),
+            by=tuple(
+                UNKNOWN if weight is None else YES if truths & YES else NO for truths, weight in enumerate(weights)
+            ),
+            complete=alone,
+        )
+
+
+def _verdict(finding: ConditionFinding, truths: int, facts: tuple[str, ...]) -> FindingVerdict | None:
+    """None when the finding says nothing, and would say nothing."""
+    weight = weight_of(finding, truths)
+    if weight is None:
+        return FindingVerdict(finding, Presence.UNKNOWN, 0, facts) if finding.yes or finding.no else None
+    if weight == 0:
+        return None
+    return FindingVerdict(finding, Presence.PRESENT if truths & YES else Presence.ABSENT, weight, facts)
