@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 from uuid import UUID, uuid5
 
@@ -96,7 +97,7 @@ class Run:
     @property
     def instant(self) -> str:
         """When it ran, as a FHIR instant."""
-        return instant(self.at)
+        return _instant(self.at)
 
     def meta(self, resource_type: str) -> Resource:
         """Meta of a resource of this run, which says that it follows our profile of its type."""
@@ -105,6 +106,12 @@ class Run:
             "lastUpdated": self.instant,
             "profile": [PROFILES[resource_type]],
         }
+
+
+@lru_cache(maxsize=16)
+def _instant(at: datetime) -> str:
+    """All resources of a run state the same moment."""
+    return instant(at)
 
 
 def assessment_id(tenant: UUID, response_id: str, pack_name: str) -> str:
@@ -150,10 +157,19 @@ def number(points: Decimal) -> int | float:
 
 
 def extension(url: str, *parts: tuple[str, str, Any]) -> Resource:
-    """A complex extension of (name, FHIR type, value); a value of None is left out, a tuple is repeated."""
+    """A complex extension of (name, FHIR type, value); a value of None is left out, a tuple is repeated.
+
+    Of the type "extension" is a tuple of whole extensions.
+    """
     inner = []
     for name, kind, value in parts:
-        values = value if isinstance(value, tuple) else () if value is None else (value,)
-        for one in values:
-            inner.append(one if kind == "extension" else {"url": name, f"value{kind}": one})
+        if value is None:
+            continue
+        if kind == "extension":
+            inner += value
+        elif isinstance(value, tuple):
+            key = f"value{kind}"
+            inner += [{"url": name, key: one} for one in value]
+        else:
+            inner.append({"url": name, f"value{kind}": value})
     return {"url": url, "extension": inner}

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 from services.triage.basis import Resource, extension, number
-from services.triage.engine.advice import AdviceGiven
 from services.triage.engine.model import Urgency
 from services.triage.engine.pack import Pack
 from services.triage.engine.results import Assessment, FlagResult, ScoreResult, Standing, Verdict
 from services.triage.words import answer_words
+from services.triage.written import Written, written
 from shared.fhir.codes import (
     CANONICAL,
     CS_URGENCY,
@@ -21,22 +21,22 @@ from shared.fhir.codes import (
     EXT_SCORE,
 )
 
-EXT_ADVICE = f"{CANONICAL}/StructureDefinition/advice"
 EXT_MUST_NOT_MISS = f"{CANONICAL}/StructureDefinition/must-not-miss"
 EXT_FLOOR = f"{CANONICAL}/StructureDefinition/triage-floor"
 
 
 def rule_results(pack: Pack, assessment: Assessment) -> list[Resource]:
     """All extensions of the RiskAssessment, in a fixed order."""
+    parts = written(pack)
     results = [] if assessment.urgency is None else [disposition(assessment.urgency)]
-    results += [_flag(pack, assessment, result) for result in (*assessment.fired, *assessment.undecided)]
+    results += [_flag(parts, assessment, result) for result in (*assessment.fired, *assessment.undecided)]
     if assessment.not_fired:
         results.append({"url": EXT_NOT_FIRED, "valueString": " ".join(assessment.not_fired)})
-    results += [_score(pack, score) for score in assessment.scores if score.minimum is not None]
-    results += _floors(pack, assessment)
-    results += [_advice(given) for given in assessment.advice]
+    results += [_score(pack, parts, score) for score in assessment.scores if score.minimum is not None]
+    results += _floors(parts, assessment)
+    results += [parts.advice(given) for given in assessment.advice]
     results += _panel(assessment)
-    results.append(_data_quality(pack, assessment))
+    results.append(_data_quality(parts, assessment))
     return results
 
 
@@ -45,31 +45,31 @@ def disposition(urgency: Urgency) -> Resource:
     return {"url": EXT_DISPOSITION, "valueCoding": {"system": CS_URGENCY, "code": urgency.value}}
 
 
-def _flag(pack: Pack, assessment: Assessment, result: FlagResult) -> Resource:
+def _flag(parts: Written, assessment: Assessment, result: FlagResult) -> Resource:
     fired = result.verdict is Verdict.FIRED
     deciding = result.fired if fired else result.lines
-    facts = dict.fromkeys(name for line in deciding for name in line.facts)
+    facts = dict.fromkeys([name for line in deciding for name in line.facts])
     return extension(
         EXT_RED_FLAG,
         ("flag", "Code", result.flag.id),
         ("result", "Code", result.verdict.value),
         ("urgency", "Code", None if result.urgency is None else result.urgency.value),
-        ("line", "Code", tuple(line.line.id for line in deciding)),
-        ("openLine", "Code", tuple(line.line.id for line in result.open) if fired else None),
+        ("line", "Code", tuple([line.line.id for line in deciding])),
+        ("openLine", "Code", tuple([line.line.id for line in result.open]) if fired else None),
         ("raises", "Code", result.raises),
         ("guards", "String", result.flag.guards),
-        *_sources(pack, result.flag.evidence, in_full=fired),
+        *_sources(parts, result.flag.evidence, in_full=fired),
         ("examinationOnly", "Boolean", True if result.examination_only else None),
         ("clinicianOnly", "Boolean", True if result.flag.confidential else None),
-        ("notAssessed", "String", _link_ids(pack, () if fired else facts)),
-        ("answer", "extension", tuple(_answers(pack, assessment, facts)) if fired else None),
+        ("notAssessed", "String", () if fired else parts.link_ids(facts)),
+        ("answer", "extension", tuple(_answers(parts, assessment, facts)) if fired else None),
     )
 
 
-def _answers(pack: Pack, assessment: Assessment, facts: Iterable[str]) -> Iterator[Resource]:
+def _answers(parts: Written, assessment: Assessment, facts: Iterable[str]) -> Iterator[Resource]:
     for name in facts:
         finding = assessment.findings.get(name)
-        fact = pack.facts[name]
+        fact = parts.pack.facts[name]
         yield extension(
             "answer",
             ("linkId", "String", finding.link_ids or (fact.link_id,)),
@@ -80,7 +80,7 @@ def _answers(pack: Pack, assessment: Assessment, facts: Iterable[str]) -> Iterat
         )
 
 
-def _score(pack: Pack, score: ScoreResult) -> Resource:
+def _score(pack: Pack, parts: Written, score: ScoreResult) -> Resource:
     return extension(
         EXT_SCORE,
         ("score", "Code", score.definition.id),
@@ -92,7 +92,7 @@ def _score(pack: Pack, score: ScoreResult) -> Resource:
         ("unknownItem", "Code", score.unknown_items),
         ("atLeast", "Code", None if score.reached is None else score.reached.code),
         ("exclusion", "String", tuple(pack.text(text) for text in score.exclusions)),
-        *_sources(pack, score.definition.evidence, in_full=score.score_class is not None),
+        *_sources(parts, score.definition.evidence, in_full=score.score_class is not None),
     )
 
 
@@ -100,7 +100,7 @@ def _class(score: ScoreResult) -> str:
     return "indeterminate" if score.score_class is None else score.score_class.code
 
 
-def _floors(pack: Pack, assessment: Assessment) -> Iterator[Resource]:
+def _floors(parts: Written, assessment: Assessment) -> Iterator[Resource]:
     for floor in assessment.floors:
         yield extension(
             EXT_FLOOR,
@@ -108,21 +108,9 @@ def _floors(pack: Pack, assessment: Assessment) -> Iterator[Resource]:
             ("kind", "Code", floor.kind.value),
             ("urgency", "Code", floor.urgency.value),
             ("raises", "Code", floor.raises),
-            ("citation", "String", citations(pack, floor.evidence)),
-            ("linkId", "String", tuple(dict.fromkeys(pack.facts[name].link_id for name in floor.facts))),
+            ("citation", "String", parts.citations(floor.evidence)),
+            ("linkId", "String", parts.link_ids(floor.facts)),
         )
-
-
-def _advice(given: AdviceGiven) -> Resource:
-    advice = given.advice
-    return extension(
-        EXT_ADVICE,
-        ("advice", "Code", advice.id),
-        ("kind", "Code", advice.kind.value),
-        ("audience", "Code", advice.audience.value),
-        ("condition", "Code", given.conditions),
-        ("source", "String", advice.evidence),
-    )
 
 
 def _panel(assessment: Assessment) -> Iterator[Resource]:
@@ -133,33 +121,29 @@ def _panel(assessment: Assessment) -> Iterator[Resource]:
         yield extension(EXT_MUST_NOT_MISS, *((standing.value, "Code", found) for standing, found in ids.items()))
 
 
-def _data_quality(pack: Pack, assessment: Assessment) -> Resource:
+def _data_quality(parts: Written, assessment: Assessment) -> Resource:
     quality = assessment.quality
     codes = tuple(code.value for code in quality.codes) or ("complete",)
     return extension(
         EXT_DATA_QUALITY,
         ("code", "Code", codes),
         ("contradiction", "Code", tuple(one.id for one in quality.contradictions)),
-        ("twoAnswers", "String", _link_ids(pack, quality.conflicting)),
-        ("notUsed", "String", _link_ids(pack, quality.unusable)),
-        ("notAnsweredPage1", "String", _link_ids(pack, quality.page_1_unknown)),
-        ("notAnswered", "String", _link_ids(pack, quality.required_unknown)),
+        ("twoAnswers", "String", parts.link_ids(quality.conflicting)),
+        ("notUsed", "String", parts.link_ids(quality.unusable)),
+        ("notAnsweredPage1", "String", parts.link_ids(quality.page_1_unknown)),
+        ("notAnswered", "String", parts.link_ids(quality.required_unknown)),
     )
 
 
-def _sources(pack: Pack, keys: tuple[str, ...], *, in_full: bool) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+def _sources(parts: Written, keys: tuple[str, ...], *, in_full: bool) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
     """Evidence keys (the pack's Library has them as relatedArtifact), and in full where a result stands on them."""
     named = ("source", "String", keys)
-    return (named, ("citation", "String", citations(pack, keys))) if in_full else (named,)
+    return (named, ("citation", "String", parts.citations(keys))) if in_full else (named,)
 
 
 def citations(pack: Pack, keys: Iterable[str]) -> tuple[str, ...]:
     """The sources behind these evidence keys, as they are cited."""
     return tuple(pack.content.evidence[key].citation for key in keys)
-
-
-def _link_ids(pack: Pack, names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(pack.facts[name].link_id for name in names))
 
 
 def _points(points: Decimal | None) -> int | float | None:

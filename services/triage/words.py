@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from services.triage.engine.model import Finding, Visibility
 from services.triage.engine.pack import Pack
@@ -25,9 +26,10 @@ def answer_words(finding: Finding) -> str:
 
 def printable(text: str) -> str:
     """The text without characters that XML (and so a narrative) cannot hold."""
-    return _NOT_XML.sub("", text)
+    return text if text.isprintable() else _NOT_XML.sub("", text)
 
 
+@lru_cache(maxsize=4096)
 def _without_hints(question: str) -> str:
     """Up to the question mark, without what stands in brackets."""
     short = " ".join(_BRACKETS.sub(" ", question).split()).replace(" ?", "?")
@@ -41,10 +43,11 @@ class Words:
         self.pack = pack
         self.assessment = assessment
         self.weighing = Weighing(pack, assessment)
+        self._answers: dict[str, str] = {}
 
     def text(self, key: str, **words: str) -> str:
         """The pack's sentence of that key."""
-        return self.pack.text(key, **words)
+        return self.pack.content.texts[key].format_map(words)
 
     def optional(self, key: str) -> str | None:
         """A sentence that a pack may leave out."""
@@ -71,6 +74,12 @@ class Words:
 
     def answer(self, name: str) -> str:
         """Question and answer; it says so when the fact is not known or does not apply."""
+        known = self._answers.get(name)
+        if known is None:
+            known = self._answers[name] = self._answer(name)
+        return known
+
+    def _answer(self, name: str) -> str:
         finding = self.assessment.findings.get(name)
         question = self.question(name)
         if finding.is_unknown:

@@ -64,12 +64,12 @@ class Advice:
 class CompiledAdvice:
     """All advice of a pack, and one function for the truths of all its criteria.
 
-    `places`: per piece of advice, where in these truths its `when` stands (None: always), and its cautions.
+    `rows`: each piece of advice with where in these truths its `when` stands (None: always), where its cautions stand,
+    and whether it is held back.
     """
 
-    advice: tuple[Advice, ...]
     truths: Callable[[Values], list[int]]
-    places: tuple[tuple[int | None, tuple[int, ...]], ...]
+    rows: tuple[tuple[Advice, int | None, tuple[int, ...], bool], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +88,16 @@ def compile_advice(advice: Sequence[Advice], generator: Generator) -> CompiledAd
         criteria.append(criterion)
         return len(criteria) - 1
 
-    places = tuple(
-        (None if one.when is None else place_of(one.when), tuple(place_of(caution) for caution in one.unless))
+    rows = tuple(
+        (
+            one,
+            None if one.when is None else place_of(one.when),
+            tuple(place_of(caution) for caution in one.unless),
+            one.held_back,
+        )
         for one in advice
     )
-    return CompiledAdvice(tuple(advice), truths_of(criteria, generator), places)
+    return CompiledAdvice(truths_of(criteria, generator), rows)
 
 
 def advise(
@@ -113,12 +118,14 @@ def advise(
     unhurried = all_clear and urgency in _UNHURRIED
     truths = compiled.truths(values)
     given = []
-    for one, (when, unless) in zip(compiled.advice, compiled.places, strict=True):
-        if one.held_back and not unhurried:
+    for one, when, unless, held_back in compiled.rows:
+        if held_back and not unhurried:
             continue
-        suited = tuple([condition for condition in one.conditions if condition in candidates])
-        if not suited and one.conditions:
-            continue
+        suited: tuple[str, ...] = ()
+        if one.conditions:
+            suited = tuple([condition for condition in one.conditions if condition in candidates])
+            if not suited:
+                continue
         speaks = YES if when is None else truths[when]
         if one.kind is AdviceKind.DO_NOT:  # a warning holds under any reading of the answers
             holds = bool(speaks & YES)

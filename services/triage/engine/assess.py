@@ -24,7 +24,7 @@ from services.triage.engine.deciding import Deciding
 from services.triage.engine.differential import Differential, rank
 from services.triage.engine.model import Findings, Urgency, most_urgent
 from services.triage.engine.pack import Pack
-from services.triage.engine.red_flags import FlagResults, evaluate_flags
+from services.triage.engine.red_flags import FlagResults, evaluate_flags, fired_lines, nothing_open
 from services.triage.engine.results import AppliedFloor, Assessment, FloorKind, Quality, Scope, Support, unique
 from services.triage.engine.safety import active_contradictions, applied_floors, data_quality, page_1_floors
 from services.triage.engine.state import State
@@ -54,8 +54,9 @@ def evaluate(
     fired = frozenset(result.flag.id for result in flags.fired)
     ranked = Differential() if ranking is None else rank(ranking, state.of_what_was_asked(), fired)
     withheld = any(floor.withholds_ranking for floor in applied)
-    trusted = not (withheld or contradictions or quality.conflicting)
-    outcome = _Outcome(pack, scope, flags, ranked, withheld=withheld, trusted=trusted)
+    trusted = not (contradictions or quality.conflicting)
+    told = [result.urgency for result in flags.fired]
+    outcome = _Outcome(pack, scope, told, flags.all_clear, ranked, withheld=withheld, trusted=trusted)
     urgency = outcome.urgency(applied)
     return Assessment(
         pack=pack.head,
@@ -84,18 +85,44 @@ def evaluate(
     )
 
 
+def urgency_of(pack: Pack, findings: Findings, *, floors: Sequence[AppliedFloor] = ()) -> Urgency | None:
+    """The urgency alone of a finished form: what `evaluate` makes of it, without the reasons."""
+    state = State(pack, findings, Scope.FULL)
+    contradictions = active_contradictions(state)
+    quality = data_quality(state, contradictions)
+    state.consider(contradictions)
+    deciding = Deciding(state)
+    fired = fired_lines(state)
+    applied = (*applied_floors(state, quality, deciding), *floors)
+    flags = frozenset(flag.id for flag, _ in fired)
+    ranked = Differential() if pack.ranking is None else rank(pack.ranking, state.of_what_was_asked(), flags)
+    outcome = _Outcome(
+        pack,
+        Scope.FULL,
+        [line.urgency for _, line in fired],
+        not fired and nothing_open(state, deciding),
+        ranked,
+        withheld=any(floor.withholds_ranking for floor in applied),
+        trusted=not (contradictions or quality.conflicting),
+    )
+    return outcome.urgency(applied)
+
+
 @dataclass(frozen=True, slots=True)
 class _Outcome:
+    """`told`: the urgencies of the flags that fired. `all_clear`: see `FlagResults`."""
+
     pack: Pack
     scope: Scope
-    flags: FlagResults
+    told: Sequence[Urgency | None]
+    all_clear: bool
     ranked: Differential
     withheld: bool
     trusted: bool
 
     def urgency(self, floors: Sequence[AppliedFloor]) -> Urgency | None:
         """The most urgent of everything that was found."""
-        found = [*(result.urgency for result in self.flags.fired), *(floor.urgency for floor in floors)]
+        found = [*self.told, *(floor.urgency for floor in floors)]
         if self.scope is Scope.PAGE_1:
             return most_urgent(*found)
         return most_urgent(*found, self._of_candidates(), self._default())
@@ -110,10 +137,10 @@ class _Outcome:
     def _default(self) -> Urgency | None:
         """None when nothing forbids self-care: no flag, no doubt about the answers, and they support the first."""
         rules = self.pack.content.safety
-        if not self.flags.all_clear:
+        if not self.all_clear:
             return rules.default_undecided
         supported = any(one.support is not Support.WEAK for one in self.ranked.candidates[:1])
-        return None if self.trusted and supported else rules.default
+        return None if self.trusted and not self.withheld and supported else rules.default
 
 
 def _spoken_for(ranked: Differential) -> set[str]:

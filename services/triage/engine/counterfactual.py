@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from services.triage.engine.assess import evaluate
+from services.triage.engine.assess import urgency_of
 from services.triage.engine.criteria import Compare, Criterion, Operator, comparisons_in, names_in
 from services.triage.engine.deciding import Deciding
 from services.triage.engine.model import (
@@ -202,7 +202,7 @@ def _lowering(pack: Pack, assessment: Assessment, weighing: Weighing, urgency: U
         given = assessment.findings
         imagined = {one: replace(given.get(one), value=value, alternatives=()) for one, value in changed.items()}
         findings = Findings({**given.by_name, **imagined}, given.respondent)
-        lower = evaluate(pack, findings, floors=_from_outside(pack, assessment)).urgency
+        lower = urgency_of(pack, findings, floors=_from_outside(pack, assessment))
         if lower is not None and lower.rank > urgency.rank:
             yield Change(name, opposite, lower)
             found += 1

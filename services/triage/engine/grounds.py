@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
-from services.triage.engine.compile import Compiler, Test, Values
+from services.triage.engine.compile import Compiler, Slots, Test, Values
 from services.triage.engine.criteria import All, AnyOf, Compare, Criterion, Fact, Not, OrUnknown
 from services.triage.engine.truth import NO, NOT, NOT_REACHED, UNKNOWN, YES
 
@@ -30,8 +30,9 @@ Collect: TypeAlias = Callable[[Behind, int, set[str]], None]
 class Grounds:
     """Collecting functions of one pack. `base`: what a name stands for, where it is a base fact or a text match."""
 
-    def __init__(self, compiler: Compiler, base: Mapping[str, str]) -> None:
+    def __init__(self, compiler: Compiler, base: Mapping[str, str], slots: Slots) -> None:
         self._test_of = compiler.test_of
+        self._slots = slots
         self._base = base
         self._made: dict[int, tuple[Criterion, Collect]] = {}
 
@@ -51,9 +52,9 @@ class Grounds:
             case OrUnknown(part):
                 return _or_unknown(self._test_of(part), self.of(part))
             case All(parts):
-                return _of_many(self._tested(parts), every=YES)
+                return self._of_many(parts, every=YES)
             case AnyOf(parts):
-                return _of_many(self._tested(parts), every=NO)
+                return self._of_many(parts, every=NO)
         raise TypeError(f"not a criterion: {criterion!r}")
 
     def _named(self, name: str) -> Collect:
@@ -67,8 +68,15 @@ class Grounds:
 
         return computed if fact is None else base
 
-    def _tested(self, parts: Sequence[Criterion]) -> list[tuple[Test, Collect]]:
-        return [(self._test_of(part), self.of(part)) for part in parts]
+    def _of_many(self, parts: Sequence[Criterion], *, every: int) -> Collect:
+        """The parts that are base facts themselves need no call."""
+        plain = [part.name for part in parts if isinstance(part, Fact) and self._base.get(part.name) == part.name]
+        others = [part for part in parts if not isinstance(part, Fact) or part.name not in plain]
+        return _of_many(
+            [(self._slots[name], name) for name in plain],
+            [(self._test_of(part), self.of(part)) for part in others],
+            every=every,
+        )
 
 
 def _denied(part: Collect) -> Collect:
@@ -83,11 +91,14 @@ def _or_unknown(test: Test, part: Collect) -> Collect:
     return collect
 
 
-def _of_many(parts: Sequence[tuple[Test, Collect]], *, every: int) -> Collect:
+def _of_many(plain: Sequence[tuple[int, str]], parts: Sequence[tuple[Test, Collect]], *, every: int) -> Collect:
     """All parts when every one was needed for that truth, else those that have the truth themselves."""
 
     def collect(evaluation: Behind, truth: int, found: set[str]) -> None:
         values: Any = evaluation.values
+        for slot, name in plain:
+            if truth == every or values[slot] & truth:
+                found.add(name)
         for test, part in parts:
             if truth == every or test(values) & truth:
                 part(evaluation, truth, found)

@@ -151,7 +151,7 @@ def build_pack(content: Content) -> Pack:
         else compile_ranking(content.ranking, content.conditions, slots, Generator(slots, compiler, compared)),
         scales=Scales(lambda: Generator(slots, compiler, compared), facts),
         grounds=Grounds(
-            compiler, {name: name for name in facts} | {one.name: one.fact for one in content.text_matches}
+            compiler, {name: name for name in facts} | {one.name: one.fact for one in content.text_matches}, slots
         ),
         size=len(slots) + len(compared),
         advice=compile_advice(content.advice, Generator(slots, compiler, compared)),

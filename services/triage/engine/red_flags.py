@@ -65,6 +65,20 @@ def evaluate_flags(state: State, deciding: Deciding) -> FlagResults:
     return FlagResults(tuple(fired), undecided, tuple(not_fired), not_reached)
 
 
+def fired_lines(state: State) -> list[tuple[Flag, FlagLine]]:
+    """The lines that fire, with their flags, in pack order."""
+    lines = state.pack.lines
+    return [lines[place] for place, truth in enumerate(state.pack.line_truths(state.values)) if truth & YES]
+
+
+def nothing_open(state: State, deciding: Deciding) -> bool:
+    """True when no line is open for lack of an answer (examination items apart, SR-04)."""
+    lines = state.pack.lines
+    truths = state.pack.line_truths(state.values)
+    still_open = (lines[place][1] for place, truth in enumerate(truths) if verdict(truth) is Verdict.UNDECIDED)
+    return all(state.pack.examined.issuperset(deciding.facts(line.when, UNKNOWN)) for line in still_open)
+
+
 def _line_verdict(line: FlagLine, outcome: Verdict, state: State, deciding: Deciding) -> LineVerdict:
     facts = deciding.facts(line.when, YES if outcome is Verdict.FIRED else UNKNOWN)
     examination = outcome is Verdict.UNDECIDED and state.pack.examined.issuperset(facts)

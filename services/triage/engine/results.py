@@ -72,11 +72,13 @@ class FlagResult:
     @property
     def fired(self) -> tuple[LineVerdict, ...]:
         """The lines that fired."""
-        return tuple(line for line in self.lines if line.verdict is Verdict.FIRED)
+        return tuple([line for line in self.lines if line.verdict is Verdict.FIRED])
 
     @property
     def open(self) -> tuple[LineVerdict, ...]:
         """The undecided lines that would make the flag more urgent than it is."""
+        if self.urgency is Urgency.EMERGENCY:
+            return ()
         return tuple(
             line
             for line in self.lines
