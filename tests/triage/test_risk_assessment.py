@@ -15,8 +15,9 @@ import pytest
 from services.triage.engine.assess import evaluate
 from services.triage.engine.model import Findings, Respondent
 from services.triage.knowledge.loader import load_not_assessable_texts
-from services.triage.prediction_elements import EXT_EVIDENCE, EXT_ROLE
+from services.triage.prediction_elements import EXT_ROLE
 from services.triage.risk_assessment import (
+from services.triage.written import EXT_EVIDENCE
     Basis,
     Run,
     Status,
