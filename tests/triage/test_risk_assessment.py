@@ -17,7 +17,6 @@ from services.triage.engine.model import Findings, Respondent
 from services.triage.knowledge.loader import load_not_assessable_texts
 from services.triage.prediction_elements import EXT_ROLE
 from services.triage.risk_assessment import (
-from services.triage.written import EXT_EVIDENCE
     Basis,
     Run,
     Status,
@@ -27,6 +26,7 @@ from services.triage.written import EXT_EVIDENCE
     not_assessable,
     withdrawn,
 )
+from services.triage.written import EXT_EVIDENCE
 from shared.fhir.codes import (
     EXT_DATA_QUALITY,
     EXT_DISPOSITION,
