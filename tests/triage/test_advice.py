@@ -408,7 +408,7 @@ ROW = '[[advice]]\nid = "T-99"\nkind = "do_not"\naudience = "patient"\ntext = "R
 
 
 def test_a_pack_without_advice_gives_none() -> None:
-    assert example_pack().advice.advice == ()
+    assert example_pack().content.advice == ()
 
 
 @pytest.mark.parametrize(
