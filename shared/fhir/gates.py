@@ -59,14 +59,9 @@ class _Gate:
         return _outcomes(self.item, self.conditions, values)
 
 
-@dataclass(frozen=True, slots=True)
-class _Family:
-    """Items with the same conditions under the same parent: they share one state."""
-
-    number: int
-    parent: int
-    combine: Callable[[Any], int]
-    conditions: Callable[[Sequence[int]], Any]
+_Family: TypeAlias = tuple[int, int, Callable[[Any], int], Callable[[Sequence[int]], Any]]
+"""Items with the same conditions under the same parent share one state: its place, that of the parent's state, "all" or
+"any", and the outcomes of the conditions."""
 
 
 class Gates:
@@ -85,7 +80,8 @@ class Gates:
         self.family: dict[str, int] = {}
         self._families: dict[tuple[int, str, tuple[int, ...]], int] = {}
         self._places: dict[int, int] = {}
-        self._steps: list[_Gate | _Family] = []
+        self._depths = [0]
+        self._levels: list[tuple[list[tuple[str, _Gate]], list[_Family]]] = []
         for item in index.items.values():
             self._settle(item)
 
@@ -103,12 +99,12 @@ class Gates:
         """The state of every family: ASKED, RULED_OUT, or OPEN where no known answer rules it out."""
         states = [ASKED] * self.families
         outcomes = [OPEN] * len(self._places)
-        for step in self._steps:
-            if isinstance(step, _Family):
-                own, parent = step.combine(step.conditions(outcomes)), states[step.parent]
-                states[step.number] = own if own < parent else parent
-            else:
-                outcomes[step.place] = step.outcomes(states[step.family], answers.get(step.item.link_id))
+        for gates, families in self._levels:
+            for link_id, gate in gates:
+                outcomes[gate.place] = gate.outcomes(states[gate.family], answers.get(link_id))
+            for number, parent, combine, conditions in families:
+                own, above = combine(conditions(outcomes)), states[parent]
+                states[number] = own if own < above else above
         return states
 
     def _lay_out(
@@ -140,20 +136,21 @@ class Gates:
         return self.family[item.link_id]
 
     def _own_family(self, item: QuestionItem, above: int) -> int:
-        for condition in item.enable_when:
-            self._open(self._index.items[condition.question])
+        depth = max(self._open(self._index.items[condition.question]) for condition in item.enable_when) + 1
         places = tuple(self._places[condition.number] for condition in item.enable_when)
         key = (above, item.enable_behavior, places)
         if key not in self._families:
             number = self._families[key] = len(self._families) + 1
             combine: Callable[[Any], int] = max if item.enable_behavior == "any" else min
             several = places if len(places) > 1 else places * 2
-            self._steps.append(_Family(number, above, combine, itemgetter(*several)))
+            self._depths.append(max(depth, self._depths[above]))
+            self._levels[self._depths[number] - 1][1].append((number, above, combine, itemgetter(*several)))
         return self._families[key]
 
-    def _open(self, gate: QuestionItem) -> None:
-        """Give the conditions that wait for this gate their places, once its own state is known."""
+    def _open(self, gate: QuestionItem) -> int:
+        """Give the conditions that wait for this gate their places; returns at which depth its own state is known."""
         family = self._settle(gate)
+        depth = self._depths[family]
         waiting = {
             condition.number: condition
             for item in self._index.items.values()
@@ -161,24 +158,26 @@ class Gates:
             if condition.question == gate.link_id
         }
         if next(iter(waiting)) in self._places:
-            return
+            return depth
         first, conditions = len(self._places), tuple(waiting.values())
         self._places.update({number: first + place for place, number in enumerate(waiting)})
-        self._steps.append(
-            _Gate(
-                item=gate,
-                conditions=conditions,
-                place=slice(first, first + len(conditions)),
-                family=family,
-                by_code={
-                    option.key: _outcomes(gate, conditions, [(option.kind, option.value)])
-                    for option in gate.options
-                    if isinstance(option.value, Coding)
-                },
-                silent=_outcomes(gate, conditions, []),
-                hidden=(_hidden(conditions, RULED_OUT), _hidden(conditions, OPEN)),
-            )
+        while len(self._levels) <= depth:
+            self._levels.append(([], []))
+        opened = _Gate(
+            item=gate,
+            conditions=conditions,
+            place=slice(first, first + len(conditions)),
+            family=family,
+            by_code={
+                option.key: _outcomes(gate, conditions, [(option.kind, option.value)])
+                for option in gate.options
+                if isinstance(option.value, Coding)
+            },
+            silent=_outcomes(gate, conditions, []),
+            hidden=(_hidden(conditions, RULED_OUT), _hidden(conditions, OPEN)),
         )
+        self._levels[depth][0].append((gate.link_id, opened))
+        return depth
 
 
 def fits(index: QuestionnaireIndex) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.triage.engine.compile import Values
-from services.triage.engine.criteria import Criterion
+from services.triage.engine.criteria import Criterion, Fact
 from services.triage.engine.model import DerivedFact
 from services.triage.engine.pack import Pack
 from services.triage.engine.state import State
@@ -13,7 +13,7 @@ from services.triage.engine.truth import NO, UNKNOWN, YES
 class Deciding:
     """Finds the deciding facts of criteria in one computed state."""
 
-    __slots__ = ("_known", "_pack", "_place", "values")
+    __slots__ = ("_known", "_pack", "_place", "_told", "values")
 
     def __init__(self, state: State, values: Values | None = None) -> None:
         """`values`: those of the state, unless others are given."""
@@ -21,12 +21,22 @@ class Deciding:
         self._pack: Pack = state.pack
         self._place = state.pack.slots.__getitem__
         self._known: dict[tuple[str, int], set[str]] = {}
+        self._told: dict[tuple[str, int], tuple[str, ...]] = {}
 
     def facts(self, criterion: Criterion, truth: int) -> tuple[str, ...]:
         """Base facts, in pack order, through which the criterion can be `truth` (YES, NO or UNKNOWN).
 
         For UNKNOWN these are the facts whose unknown value keeps it open; facts that are known are left out.
         """
+        if not isinstance(criterion, Fact):
+            return self._collected(criterion, truth)
+        key = (criterion.name, truth)  # many criteria are one derived fact
+        told = self._told.get(key)
+        if told is None:
+            told = self._told[key] = self._collected(criterion, truth)
+        return told
+
+    def _collected(self, criterion: Criterion, truth: int) -> tuple[str, ...]:
         found: set[str] = set()
         self._pack.grounds.of(criterion)(self, truth, found)
         return tuple(sorted(found, key=self._place) if len(found) > 1 else found)

@@ -60,7 +60,7 @@ def rank(ranking: Ranking, values: Values, flags_fired: Collection[str]) -> Diff
         (number - weighed >> TOTAL) + ((weighed + HALF) & MASK) - HALF
         for number, weighed in zip(numbers, weighs, strict=True)
     ]
-    best = sorted((known[place] for place in order), reverse=True)[: method.support_rank]
+    best = sorted(map(known.__getitem__, order), reverse=True)[: method.support_rank]
     candidates = tuple(
         [
             _candidate(ranking, place, number, numbers[place], supported=_stands_out(method, known[place], best))

@@ -68,6 +68,7 @@ class Pack:
     `examined`: examination items.
     `confidential_facts`: examination items of lines that only clinicians may read of; never shown in a sentence.
     `used_points`: the quantities of scores that some flag or derived fact uses.
+    `screened`: facts whose silence counts in the incomplete-safety-screen rule (SR-04), and the same by slot.
     `facts_of`: by linkId, all facts that are read from that question.
     `dependents`: for each base fact, the steps that depend on it, in order of computation.
     """
@@ -92,6 +93,7 @@ class Pack:
     grounds: Grounds
     size: int
     screened: tuple[FactDefinition, ...]
+    screened_slots: Mapping[int, FactDefinition]
     base_facts: Mapping[str, frozenset[str]]
     emergency_facts: frozenset[str]
     dependents: Mapping[str, tuple[Step, ...]]
@@ -155,7 +157,8 @@ def build_pack(content: Content) -> Pack:
         ),
         size=len(slots) + len(compared),
         advice=compile_advice(content.advice, Generator(slots, compiler, compared)),
-        screened=tuple(fact for fact in content.facts if fact.screen is not Screen.NONE and not fact.clinician),
+        screened=tuple(fact for fact in content.facts if _is_screened(fact)),
+        screened_slots={slots[fact.name]: fact for fact in content.facts if _is_screened(fact)},
         base_facts=base_facts,
         emergency_facts=frozenset(
             base
@@ -195,6 +198,10 @@ def build_pack(content: Content) -> Pack:
         },
         dependents={fact: tuple(step for name, step in steps.items() if fact in base_facts[name]) for fact in facts},
     )
+
+
+def _is_screened(fact: FactDefinition) -> bool:
+    return fact.screen is not Screen.NONE and not fact.clinician
 
 
 def _explained(content: Content) -> Iterator[Criterion]:

@@ -20,9 +20,12 @@ def active_contradictions(state: State) -> tuple[Contradiction, ...]:
 
 def data_quality(state: State, contradictions: Sequence[Contradiction]) -> Quality:
     """Everything about the answers that a reader must know. On page 1 alone, only page-1 items count."""
-    facts = state.pack.read_plan
-    silent = [slot for slot, one in state.unclear if one.is_unknown and one.visibility is Visibility.SHOWN]
-    unknown = [fact for slot in silent if (fact := facts[slot][2]).screen is not Screen.NONE and not fact.clinician]
+    screened, found = state.pack.screened_slots, state.found
+    unknown = [
+        screened[slot]
+        for slot in state.unclear
+        if slot in screened and found[slot].visibility is Visibility.SHOWN and found[slot].is_unknown
+    ]
     required = [fact.name for fact in unknown if fact.screen is Screen.REQUIRED]
     return Quality(
         contradictions=tuple(contradictions),

@@ -37,11 +37,23 @@ _TYPES: dict[FactKind, type] = {
 class State:
     """Values of all facts of one evaluation. Made, computed and read inside one call of `evaluate`.
 
-    `conflicting`: facts whose question was answered in several ways; `unusable`: facts with a problem; `unclear`: slots
-    of the facts that are neither yes nor no, with their findings.
+    `conflicting`: facts whose question was answered in several ways; `unusable`: facts with a problem; `found`: the
+    findings by slot; `unclear`: slots
+    of the facts that are not simply yes or no.
     """
 
-    __slots__ = ("_asked", "_not_put", "conflicting", "findings", "pack", "scope", "unclear", "unusable", "values")
+    __slots__ = (
+        "_asked",
+        "_not_put",
+        "conflicting",
+        "findings",
+        "found",
+        "pack",
+        "scope",
+        "unclear",
+        "unusable",
+        "values",
+    )
 
     def __init__(self, pack: Pack, findings: Findings, scope: Scope) -> None:
         """Raises ValueError when a finding has a value that its fact cannot have."""
@@ -50,7 +62,8 @@ class State:
         self.scope = scope
         self.conflicting: list[str] = []
         self.unusable: list[str] = []
-        self.unclear: list[tuple[int, Finding]] = []
+        self.found: list[Finding] = []
+        self.unclear: list[int] = []
         self._not_put: list[tuple[int, bool]] = []
         self._asked: list[Any] | None = None
         self.values: list[Any] = [None] * pack.size
@@ -62,11 +75,11 @@ class State:
     def _read(self) -> None:
         """Put the findings into the slots of their facts (base facts have the first slots, in order)."""
         values, given = self.values, self.findings.by_name
-        found = [given.get(name, UNANSWERED) for name in self.pack.facts]
+        found = self.found = [given.get(name, UNANSWERED) for name in self.pack.facts]
         truths = [finding.plain for finding in found]
         values[: len(truths)] = truths
-        self.unclear = [(slot, found[slot]) for slot, truth in enumerate(truths) if truth != NO and truth != YES]
-        closely = self.pack.not_yes_no.union([slot for slot, finding in self.unclear if not finding.plain])
+        self.unclear = [slot for slot, truth in enumerate(truths) if truth != NO and truth != YES]
+        closely = self.pack.not_yes_no.union([slot for slot in self.unclear if not truths[slot]])
         for slot in sorted(closely):
             self._read_closely(slot, found[slot])
         if self.scope is Scope.PAGE_1:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from services.triage.engine.conditions import Condition
 from services.triage.engine.deciding import Deciding
@@ -45,7 +44,7 @@ class Weighing:
                 continue
             if not scale.complete:
                 facts = self._deciding.facts(scale.finding.when, scale.by[possible])
-                verdict = replace(verdict, facts=facts)
+                verdict = FindingVerdict(verdict.finding, verdict.presence, verdict.weight, facts)
             verdicts.append(verdict)
         return verdicts
 
