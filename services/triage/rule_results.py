@@ -10,7 +10,7 @@ from services.triage.engine.model import Urgency
 from services.triage.engine.pack import Pack
 from services.triage.engine.results import Assessment, FlagResult, ScoreResult, Standing, Verdict
 from services.triage.words import answer_words
-from services.triage.written import Written, written
+from services.triage.written import FlagParts, Written, written
 from shared.fhir.codes import (
     CANONICAL,
     CS_URGENCY,
@@ -23,6 +23,7 @@ from shared.fhir.codes import (
 
 EXT_MUST_NOT_MISS = f"{CANONICAL}/StructureDefinition/must-not-miss"
 EXT_FLOOR = f"{CANONICAL}/StructureDefinition/triage-floor"
+_EXAMINATION_ONLY: Resource = {"url": "examinationOnly", "valueBoolean": True}
 
 
 def rule_results(pack: Pack, assessment: Assessment) -> list[Resource]:
@@ -46,38 +47,54 @@ def disposition(urgency: Urgency) -> Resource:
 
 
 def _flag(parts: Written, assessment: Assessment, result: FlagResult) -> Resource:
-    fired = result.verdict is Verdict.FIRED
-    deciding = result.fired if fired else result.lines
+    flag = parts.flag(result.flag)
+    if result.verdict is Verdict.FIRED:
+        return {"url": EXT_RED_FLAG, "extension": _fired(parts, flag, assessment, result)}
+    facts = dict.fromkeys([name for line in result.lines for name in line.facts])
+    inner = [
+        *flag.undecided,
+        *[flag.lines[line.line.id] for line in result.lines],
+        *flag.guards,
+        *flag.sources,
+        *([_EXAMINATION_ONLY] if result.examination_only else ()),
+        *flag.clinician_only,
+        *[{"url": "notAssessed", "valueString": link_id} for link_id in parts.link_ids(facts)],
+    ]
+    return {"url": EXT_RED_FLAG, "extension": inner}
+
+
+def _fired(parts: Written, flag: FlagParts, assessment: Assessment, result: FlagResult) -> list[Resource]:
+    deciding = result.fired
     facts = dict.fromkeys([name for line in deciding for name in line.facts])
-    return extension(
-        EXT_RED_FLAG,
-        ("flag", "Code", result.flag.id),
-        ("result", "Code", result.verdict.value),
-        ("urgency", "Code", None if result.urgency is None else result.urgency.value),
-        ("line", "Code", tuple([line.line.id for line in deciding])),
-        ("openLine", "Code", tuple([line.line.id for line in result.open]) if fired else None),
-        ("raises", "Code", result.raises),
-        ("guards", "String", result.flag.guards),
-        *_sources(parts, result.flag.evidence, in_full=fired),
-        ("examinationOnly", "Boolean", True if result.examination_only else None),
-        ("clinicianOnly", "Boolean", True if result.flag.confidential else None),
-        ("notAssessed", "String", () if fired else parts.link_ids(facts)),
-        ("answer", "extension", tuple(_answers(parts, assessment, facts)) if fired else None),
-    )
+    urgency = () if result.urgency is None else ({"url": "urgency", "valueCode": result.urgency.value},)
+    return [
+        *flag.fired,
+        *urgency,
+        *[flag.lines[line.line.id] for line in deciding],
+        *[{"url": "openLine", "valueCode": line.line.id} for line in result.open],
+        *[{"url": "raises", "valueCode": name} for name in result.raises],
+        *flag.guards,
+        *flag.sources,
+        *flag.citations,
+        *flag.clinician_only,
+        *[_answer(parts, assessment, name) for name in facts],
+    ]
 
 
-def _answers(parts: Written, assessment: Assessment, facts: Iterable[str]) -> Iterator[Resource]:
-    for name in facts:
-        finding = assessment.findings.get(name)
-        fact = parts.pack.facts[name]
-        yield extension(
-            "answer",
-            ("linkId", "String", finding.link_ids or (fact.link_id,)),
-            ("question", "String", finding.question or fact.label),
-            ("answer", "String", answer_words(finding) or None),
-            ("fact", "Code", name),
-            ("unknown", "Boolean", True if finding.is_unknown else None),
-        )
+def _answer(parts: Written, assessment: Assessment, name: str) -> Resource:
+    finding = assessment.findings.get(name)
+    fact = parts.pack.facts[name]
+    words = answer_words(finding)
+    inner: list[Resource] = [
+        *[{"url": "linkId", "valueString": link_id} for link_id in finding.link_ids or (fact.link_id,)],
+        {"url": "question", "valueString": finding.question or fact.label},
+    ]
+    if words:
+        inner.append({"url": "answer", "valueString": words})
+    inner.append({"url": "fact", "valueCode": name})
+    if finding.is_unknown:
+        inner.append({"url": "unknown", "valueBoolean": True})
+    return {"url": "answer", "extension": inner}
 
 
 def _score(pack: Pack, parts: Written, score: ScoreResult) -> Resource:

@@ -5,15 +5,17 @@ Whoever is given an element must not change it: it stands in many resources.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from math import exp
 
 from services.triage.basis import Resource, extension
 from services.triage.engine.advice import AdviceGiven
 from services.triage.engine.conditions import Condition
+from services.triage.engine.model import Flag
 from services.triage.engine.pack import Pack
-from services.triage.engine.results import FindingVerdict
+from services.triage.engine.results import FindingVerdict, Verdict
 from shared.fhir.codes import CANONICAL, CS_CONDITION
 
 EXT_EVIDENCE = f"{CANONICAL}/StructureDefinition/evidence"
@@ -22,16 +24,49 @@ _KEPT = 20_000
 """How many elements are kept at most: several times as many as a pack has findings."""
 
 
+@dataclass(frozen=True, slots=True)
+class FlagParts:
+    """Parts of the extension of a red flag, each as it stands in it; `lines` by id."""
+
+    fired: tuple[Resource, ...]
+    undecided: tuple[Resource, ...]
+    lines: Mapping[str, Resource]
+    guards: tuple[Resource, ...]
+    sources: tuple[Resource, ...]
+    citations: tuple[Resource, ...]
+    clinician_only: tuple[Resource, ...]
+
+
 class Written:
     """The elements of one pack. Made by `written`."""
 
     def __init__(self, pack: Pack) -> None:
         self.pack = pack
         self._link_ids = {name: fact.link_id for name, fact in pack.facts.items()}
+        self._flags: dict[str, FlagParts] = {}
         self._evidence: dict[tuple[int, int, tuple[str, ...]], Resource] = {}
         self._advice: dict[tuple[str, tuple[str, ...]], Resource] = {}
         self._codings: dict[str, list[Resource]] = {}
         self._citations: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+    def flag(self, flag: Flag) -> FlagParts:
+        """What is said of a red flag of every patient."""
+        made = self._flags.get(flag.id)
+        if made is None:
+            made = self._flags[flag.id] = self._flag(flag)
+        return made
+
+    def _flag(self, flag: Flag) -> FlagParts:
+        named: Resource = {"url": "flag", "valueCode": flag.id}
+        return FlagParts(
+            fired=(named, {"url": "result", "valueCode": Verdict.FIRED.value}),
+            undecided=(named, {"url": "result", "valueCode": Verdict.UNDECIDED.value}),
+            lines={line.id: {"url": "line", "valueCode": line.id} for line in flag.lines},
+            guards=({"url": "guards", "valueString": flag.guards},),
+            sources=tuple({"url": "source", "valueString": key} for key in flag.evidence),
+            citations=tuple({"url": "citation", "valueString": text} for text in self.citations(flag.evidence)),
+            clinician_only=({"url": "clinicianOnly", "valueBoolean": True},) if flag.confidential else (),
+        )
 
     def evidence(self, verdict: FindingVerdict) -> Resource:
         """What a finding says about a condition, with the questions behind it."""

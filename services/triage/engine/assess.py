@@ -85,8 +85,13 @@ def evaluate(
     )
 
 
-def urgency_of(pack: Pack, findings: Findings, *, floors: Sequence[AppliedFloor] = ()) -> Urgency | None:
-    """The urgency alone of a finished form: what `evaluate` makes of it, without the reasons."""
+def urgency_of(
+    pack: Pack, findings: Findings, *, floors: Sequence[AppliedFloor] = (), enough: Urgency = Urgency.EMERGENCY
+) -> Urgency | None:
+    """The urgency alone of a finished form: what `evaluate` makes of it, without the reasons.
+
+    Once flags and floors make it `enough`, conditions are not ranked: they could only make it more urgent still.
+    """
     state = State(pack, findings, Scope.FULL)
     contradictions = active_contradictions(state)
     quality = data_quality(state, contradictions)
@@ -94,6 +99,9 @@ def urgency_of(pack: Pack, findings: Findings, *, floors: Sequence[AppliedFloor]
     deciding = Deciding(state)
     fired = fired_lines(state)
     applied = (*applied_floors(state, quality, deciding), *floors)
+    found = most_urgent(*(line.urgency for _, line in fired), *(floor.urgency for floor in applied))
+    if found is not None and found.rank <= enough.rank:
+        return found
     flags = frozenset(flag.id for flag, _ in fired)
     ranked = Differential() if pack.ranking is None else rank(pack.ranking, state.of_what_was_asked(), flags)
     outcome = _Outcome(

@@ -202,7 +202,7 @@ def _lowering(pack: Pack, assessment: Assessment, weighing: Weighing, urgency: U
         given = assessment.findings
         imagined = {one: replace(given.get(one), value=value, alternatives=()) for one, value in changed.items()}
         findings = Findings({**given.by_name, **imagined}, given.respondent)
-        lower = urgency_of(pack, findings, floors=_from_outside(pack, assessment))
+        lower = urgency_of(pack, findings, floors=_from_outside(pack, assessment), enough=urgency)
         if lower is not None and lower.rank > urgency.rank:
             yield Change(name, opposite, lower)
             found += 1
