@@ -252,11 +252,11 @@ def _most_telling(pack: Pack, assessment: Assessment, weighing: Weighing, raisin
     if raising and not pack.facts[raising[0].fact].clinician:
         return raising[0].fact
     moves: dict[str, int] = {}
-    for candidate in (one for one in assessment.candidates if not one.condition.confidential):
-        for verdict in weighing.of(candidate.condition):
-            if verdict.presence is Presence.UNKNOWN and not assessment.ranking_withheld:
-                for name in verdict.facts:
-                    moves[name] = moves.get(name, 0) + abs(verdict.finding.yes - verdict.finding.no)
+    candidates = () if assessment.ranking_withheld else assessment.candidates
+    for candidate in (one for one in candidates if not one.condition.confidential):
+        for verdict in weighing.unknown_of(candidate.condition):
+            for name in verdict.facts:
+                moves[name] = moves.get(name, 0) + abs(verdict.finding.yes - verdict.finding.no)
     given = assessment.findings
     asked = {
         name: moved

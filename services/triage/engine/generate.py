@@ -33,13 +33,14 @@ class Generator:
         self._names: dict[str, Any] = dict(_TABLES)
         self._lines: list[str] = []
         self._known: dict[Criterion, str] = {}
+        self._read: dict[int, str] = {}
 
     def truth(self, criterion: Criterion) -> str:
         """An expression for the criterion's set of truths. Raises KeyError for a fact that has no slot."""
         if isinstance(criterion, Fact):
-            return f"v[{self._slots[criterion.name]}]"
+            return self._value(self._slots[criterion.name])
         if isinstance(criterion, Compare) and criterion in self._compared:
-            return f"v[{self._compared[criterion]}]"
+            return self._value(self._compared[criterion])
         if criterion not in self._known:
             self._known[criterion] = self.keep(self._expression(criterion))
         return self._known[criterion]
@@ -54,12 +55,21 @@ class Generator:
         self._lines.append(f"{name}={expression}")
         return name
 
+    def _value(self, slot: int) -> str:
+        """A local variable that holds what is in the slot now."""
+        if slot not in self._read:
+            self._read[slot] = self.keep(f"v[{slot}]")
+        return self._read[slot]
+
     def store(self, slot: int, expression: str) -> None:
         """Put the expression's value into a slot of the values."""
+        self._read.pop(slot, None)
         self._lines.append(f"v[{slot}]={expression}")
 
     def store_all(self, first: int, name: str, comparisons: Sequence[Compare]) -> None:
         """Put the truths of all comparisons with one fact into the slots from `first` on."""
+        for slot in range(first, first + len(comparisons)):
+            self._read.pop(slot, None)
         truths = _Remembered([self._compiler.compile(one) for one in comparisons], self._slots[name])
         self._lines.append(f"v[{first}:{first + len(comparisons)}]={self.constant(truths)}(v)")
 
@@ -73,7 +83,8 @@ class Generator:
         """The function from the values (and one more argument, `k`) to the list of these expressions' values."""
         body = "\n ".join([*self._lines, f"return [{','.join(results)}]"])
         namespace = dict(self._names)
-        exec(compile(f"def f(v, k=None):\n {body}\n", "<criteria>", "exec"), namespace)  # noqa: S102 - see above
+        constants = "".join(f",{name}={name}" for name in self._names)  # as arguments they are found fastest
+        exec(compile(f"def f(v,k=None{constants}):\n {body}\n", "<criteria>", "exec"), namespace)  # noqa: S102 - see above
         made: Callable[..., list[Any]] = namespace["f"]
         return made
 

@@ -109,7 +109,7 @@ class _Weighers:
         parts = [f"{self._table(one)}[{self._generator.truth(one.when)}]" for one in alone]
         for name in dict.fromkeys(one.group for one in condition.findings if one.group is not None):
             parts.append(self._group([one for one in condition.findings if one.group == name]))
-        total = self._generator.keep("+".join(parts) or "0")
+        total = "+".join(parts) or "0"
         if condition.only_when is None:
             return total
         return f"({OUT} if {self._generator.truth(condition.only_when)}=={NO} else {total})"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from services.triage.engine.conditions import Condition
 from services.triage.engine.deciding import Deciding
+from services.triage.engine.model import Presence
 from services.triage.engine.pack import Pack
 from services.triage.engine.results import Assessment, FindingVerdict
 from services.triage.engine.safety import active_contradictions
@@ -35,12 +36,22 @@ class Weighing:
             known = self._known[condition.id] = tuple(self._verdicts(weighed.scales, truths))
         return known
 
-    def _verdicts(self, scales: Sequence[Scale], truths: Sequence[int]) -> list[FindingVerdict]:
+    def unknown_of(self, condition: Condition) -> Sequence[FindingVerdict]:
+        """Of these findings those that are unknown: what nobody asks about is not looked for."""
+        if condition.id in self._known:
+            return [one for one in self._known[condition.id] if one.presence is Presence.UNKNOWN]
+        weighed = self._scales.of(condition)
+        return self._verdicts(weighed.scales, weighed.truths(self._deciding.values), known=False)
+
+    def _verdicts(self, scales: Sequence[Scale], truths: Sequence[int], *, known: bool = True) -> list[FindingVerdict]:
+        """`known`: whether those that are known are wanted too."""
         counted = _strongest(scales, truths)
         verdicts = []
         for place, (scale, possible) in enumerate(zip(scales, truths, strict=True)):
             verdict = scale.verdicts[possible]
-            if verdict is None or counted.get(scale.group, place) != place:
+            if verdict is None or not (known or verdict.weight == 0):
+                continue
+            if counted.get(scale.group, place) != place:
                 continue
             if not scale.complete:
                 facts = self._deciding.facts(scale.finding.when, scale.by[possible])
