@@ -32,17 +32,19 @@ def _in_another_language(response: Mapping[str, Any], language: str) -> bool:
     return isinstance(stated, str) and stated.partition("-")[0].casefold() != language.partition("-")[0].casefold()
 
 
-def _in_other_words(form: QuestionnaireIndex, response: Mapping[str, Any]) -> bool:
-    pending = [response]
-    while pending:
-        holder = pending.pop()
-        for item in _objects(holder.get("item")):
-            published = form.items.get(str(item.get("linkId")))
-            if published is not None and item.get("text", published.text) != published.text:
+def _in_other_words(form: QuestionnaireIndex, holder: Mapping[str, Any]) -> bool:
+    """Of all items below a response, an item or an answer. (JSON objects are dicts; `Mapping` would cost more.)"""
+    for item in _objects(holder.get("item")):
+        published = form.items.get(str(item.get("linkId")))
+        if published is not None and item.get("text", published.text) != published.text:
+            return True
+        if "item" in item and _in_other_words(form, item):
+            return True
+        for answer in _objects(item.get("answer")):
+            if "item" in answer and _in_other_words(form, answer):
                 return True
-            pending += [item, *_objects(item.get("answer"))]
     return False
 
 
-def _objects(value: Any) -> list[Mapping[str, Any]]:
-    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []

@@ -85,14 +85,13 @@ def evaluate(
     )
 
 
-def urgency_of(
-    pack: Pack, findings: Findings, *, floors: Sequence[AppliedFloor] = (), enough: Urgency = Urgency.EMERGENCY
-) -> Urgency | None:
+def urgency_of(state: State, *, floors: Sequence[AppliedFloor], enough: Urgency) -> Urgency | None:
     """The urgency alone of a finished form: what `evaluate` makes of it, without the reasons.
 
-    Once flags and floors make it `enough`, conditions are not ranked: they could only make it more urgent still.
+    `state`: made for this alone, no contradiction considered yet. Once flags and floors make it `enough`, conditions
+    are not ranked: they could only make it more urgent still.
     """
-    state = State(pack, findings, Scope.FULL)
+    pack = state.pack
     contradictions = active_contradictions(state)
     quality = data_quality(state, contradictions)
     state.consider(contradictions)

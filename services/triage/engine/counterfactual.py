@@ -8,7 +8,7 @@ are left out, because the result is made for words that anybody may read (SR-17)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -29,6 +29,7 @@ from services.triage.engine.model import (
 )
 from services.triage.engine.pack import Pack
 from services.triage.engine.results import AppliedFloor, Assessment, FloorKind, LineVerdict, Scope, Verdict
+from services.triage.engine.state import State
 from services.triage.engine.truth import YES
 from services.triage.engine.weighing import Weighing
 
@@ -183,6 +184,8 @@ def _lowering(pack: Pack, assessment: Assessment, weighing: Weighing, urgency: U
 
     None when something that only clinicians may read of holds it up.
     """
+    if urgency is Urgency.SELF_CARE:
+        return
     asking = (one.condition for one in assessment.candidates if one.asks_for is urgency)
     if any(line.line.clinician_only for line in _firing(assessment, urgency)) or any(
         one.confidential for one in asking
@@ -199,15 +202,23 @@ def _lowering(pack: Pack, assessment: Assessment, weighing: Weighing, urgency: U
         values = weighing.state.imagine(changed)
         if any(test(values) & YES for test in lines):
             continue
-        given = assessment.findings
-        imagined = {one: replace(given.get(one), value=value, alternatives=()) for one, value in changed.items()}
-        findings = Findings({**given.by_name, **imagined}, given.respondent)
-        lower = urgency_of(pack, findings, floors=_from_outside(pack, assessment), enough=urgency)
+        imagined = _imagined(pack, assessment, weighing, changed)
+        lower = urgency_of(imagined, floors=_from_outside(pack, assessment), enough=urgency)
         if lower is not None and lower.rank > urgency.rank:
             yield Change(name, opposite, lower)
             found += 1
             if found == NAMED:
                 return
+
+
+def _imagined(pack: Pack, assessment: Assessment, weighing: Weighing, changed: Mapping[str, Value]) -> State:
+    """The state of an evaluation with these yes/no answers changed; read anew where answers are doubtful."""
+    quality = assessment.quality
+    if not (quality.contradictions or quality.conflicting or quality.unusable):
+        return weighing.state.changed(changed)
+    given = assessment.findings
+    imagined = {one: replace(given.get(one), value=value, alternatives=()) for one, value in changed.items()}
+    return State(pack, Findings({**given.by_name, **imagined}, given.respondent), assessment.scope)
 
 
 def _from_outside(pack: Pack, assessment: Assessment) -> tuple[AppliedFloor, ...]:

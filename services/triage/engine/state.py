@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from decimal import Decimal
 from typing import Any
 
@@ -135,6 +136,13 @@ class State:
             if step.slot in steps:
                 values[step.slot] = self._value_of(step, values)
         return values
+
+    def changed(self, changed: Mapping[str, Value]) -> State:
+        """As if these yes/no answers were others. Not where answers are doubtful, or a contradiction was considered."""
+        other = copy(self)
+        other.values = self.imagine(changed)
+        other._asked = None
+        return other
 
     def of_what_was_asked(self) -> list[Any]:
         """All values with questions that were not put as open as if nobody had got to them: the basis of ranking."""
