@@ -18,7 +18,6 @@ from deploy.local.benchmark.pace import Pace, Times, measure_paces
 from deploy.local.benchmark.system import NotMeasurable, Place, System, intake_system, whole_system
 from shared.fhir.codes import SID_RESPONSE
 
-RESTED_S = 3.0
 READ_S = 30.0
 
 Progress = Callable[[str], None]
@@ -28,8 +27,8 @@ Progress = Callable[[str], None]
 class Sizes:
     """How much is measured. Times in seconds.
 
-    `within`: the longest wait for what was posted to be finished. `again`: at most so many times the wanted blocks are
-    run, to make up for those that were dropped.
+    `within`: the longest wait for what was posted to be finished. `rest`: how long it is watched while it rests.
+    `again`: at most so many times the wanted blocks are run, to make up for those that were dropped.
     """
 
     blocks: int
@@ -40,6 +39,7 @@ class Sizes:
     reads: int
     within: float
     warm_up: int
+    rest: float
     again: int
     stage_blocks: int
     stage: float
@@ -55,6 +55,7 @@ FULL = Sizes(
     reads=20,
     within=240.0,
     warm_up=200,
+    rest=3.0,
     again=2,
     stage_blocks=9,
     stage=0.15,
@@ -68,6 +69,7 @@ SMOKE = Sizes(
     reads=3,
     within=120.0,
     warm_up=30,
+    rest=1.0,
     again=1,
     stage_blocks=2,
     stage=0.02,
@@ -100,7 +102,7 @@ def measure_whole(place: Place, sizes: Sizes, progress: Progress) -> Whole:
         progress("warming up")
         _require_gate(system)
         _warm_up(system, sizes, lambda answered: ledger.wait(answered.posts, within_s=sizes.within))
-        rest = _rest_ms_per_s(system)
+        rest = _rest_ms_per_s(system, sizes.rest)
 
         def finish(answered: Answered) -> float:
             ledger.wait(answered.posts, within_s=sizes.within)
@@ -116,7 +118,7 @@ def measure_whole(place: Place, sizes: Sizes, progress: Progress) -> Whole:
             progress=progress,
         )
         read_after = _read_after_ms(system, ledger, sizes.reads)
-        time.sleep(RESTED_S)
+        time.sleep(sizes.rest)
         return Whole(
             summed_up(blocks),
             times,
@@ -140,7 +142,7 @@ def measure_intake(place: Place, sizes: Sizes, progress: Progress) -> FullLoad:
         progress("intake alone")
         _require_gate(system)
         _warm_up(system, sizes, finish)
-        return summed_up(_load(system, finish, sizes, _rest_ms_per_s(system), progress))
+        return summed_up(_load(system, finish, sizes, _rest_ms_per_s(system, sizes.rest), progress))
 
 
 def _load(
@@ -170,12 +172,12 @@ def _warm_up(system: System, sizes: Sizes, finish: Callable[[Answered], object])
     finish(system.post(seconds=30.0, connections=4, number=sizes.warm_up))
 
 
-def _rest_ms_per_s(system: System) -> float:
+def _rest_ms_per_s(system: System, seconds: float) -> float:
     """Processor time of all processes in a second in which nobody asks for anything."""
-    time.sleep(RESTED_S)
+    time.sleep(seconds)
     before = system.books()
-    time.sleep(RESTED_S)
-    return 1e3 * sum(spent(before, system.books()).values()) / RESTED_S
+    time.sleep(seconds)
+    return 1e3 * sum(spent(before, system.books()).values()) / seconds
 
 
 def _read_after_ms(system: System, ledger: Ledger, number: int) -> float:
