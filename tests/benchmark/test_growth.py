@@ -161,6 +161,19 @@ def _rows_read_in_a_row(ground: Ground, service: str) -> dict[str, int]:
     return {str(table): int(str(number)) for table, number in rows}
 
 
+def test_which_tenants_changed_within_a_day_is_answered_without_reading_the_day(grounds: Sequence[Ground]) -> None:
+    many = grounds[-1]
+    since = many.filling.until - timedelta(hours=25)
+
+    def ask() -> int:
+        with many.pools["intake"].connection() as connection:
+            assert resources.tenants_changed(connection, TYPE, since) == [DEFAULT_TENANT]
+        return 1
+
+    many.spend("intake", ask, 2)
+    assert many.spend("intake", ask, 3)[0].pages < 40
+
+
 def test_indexes_that_are_made_after_the_rows_are_those_that_were_there(grounds: Sequence[Ground]) -> None:
     options = "-c search_path=intake"
     info = grounds[0].owner.info
