@@ -43,6 +43,8 @@ from shared.watchdog import forget_rounds
 EVENTS_S = 0.5
 ANSWERING_SENDERS, FAILING_SENDERS = 4, 2
 CATCH_UP_S, TICK_S, SWEEP_S, RECONCILE_S, PRUNE_S = 2.0, 1.0, 1.0, 5.0, 3600.0
+CATCH_UP_SHARE, CATCH_UP_MOST_S = 0.1, 8.0
+"""A look at triage reads everything that is new several times over; under load it comes seldom, but never later."""
 LOOK_AHEAD_S = 600.0
 """How often the on-call documents are looked at, 30 days ahead. What is found is told once a day."""
 DIGEST_S = 60.0
@@ -60,7 +62,6 @@ def loops(settings: NotifySettings) -> list[Loop]:
     publisher = Publisher(make_celery(settings.redis_url.get_secret_value()))
     every: list[tuple[str, float, Callable[[], object]]] = [
         ("notify-tick", TICK_S, lambda: repeat_due(notify.pool, notify.plan)),
-        ("notify-catch-up", CATCH_UP_S, lambda: look_at_triage(notify)),
         ("notify-reconcile", RECONCILE_S, lambda: reconcile(notify.pool, notify.plan)),
         ("notify-on-call", LOOK_AHEAD_S, partial(look_ahead, notify, ways(settings))),
         ("notify-digest", DIGEST_S, partial(send_digests, notify, settings.digest_at)),
@@ -79,6 +80,7 @@ def loops(settings: NotifySettings) -> list[Loop]:
     queues = (NOTIFY_URGENT, NOTIFY_ROUTINE)
     return [
         *running,
+        ("notify-catch-up", partial(catch_up_sparingly, notify)),
         ("notify-send", partial(send_due, notify)),
         ("notify-canary", lambda stop: send_canaries(publisher, queues, stop)),
         ("notify-audit", lambda stop: run_sealing(url, store.SCHEMA, stop)),
@@ -134,6 +136,12 @@ def write_back_loops(notify: Notify, settings: NotifySettings) -> list[tuple[str
     if ehr is not None:
         loops += [(f"notify-ehr-{at}", EVENTS_S, partial(write_due, notify.pool, ehr)) for at in (1, 2)]
     return loops
+
+
+def catch_up_sparingly(notify: Notify, stop: threading.Event) -> None:
+    """Catch up until stopped, with most of the time left to others."""
+    look = partial(look_at_triage, notify)
+    run_every("notify-catch-up", CATCH_UP_S, look, stop, share=CATCH_UP_SHARE, most_s=CATCH_UP_MOST_S)
 
 
 def look_at_triage(notify: Notify) -> None:

@@ -200,7 +200,7 @@ def _received(connection: DictConnection, met: Recorded) -> tuple[Alert, list[Ta
     if state is met.alert.state:
         return met.alert, []
     alert = replace(met.alert, state=state, task_version=met.alert.task_version + 1)
-    store.update_alert(connection, alert)
+    store.mark_received(connection, alert)
     assert met.task is not None
     return alert, [task.stamped(task.with_state(met.task, state), version=alert.task_version, now=met.now)]
 

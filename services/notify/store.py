@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -286,6 +286,12 @@ def update_alert(connection: DictConnection, alert: Alert) -> None:
     connection.execute(QUERIES["update_alert"], _columns(alert))
 
 
+def mark_received(connection: DictConnection, alert: Alert) -> None:
+    """Store that the alert was told to somebody: its state and the version of its Task."""
+    asked = {"id": alert.id, "tenant_id": alert.tenant_id, "state": alert.state, "task_version": alert.task_version}
+    connection.execute(QUERIES["mark_received"], asked)
+
+
 def move_alert(connection: DictConnection, alert: Alert) -> bool:
     """Store an alert that an act changed; False, and nothing stored, when it would be the patient's second open one."""
     try:
@@ -298,7 +304,7 @@ def move_alert(connection: DictConnection, alert: Alert) -> bool:
 
 def _columns(alert: Alert) -> dict[str, Any]:
     subject = Jsonb(alert.subject) if alert.subject is not None else None
-    return asdict(alert) | {"subject": subject}
+    return {name: getattr(alert, name) for name in Alert.__dataclass_fields__} | {"subject": subject}
 
 
 def add_assessment(

@@ -57,6 +57,9 @@ WITH opened AS (
 )
 SELECT id FROM opened
 
+-- name: mark_received
+UPDATE alert SET state = %(state)s, task_version = %(task_version)s WHERE tenant_id = %(tenant_id)s AND id = %(id)s
+
 -- name: update_alert
 UPDATE alert SET state = %(state)s, urgency = %(urgency)s, first_step = %(first_step)s, step = %(step)s,
                  task_version = %(task_version)s, due_at = %(due_at)s, acknowledged_at = %(acknowledged_at)s,
