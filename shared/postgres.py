@@ -158,6 +158,14 @@ def unavailable(error: Exception) -> bool:
     return error.__class__.__module__.startswith("psycopg_pool")
 
 
+def nothing_done(error: BaseException) -> bool:
+    """True when the database answered that it undid the statement, and with it a transaction of nothing else.
+
+    False when nobody knows: the connection was lost, or the server ended it.
+    """
+    return isinstance(error, psycopg.Error) and error.diag.severity_nonlocalized == "ERROR"
+
+
 def as_problem(error: Exception) -> ProblemError:
     """A database error as the answer a client gets: 503 to try again, or our own fault. No values are repeated."""
     if unavailable(error):

@@ -6,13 +6,16 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from fastapi import APIRouter, Depends, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
+from starlette.routing import Route
 
 from services.intake.context import IntakeContext
 from services.intake.definitions import api as definitions_api
-from services.intake.judge import judge
-from services.intake.preconditions import read_preconditions
-from services.intake.receive import Received, create, update, update_identified
+from services.intake.judge import Judged, judge, recognise
+from services.intake.preconditions import CONDITIONS, Preconditions, read_preconditions
+from services.intake.receive import Received, create_alone, created, first_version, update, update_identified
+from services.intake.store import Outcome
 from services.intake.written import allowed_prefer, received_problems, written_response
 from shared.audit import query
 from shared.fhir.capability import READ_ONLY, Operation, ResourceCapability, SystemCapability
@@ -59,29 +62,75 @@ NEVER_DELETED = (
 NOT_PATCHED = "A response is replaced as a whole, so that its answers are checked as a whole. PUT it with If-Match."
 
 
+def create_route(intake: IntakeContext) -> Route:
+    """Create: a plain route, as the framework's reading of parameters costs about as much as judging a response."""
+
+    def create(request: Request, body: bytes) -> Response:
+        def store(judged: Judged, asked: Preconditions) -> Received:
+            return create_alone(judged, pool=intake.api.pool, tenant=principal_of(request).tenant, asked=asked)
+
+        return answer(intake, request, body, store)
+
+    async def create_response(request: Request) -> Response:
+        body = await read_body(request)
+        if (answered := await stored_at_once(intake, request, body)) is not None:
+            return answered
+        return await run_in_threadpool(create, request, body)
+
+    return Route("/fhir/QuestionnaireResponse", create_response, methods=["POST"])
+
+
+async def stored_at_once(intake: IntakeContext, request: Request, body: bytes) -> Response | None:
+    """The answer to a new response that is sound at first sight, which nearly all are. None: nothing was stored.
+
+    Whatever else it is (refused, conditional, known already) is found out by the way that all writes take.
+    """
+    who = principal_of(request)
+    if not CONDITIONS.isdisjoint(request.headers.keys()):
+        return None
+    judged = recognise(body, catalogue=intake.catalogue, tenant=who.tenant)
+    if judged is None:
+        return None
+    new = first_version(judged, Preconditions(who.id))
+    result = await intake.together.store(who.tenant, new)
+    if result.outcome is not Outcome.CREATED:
+        return None
+    intake.stored()
+    return said(intake, request, created(judged, new, result), body)
+
+
+def answer(
+    intake: IntakeContext, request: Request, body: bytes, store: Callable[[Judged, Preconditions], Received]
+) -> Response:
+    """Judge and store a response under the safety net, and say what became of it."""
+    who = principal_of(request)
+    with intake.net.under(body, who):
+        asked = read_preconditions(request.headers, client=who.id)
+        received = store(judge(body, catalogue=intake.catalogue, tenant=who.tenant), asked)
+    if received.written:
+        intake.stored()
+    return said(intake, request, replace(received, warnings=intake.net.passed_over(body, who, received.warnings)), body)
+
+
+def said(intake: IntakeContext, request: Request, received: Received, body: bytes) -> Response:
+    """What the sender is told, as Prefer asks."""
+    prefer = allowed_prefer(request.headers.get("prefer", ""), received.stored, body, principal_of(request))
+    problems = received_problems(received, intake.api.base)
+    return written_response(received.stored, received.outcome, problems, base=intake.api.base, prefer=prefer)
+
+
 def routes(intake: IntakeContext) -> APIRouter:
-    """Create, update, read and search of responses."""
+    """Update, read and search of responses; what is not offered."""
     router = APIRouter(prefix="/fhir")
     api = intake.api
 
-    def write(request: Request, body: bytes, store: Callable[..., Received], *address: object) -> Response:
-        """Judge and store under the safety net, and say what became of it."""
-        who = principal_of(request)
-        with intake.net.under(body, who):
-            asked = read_preconditions(request.headers, client=who.id)
-            judged = judge(body, catalogue=intake.catalogue, tenant=who.tenant)
-            with tenant_transaction(api.pool, who.tenant) as connection:
-                received = store(*address, judged, connection=connection, tenant=who.tenant, asked=asked)
-        if received.written:
-            intake.stored()
-        received = replace(received, warnings=intake.net.passed_over(body, who, received.warnings))
-        problems = received_problems(received, api.base)
-        prefer = allowed_prefer(request.headers.get("prefer", ""), received.stored, body, who)
-        return written_response(received.stored, received.outcome, problems, base=api.base, prefer=prefer)
+    def write(request: Request, body: bytes, change: Callable[..., Received], *address: object) -> Response:
+        def store(judged: Judged, asked: Preconditions) -> Received:
+            tenant = principal_of(request).tenant
+            with tenant_transaction(api.pool, tenant) as connection:
+                return change(*address, judged, connection=connection, tenant=tenant, asked=asked)
 
-    @router.post("/QuestionnaireResponse")
-    def create_response(request: Request, body: bytes = Depends(read_body)) -> Response:
-        return write(request, body, create)
+        return answer(intake, request, body, store)
 
     @router.put("/QuestionnaireResponse/{resource_id}")
     def update_response(request: Request, resource_id: str, body: bytes = Depends(read_body)) -> Response:

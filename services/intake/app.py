@@ -27,6 +27,7 @@ from services.intake.metadata import NeighbourParts
 from services.intake.neighbours import neighbours as neighbours_of
 from services.intake.safety_net import SafetyNet
 from services.intake.settings import IntakeSettings
+from services.intake.together import Together
 from shared.access.keys import GivenKeys
 from shared.access.opening import gate_of
 from shared.failpoint import reach
@@ -46,6 +47,7 @@ def create_app(settings: IntakeSettings, *, metrics: Metrics | None = None) -> F
     """The ASGI application of intake. Opens its pool at once and closes it at shutdown."""
     url = settings.intake_database_url.get_secret_value()
     pool = open_pool(url, schema=SCHEMA, size=settings.pool_size, name="web")
+    together = Together(pool)
     waker = Waker(lambda: connect(url, schema=SCHEMA), SCHEMA)
     addresses = {"triage": settings.triage_url, "notify": settings.notify_url}
     resources = ResourceApi(
@@ -67,6 +69,7 @@ def create_app(settings: IntakeSettings, *, metrics: Metrics | None = None) -> F
         waker.wake()
 
     def close() -> None:
+        together.close()
         waker.close()
         door.close()
         asked.close()
@@ -88,7 +91,7 @@ def create_app(settings: IntakeSettings, *, metrics: Metrics | None = None) -> F
     signing_in.install(app, settings, pool, keys, lambda: [*parts_of(api.CAPABILITIES), *neighbours.parts()])
     net = SafetyNet(pool, settings.quarantine_per_minute, waker.wake)
     app.include_router(quarantine_api.routes(pool, most=settings.quarantine_per_minute))
-    context = IntakeContext(resources, Catalogue(pool), net, stored, asked.triage)
+    context = IntakeContext(resources, Catalogue(pool), together, net, stored, asked.triage)
     app.include_router(follow_up_api.routes(resources, asked))
     number = settings.emergency_number
     tablets = tablets_of(settings)
@@ -99,6 +102,7 @@ def create_app(settings: IntakeSettings, *, metrics: Metrics | None = None) -> F
     app.include_router(staff)
     for module in (operations_api, api, questionnaire_api):
         app.include_router(module.routes(context))
+    app.router.routes.insert(0, api.create_route(context))  # most requests go here
     own = frozenset({"metadata", *(capability.type for capability in api.CAPABILITIES)})
     app.include_router(bundle_api.routes(context, neighbours, own))
     app.include_router(definitions_api.routes(ResourceApi(pool, settings.public_url, identity.as_stored)))

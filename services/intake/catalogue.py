@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 from uuid import UUID
 
 from services.intake import store
@@ -18,6 +18,8 @@ from shared.ids import seen_by
 from shared.postgres import Pool, tenant_transaction
 from shared.problems import Category, Problem, ProblemError, Severity
 
+Resolved: TypeAlias = tuple[QuestionnaireIndex, list[Problem]]
+"""The Questionnaire of a response, and what is worth saying about the choice."""
 KNOWN_FOR_S: Final = 2.0
 """How long a list of Questionnaires is used before it is read again: so soon what another process published counts."""
 _MOST_COMPILED: Final = 1000
@@ -33,7 +35,7 @@ class Catalogue:
     _entries: dict[UUID, tuple[float, Sequence[Published]]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def resolve(self, tenant: UUID, canonical: str | None) -> tuple[QuestionnaireIndex, list[Problem]]:
+    def resolve(self, tenant: UUID, canonical: str | None) -> Resolved:
         """The Questionnaire of a response, with warnings: the version had to be chosen, it is a draft or retired.
 
         Raises ProblemError (422): no canonical, unknown url, unknown version.
@@ -52,10 +54,14 @@ class Catalogue:
                 "not-found",
                 "This Questionnaire is not known here. See GET /fhir/Questionnaire for those that are.",
             )
-        warnings = [] if version else [_version_chosen(chosen)]
-        if chosen.status != "active":
-            warnings.append(_not_active(chosen))
-        return self._index(tenant, chosen), warnings
+        return self._index(tenant, chosen), _worth_saying(chosen, version)
+
+    def at_hand(self, tenant: UUID, canonical: object) -> Resolved | None:
+        """What `resolve` gives for `url|version`, if that is known without asking the database; else None."""
+        url, _, version = canonical.partition("|") if isinstance(canonical, str) else ("", "", "")
+        chosen = _latest(self._fresh(tenant), url, version) if version else None
+        index = self._compiled.get((chosen.tenant, chosen.id, chosen.version_id)) if chosen is not None else None
+        return None if chosen is None or index is None else (index, _worth_saying(chosen, version))
 
     def acceptor(self, tenant: UUID, canonical: object) -> Acceptor | None:
         """What recognises sound responses to a version that `resolve` has given before; None for any other."""
@@ -74,15 +80,12 @@ class Catalogue:
     def _chosen(self, tenant: UUID, url: str, version: str) -> Published | None:
         """The entry of that version; without version the latest active one; from the list at hand while it is fresh."""
 
-        def latest(entries: Sequence[Published]) -> Published | None:
-            same_url = [entry for entry in entries if entry.url == url]
-            if version:
-                return next((entry for entry in same_url if entry.version == version), None)
-            return next((entry for entry in reversed(same_url) if entry.status == "active"), None)
+        return _latest(self._fresh(tenant), url, version) or _latest(self.entries(tenant), url, version)
 
+    def _fresh(self, tenant: UUID) -> Sequence[Published]:
+        """The list at hand; nothing when it is too old."""
         read_at, entries = self._entries.get(tenant, (0.0, ()))
-        found = latest(entries) if time.monotonic() - read_at < KNOWN_FOR_S else None
-        return found or latest(self.entries(tenant))
+        return entries if time.monotonic() - read_at < KNOWN_FOR_S else ()
 
     def _index(self, tenant: UUID, entry: Published) -> QuestionnaireIndex:
         key = (entry.tenant, entry.id, entry.version_id)
@@ -99,6 +102,18 @@ class Catalogue:
                 self._compiled[key] = index
                 self._acceptors[entry.tenant, entry.canonical] = Acceptor(index)
         return index
+
+
+def _latest(entries: Sequence[Published], url: str, version: str) -> Published | None:
+    same_url = [entry for entry in entries if entry.url == url]
+    if version:
+        return next((entry for entry in same_url if entry.version == version), None)
+    return next((entry for entry in reversed(same_url) if entry.status == "active"), None)
+
+
+def _worth_saying(chosen: Published, version: str) -> list[Problem]:
+    told = [] if version else [_version_chosen(chosen)]
+    return told if chosen.status == "active" else [*told, _not_active(chosen)]
 
 
 def _unresolved(code: str, issue_code: str, message: str) -> ProblemError:

@@ -9,6 +9,7 @@ from uuid import UUID
 from services.intake.catalogue import Catalogue
 from services.intake.publication import FindValueSet
 from services.intake.safety_net import SafetyNet
+from services.intake.together import Together
 from shared.fhir.client import FhirClient, NeighbourUnavailable
 from shared.fhir.rest import ResourceApi
 from shared.problems import Category, Problem, ProblemError
@@ -23,6 +24,7 @@ class IntakeContext:
 
     api: ResourceApi
     catalogue: Catalogue
+    together: Together
     net: SafetyNet
     stored: Callable[[], None]
     terminology: FhirClient | None

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from services.intake.catalogue import Catalogue
+from services.intake.catalogue import Catalogue, Resolved
 from services.intake.conformance import check_conformance
 from services.intake.keys import check_keys, check_subject
 from shared.fhir.answer_values import comparable_dates
@@ -18,6 +18,9 @@ from shared.fhir.parse import parse_resource
 from shared.fhir.plain_json import read_plain_json
 from shared.fhir.questionnaire import QuestionnaireIndex
 from shared.problems import Category, Problem, ProblemError, Severity
+
+SHORT: Final = 64 * 1024
+"""Bytes of a body that is looked at without a thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,22 @@ class Judged:
     response: dict[str, Any]
     index: QuestionnaireIndex
     warnings: Sequence[Problem]
+
+
+def recognise(body: bytes, *, catalogue: Catalogue, tenant: UUID) -> Judged | None:
+    """A response that is sound at first sight; None for one that needs a closer look (`judge`). Asks nobody.
+
+    It takes a few tenths of a millisecond, so an event loop may do it; long bodies are left to threads.
+    """
+    plain = read_plain_json(body) if len(body) <= SHORT else None
+    if plain is None:
+        return None
+    canonical = plain.content.get("questionnaire")
+    acceptor, known = catalogue.acceptor(tenant, canonical), catalogue.at_hand(tenant, canonical)
+    if acceptor is None or known is None or acceptor.index is not known[0] or not acceptor.accepts(plain):
+        return None
+    problems = [*check_keys(plain.content), *check_subject(plain.content)]
+    return None if stops(problems) else _judged(body, plain.content, known, problems)
 
 
 def judge(body: bytes, *, catalogue: Catalogue, tenant: UUID) -> Judged:
@@ -42,12 +61,17 @@ def judge(body: bytes, *, catalogue: Catalogue, tenant: UUID) -> Judged:
         response = plain.content
     else:
         acceptor, response = None, parse_resource(body, resource_type="QuestionnaireResponse").resource
-    index, warnings = catalogue.resolve(tenant, response.get("questionnaire"))
+    resolved = catalogue.resolve(tenant, response.get("questionnaire"))
     problems = [*check_keys(response), *check_subject(response)]
-    if acceptor is None or acceptor.index is not index:
-        problems += check_conformance(index, response)
+    if acceptor is None or acceptor.index is not resolved[0]:
+        problems += check_conformance(resolved[0], response)
     if stops(problems):
         raise ProblemError(problems)
+    return _judged(body, response, resolved, problems)
+
+
+def _judged(body: bytes, response: dict[str, Any], resolved: Resolved, problems: Sequence[Problem]) -> Judged:
+    index, warnings = resolved
     return Judged(body, response, index, [*warnings, *_check_period(index, response), *problems])
 
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import parse_qsl
 
 from shared.problems import Category, Problem, ProblemError
 
+CONDITIONS: Final = frozenset({"if-match", "if-none-match", "if-none-exist", "idempotency-key"})
+"""The headers that `read_preconditions` reads."""
 _VERSION = re.compile(r'(?:W/)?"([1-9][0-9]{0,8})"')
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 

@@ -19,7 +19,7 @@ from shared.fhir.resources import Stored
 from shared.fhir.search import RESOURCE_ID
 from shared.fhir.search_index import rows
 from shared.ids import uuid7
-from shared.postgres import DictConnection
+from shared.postgres import DictConnection, Pool, tenant_transaction
 from shared.problems import Category, Problem, ProblemError, Severity
 
 TYPE: Final = "QuestionnaireResponse"
@@ -54,6 +54,26 @@ def create(
     identifier that was used for other answers; 422 for an Idempotency-Key that was used for another body. Then nothing
     is stored.
     """
+    new = first_version(judged, asked, new_id)
+    result = store.store_response(connection, tenant, new)
+    if result.outcome is Outcome.CREATED:
+        return created(judged, new, result)
+    return _met(judged, new, result, connection=connection, tenant=tenant, asked=asked)
+
+
+def create_alone(judged: Judged, *, pool: Pool, tenant: UUID, asked: Preconditions) -> Received:
+    """As `create`, durable when it returns: stored by one statement, which is a transaction of its own."""
+    new = first_version(judged, asked)
+    with pool.connection() as connection:
+        result = store.store_response(connection, tenant, new)
+    if result.outcome is Outcome.CREATED:
+        return created(judged, new, result)
+    with tenant_transaction(pool, tenant) as connection:
+        return _met(judged, new, result, connection=connection, tenant=tenant, asked=asked)
+
+
+def first_version(judged: Judged, asked: Preconditions, new_id: str = "") -> NewResponse:
+    """The first version of a response, under an id of ours. Raises ProblemError (400) as `create`."""
     identifier = business_identifier(judged.response)
     if asked.if_none_exist is not None and asked.if_none_exist != identifier:
         _refuse(
@@ -63,8 +83,29 @@ def create(
             "identifier",
         )
     content = content_digest(judged.response) if identifier is None else None
-    new = _new(judged, new_id or str(uuid7()), asked, content=content)
-    result = store.store_response(connection, tenant, new)
+    return _new(judged, new_id or str(uuid7()), asked, content=content)
+
+
+def created(judged: Judged, new: NewResponse, result: StoreResult) -> Received:
+    """What is said of a new response that was stored."""
+    told: list[Problem] = []
+    if new.identifier is None:
+        told.append(_no_identifier())
+    if result.twin is not None:
+        told.append(_twin(result.twin))
+    return Received(_stored_now(result, new), result.outcome, (*told, *judged.warnings))
+
+
+def _met(
+    judged: Judged,
+    new: NewResponse,
+    result: StoreResult,
+    *,
+    connection: DictConnection,
+    tenant: UUID,
+    asked: Preconditions,
+) -> Received:
+    """What is said when a new response met one that was there. Raises ProblemError as `create` does."""
     told: list[Problem] = []
     match result.outcome:
         case Outcome.KEY_REUSED:
@@ -73,10 +114,8 @@ def create(
             told.append(_already_here(result.id))
         case Outcome.IDENTIFIED:
             told += _known(connection, tenant, judged, result.id, conditional=asked.if_none_exist is not None)
-    if identifier is None:
+    if new.identifier is None:
         told.append(_no_identifier())
-    if result.twin is not None:
-        told.append(_twin(result.twin))
     return Received(_stored(connection, tenant, result, new), result.outcome, (*told, *judged.warnings))
 
 
@@ -171,6 +210,7 @@ def _new(
     return NewResponse(
         id=response_id,
         body=judged.body,
+        sha256=hashlib.sha256(judged.body).digest(),
         subject=subject_key(judged.response),
         rows=rows(judged.response),
         expected=expected,
@@ -183,10 +223,13 @@ def _new(
 
 def _stored(connection: DictConnection, tenant: UUID, result: StoreResult, new: NewResponse) -> Stored:
     if result.outcome in WRITTEN:
-        assert result.last_updated is not None
-        digest = hashlib.sha256(new.body).digest()
-        return Stored(TYPE, result.id, result.version_id, result.last_updated, new.body, digest)
+        return _stored_now(result, new)
     return store.read_response(connection, tenant, result.id, result.version_id)
+
+
+def _stored_now(result: StoreResult, new: NewResponse) -> Stored:
+    assert result.last_updated is not None
+    return Stored(TYPE, result.id, result.version_id, result.last_updated, new.body, new.sha256)
 
 
 def _known(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import orjson
@@ -25,6 +25,8 @@ from shared.postgres import DictConnection, database_now, load_queries
 from shared.problems import Category, Problem, ProblemError
 
 QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
+Write: TypeAlias = Mapping[str, Any]
+"""The parameters of the statement that stores a version and records that it did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewResponse:
-    """A version of a QuestionnaireResponse that is to be stored.
+    """A version of a QuestionnaireResponse that is to be stored. `sha256` is that of `body`.
 
     `expected` is the version that it replaces, None for a new resource. `content` is the digest by which equal answers
     without an identifier are noticed. `rows` are those by which it is found. `key` is an Idempotency-Key of `client`.
@@ -75,6 +77,7 @@ class NewResponse:
 
     id: str
     body: bytes
+    sha256: bytes
     subject: str
     rows: Rows
     expected: int | None = None
@@ -99,10 +102,21 @@ class StoreResult:
 
 
 def store_response(connection: DictConnection, tenant: UUID, new: NewResponse) -> StoreResult:
-    """Store a version with its rows for searches and its outbox row in one statement. When this returns, it is durable.
+    """Store a version with its rows for searches and its outbox row, in the caller's transaction.
 
     The database decides between writers of the same id, version, identifier or key: exactly one of them wins. Raises
-    ProblemError (403) for the watchdog's tenant, where nobody would be told of it, unless a service of ours sends it.
+    ProblemError as `write_of`.
+    """
+    result = store_responses(connection, [write_of(tenant, new)])[0]
+    reach("intake.store.before_commit")
+    return result
+
+
+def write_of(tenant: UUID, new: NewResponse) -> Write:
+    """What is to be stored, on behalf of whoever asks now.
+
+    Raises ProblemError (403) for the watchdog's tenant, where nobody would be told of it, unless a service of ours
+    sends it.
     """
     if tenant == WATCHDOG_TENANT and not new.client.startswith(ID_PREFIX):
         message = "This tenant is reserved for the watchdog, whose emergencies are told to nobody. Send it as your own."
@@ -110,29 +124,41 @@ def store_response(connection: DictConnection, tenant: UUID, new: NewResponse) -
     system, value = new.identifier or (None, None)
     interaction = Interaction.CREATE if new.expected is None else Interaction.UPDATE
     act = Act(interaction, "QuestionnaireResponse", patient=new.subject or None)
-    row = connection.execute(
-        QUERIES["store_response"],
-        parameters(act, asker_or("service/intake"))
-        | {
-            "tenant": tenant,
-            "id": new.id,
-            "expected": new.expected,
-            "body": new.body,
-            "sha256": hashlib.sha256(new.body).digest(),
-            "system": system,
-            "value": value,
-            "rows": new.rows.as_json(),
-            "content": new.content,
-            "client": new.client,
-            "key": new.key,
-            "queue": TRIAGE,
-            "recorded": tenant != WATCHDOG_TENANT,
-        },
-    ).fetchone()
+    return parameters(act, asker_or("service/intake")) | {
+        "tenant": tenant,
+        "id": new.id,
+        "expected": new.expected,
+        "body": new.body,
+        "sha256": new.sha256,
+        "system": system,
+        "value": value,
+        "rows": new.rows.as_json(),
+        "content": new.content,
+        "client": new.client,
+        "key": new.key,
+        "queue": TRIAGE,
+        "recorded": tenant != WATCHDOG_TENANT,
+    }
+
+
+def store_responses(connection: DictConnection, writes: Sequence[Write]) -> list[StoreResult]:
+    """Store these in one round trip, each with one statement. All of them or, after an error, none.
+
+    Outside of a transaction they are one, which is durable when this returns.
+    """
+    if len(writes) == 1:
+        rows = [connection.execute(QUERIES["store_response"], writes[0]).fetchone()]
+    else:
+        with connection.cursor() as cursor:
+            cursor.executemany(QUERIES["store_response"], writes, returning=True)
+            rows = [each.fetchone() for each in cursor.results()]
+    return [_result(row, write) for row, write in zip(rows, writes, strict=True)]
+
+
+def _result(row: Mapping[str, Any] | None, write: Write) -> StoreResult:
     assert row is not None
-    reach("intake.store.before_commit")
     return StoreResult(
-        Outcome(row["outcome"]), row["of_id"] or new.id, row["of_version"] or 0, row["of_time"], row["twin"]
+        Outcome(row["outcome"]), row["of_id"] or write["id"], row["of_version"] or 0, row["of_time"], row["twin"]
     )
 
 
