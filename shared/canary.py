@@ -62,11 +62,11 @@ def send_canaries(publisher: Publisher, queues: Sequence[str], stop: threading.E
     publisher.close()
 
 
-def run_heartbeat(url: str, schema: str, stop: threading.Event) -> None:
+def run_heartbeat(pool: Pool, schema: str, stop: threading.Event) -> None:
     """Note every few seconds that this service's background process runs, until `stop`."""
 
     def beat() -> None:
-        with connect(url, schema=schema) as connection:
+        with pool.connection() as connection:
             note_seen(connection, BACKGROUND)
 
     run_every(f"{schema}-heartbeat", INTERVAL_S, beat, stop)

@@ -6,7 +6,9 @@ neighbour's catch-up, a row published twice is stopped by the neighbour's job ta
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -19,7 +21,9 @@ from shared.postgres import DictConnection, load_queries
 
 QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 CHANNEL_SUFFIX = "_outbox"
-DEBOUNCE_S = 0.003
+DEBOUNCE_S, BUSY_DEBOUNCE_S = 0.003, 0.02
+BUSY_PER_S = 250
+"""Rows a second from which on the relay is woken less often: a message of ten costs what a message of one costs."""
 
 Publish = Callable[[str, Sequence[Ref]], None]
 """Hands one message to the broker: queue and references. Raises when the broker did not take it."""
@@ -85,10 +89,13 @@ class Waker:
         self._wanted, self._stopped = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+        self._number, self._announced_at = 0, -math.inf
 
     def wake(self) -> None:
         """Ask for an announcement soon. Never blocks, never raises."""
-        self._wanted.set()
+        self._number += 1  # may miss one when threads meet: it only tells a busy time from a quiet one
+        if not self._wanted.is_set():
+            self._wanted.set()
         if self._thread is None:
             with self._lock:
                 if self._thread is None:
@@ -102,10 +109,12 @@ class Waker:
 
     def _run(self) -> None:
         connection: DictConnection | None = None
+        pause_s = DEBOUNCE_S
         while not self._stopped.is_set():
             self._wanted.wait()
-            self._stopped.wait(DEBOUNCE_S)
+            self._stopped.wait(pause_s)
             self._wanted.clear()
+            pause_s = self._next_pause_s()
             try:
                 if connection is None or connection.closed:
                     connection = self._connect()
@@ -114,6 +123,13 @@ class Waker:
                 connection = None
         if connection is not None:
             connection.close()
+
+    def _next_pause_s(self) -> float:
+        """Longer while many rows come, judged by how many came since the last announcement."""
+        now, number = time.monotonic(), self._number
+        is_busy = number > (now - self._announced_at) * BUSY_PER_S
+        self._announced_at, self._number = now, 0
+        return BUSY_DEBOUNCE_S if is_busy else DEBOUNCE_S
 
 
 def wait_for_rows(connection: DictConnection, *, timeout_s: float) -> None:

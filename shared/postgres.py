@@ -159,11 +159,12 @@ def unavailable(error: Exception) -> bool:
 
 
 def nothing_done(error: BaseException) -> bool:
-    """True when the database answered that it undid the statement, and with it a transaction of nothing else.
-
-    False when nobody knows: the connection was lost, or the server ended it.
-    """
-    return isinstance(error, psycopg.Error) and error.diag.severity_nonlocalized == "ERROR"
+    """True for an error after which the transaction is undone for certain: the database refused a statement, or its
+    parameters could not even be sent. False when nobody knows: the connection was lost, or the server ended it."""
+    if not isinstance(error, psycopg.Error):
+        return False
+    refused = error.diag.severity_nonlocalized == "ERROR"
+    return refused or not isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
 
 
 def as_problem(error: Exception) -> ProblemError:

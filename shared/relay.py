@@ -11,6 +11,8 @@ from shared import outbox
 from shared.broker import BROKER_ERRORS, Publisher
 from shared.postgres import DictConnection, connect
 
+MOST = 1000
+"""Rows that are relayed in one transaction."""
 POLL_S = 0.5
 GATHER_EACH_S, GATHER_S = 0.003, 0.04
 """The more there was to tell, the longer is waited for more, so that under load many references share one message and
@@ -31,10 +33,9 @@ def run_relay(url: str, schema: str, publisher: Publisher, stop: threading.Event
                 for queue, number in outbox.undeliverable(connection).items():
                     log.error("rows for an unknown queue stay in the outbox", extra={"queue": queue, "number": number})
                 connection.execute(f'LISTEN "{outbox.channel(schema)}"'.encode())
-            told = outbox.relay(connection, publisher)
-            if told:
-                stop.wait(min(told * GATHER_EACH_S, GATHER_S))
-            else:
+            told = outbox.relay(connection, publisher, limit=MOST)
+            stop.wait(min(told * GATHER_EACH_S, GATHER_S))
+            if told < MOST:  # what came meanwhile is announced
                 outbox.wait_for_rows(connection, timeout_s=POLL_S)
         except BROKER_ERRORS as error:
             log.warning("broker away", extra={"error": type(error).__name__})

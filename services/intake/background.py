@@ -47,8 +47,8 @@ def loops(settings: IntakeSettings) -> list[Loop]:
     return [
         ("intake-forgetting", lambda stop: run_every("intake-forgetting", FORGET_S, forget, stop)),
         ("intake-relay", lambda stop: run_relay(url, SCHEMA, publisher, stop)),
-        ("intake-audit", lambda stop: run_sealing(url, SCHEMA, stop)),
+        ("intake-audit", lambda stop: run_sealing(pool, SCHEMA, stop)),
         ("intake-retention", lambda stop: run_every("intake-retention", RETENTION_S, retain, stop)),
         ("intake-watchdog", lambda stop: run_every("intake-watchdog", EVERY_S, forget_watchdog, stop)),
-        ("intake-heartbeat", lambda stop: run_heartbeat(url, SCHEMA, stop)),
+        ("intake-heartbeat", lambda stop: run_heartbeat(pool, SCHEMA, stop)),
     ]

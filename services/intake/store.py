@@ -142,14 +142,14 @@ def write_of(tenant: UUID, new: NewResponse) -> Write:
 
 
 def store_responses(connection: DictConnection, writes: Sequence[Write]) -> list[StoreResult]:
-    """Store these in one round trip, each with one statement. All of them or, after an error, none.
+    """Store these, each with one statement, one after the other. All of them or, after an error, none.
 
-    Outside of a transaction they are one, which is durable when this returns.
+    Outside of a transaction they are one, which is durable when this returns; for a single one that is the statement.
     """
     if len(writes) == 1:
         rows = [connection.execute(QUERIES["store_response"], writes[0]).fetchone()]
     else:
-        with connection.cursor() as cursor:
+        with connection.transaction(), connection.cursor() as cursor:
             cursor.executemany(QUERIES["store_response"], writes, returning=True)
             rows = [each.fetchone() for each in cursor.results()]
     return [_result(row, write) for row, write in zip(rows, writes, strict=True)]

@@ -76,17 +76,16 @@ def loops(settings: NotifySettings) -> list[Loop]:
     running: list[Loop] = [
         (name, partial(run_every, name, interval_s, function)) for name, interval_s, function in every
     ]
-    url = settings.notify_database_url.get_secret_value()
     queues = (NOTIFY_URGENT, NOTIFY_ROUTINE)
     return [
         *running,
         ("notify-catch-up", partial(catch_up_sparingly, notify)),
         ("notify-send", partial(send_due, notify)),
         ("notify-canary", lambda stop: send_canaries(publisher, queues, stop)),
-        ("notify-audit", lambda stop: run_sealing(url, store.SCHEMA, stop)),
+        ("notify-audit", lambda stop: run_sealing(notify.pool, store.SCHEMA, stop)),
         ("notify-subscribers-answering", partial(tell_subscribers, notify, failing=False)),
         ("notify-subscribers-failing", partial(tell_subscribers, notify, failing=True)),
-        ("notify-heartbeat", lambda stop: run_heartbeat(url, store.SCHEMA, stop)),
+        ("notify-heartbeat", lambda stop: run_heartbeat(notify.pool, store.SCHEMA, stop)),
     ]
 
 

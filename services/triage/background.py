@@ -79,7 +79,7 @@ def loops(settings: TriageSettings) -> list[Loop]:
         ("triage-look-at-refused", lambda stop: run_every("triage-look-at-refused", CATCH_UP_S, look_at_refused, stop)),
         ("triage-sweep-refused", lambda stop: run_every("triage-sweep-refused", SWEEP_S, sweep_refused, stop)),
         ("triage-sweep", lambda stop: run_every("triage-sweep", SWEEP_S, sweep, stop)),
-        ("triage-audit", lambda stop: run_sealing(url, SCHEMA, stop)),
-        ("triage-heartbeat", lambda stop: run_heartbeat(url, SCHEMA, stop)),
+        ("triage-audit", lambda stop: run_sealing(pool, SCHEMA, stop)),
+        ("triage-heartbeat", lambda stop: run_heartbeat(pool, SCHEMA, stop)),
         ("triage-prune", lambda stop: run_every("triage-prune", PRUNE_S, prune, stop)),
     ]

@@ -19,7 +19,7 @@ from uuid import UUID
 from shared.audit.act import QUERIES
 from shared.failpoint import reach
 from shared.loops import run_every
-from shared.postgres import DictConnection, connect
+from shared.postgres import DictConnection, Pool
 
 EVERY_S = 2.0
 MOST = 2000
@@ -45,11 +45,11 @@ def _seal(connection: DictConnection, tenant: UUID) -> int:
     return int(row["number"]) if row else 0
 
 
-def run_sealing(url: str, schema: str, stop: threading.Event) -> None:
+def run_sealing(pool: Pool, schema: str, stop: threading.Event) -> None:
     """Seal every two seconds until `stop`."""
 
     def seal() -> None:
-        with connect(url, schema=schema) as connection:
+        with pool.connection() as connection:
             seal_all(connection)
 
     run_every(f"{schema}-audit", EVERY_S, seal, stop)

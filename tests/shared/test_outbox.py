@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -178,3 +179,37 @@ def test_rows_that_nobody_announced_are_published_all_the_same(connection: DictC
             outbox.add(connection, "triage", [Ref(str(number), 1)])
             eventually(lambda wanted=number + 1: len(publisher.sent) == wanted, within_s=10)
         assert relaying.is_alive()
+
+
+@pytest.mark.requirement("REQ-08")
+def test_a_row_that_comes_while_the_relay_publishes_does_not_wait_for_the_next_poll(
+    connection: DictConnection, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "POLL_S", 3600.0)
+
+    class AnotherComes(Recorder):
+        def send(self, task: str, queue: str, message: dict[str, Any]) -> None:
+            super().send(task, queue, message)
+            if len(self.sent) == 1:
+                outbox.add(connection, "triage", [Ref("late", 1)])
+                outbox.announce(connection, "intake")
+
+    outbox.add(connection, "triage", [Ref("early", 1)])
+    publisher = AnotherComes()
+
+    with running(lambda stop: run_relay(database.intake_url, "intake", publisher, stop)):
+        try:
+            eventually(lambda: waiting(connection) == 0 and len(publisher.sent) == 2)
+        finally:
+            monkeypatch.undo()
+            outbox.announce(connection, "intake")  # ends the wait
+
+
+def test_many_rows_a_second_are_announced_less_often_and_few_as_soon_as_they_come() -> None:
+    waker = outbox.Waker(lambda: pytest.fail("nobody announces here"), "intake")
+    waker._announced_at, waker._number = time.monotonic() - 1.0, 100
+    assert waker._next_pause_s() == outbox.DEBOUNCE_S
+
+    waker._announced_at, waker._number = time.monotonic() - 1.0, 1000
+    assert waker._next_pause_s() == outbox.BUSY_DEBOUNCE_S
+    assert waker._number == 0, "counted anew"
