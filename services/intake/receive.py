@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from typing import Final, NoReturn
 from uuid import UUID
@@ -210,7 +209,6 @@ def _new(
     return NewResponse(
         id=response_id,
         body=judged.body,
-        sha256=hashlib.sha256(judged.body).digest(),
         subject=subject_key(judged.response),
         rows=rows(judged.response),
         expected=expected,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -77,7 +77,6 @@ class NewResponse:
 
     id: str
     body: bytes
-    sha256: bytes
     subject: str
     rows: Rows
     expected: int | None = None
@@ -85,6 +84,10 @@ class NewResponse:
     content: bytes | None = None
     client: str = ""
     key: str | None = None
+    sha256: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sha256", hashlib.sha256(self.body).digest())
 
 
 @dataclass(frozen=True, slots=True)

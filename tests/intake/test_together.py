@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -39,7 +38,6 @@ def new(name: str, *, rows: Rows = ROWS, subject: str = "Patient/p") -> NewRespo
     return NewResponse(
         id=name,
         body=body,
-        sha256=hashlib.sha256(body).digest(),
         subject=subject,
         rows=rows,
         identifier=("urn:forms", name),
