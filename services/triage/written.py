@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from math import exp
 
 from services.triage.basis import Resource, extension
@@ -107,10 +106,12 @@ class Written:
         return tuple(dict.fromkeys([self._link_ids[name] for name in names]))
 
 
-@lru_cache(maxsize=8)
 def written(pack: Pack) -> Written:
-    """The elements of this pack."""
-    return Written(pack)
+    """The elements of this pack, kept with it."""
+    made: Written | None = pack.kept.get(Written)
+    if made is None:
+        made = pack.kept[Written] = Written(pack)
+    return made
 
 
 def _evidence(pack: Pack, verdict: FindingVerdict) -> Resource:

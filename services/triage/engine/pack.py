@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, TypeAlias
 
@@ -70,6 +70,7 @@ class Pack:
     `used_points`: the quantities of scores that some flag or derived fact uses.
     `screened`: facts whose silence counts in the incomplete-safety-screen rule (SR-04), and the same by slot.
     `facts_of`: by linkId, all facts that are read from that question.
+    `kept`: what others have made of the pack, by its type, so that it goes with the pack.
     `dependents`: for each base fact, the steps that depend on it, in order of computation.
     """
 
@@ -104,6 +105,7 @@ class Pack:
     confidential_facts: frozenset[str]
     used_points: frozenset[str]
     facts_of: Mapping[str, tuple[FactDefinition, ...]]
+    kept: dict[type, Any] = field(init=False, repr=False, default_factory=dict)
 
     @property
     def head(self) -> PackHead:
