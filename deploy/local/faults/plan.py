@@ -251,7 +251,7 @@ def _drawn(action: str, settings: Mapping[str, Any], chance: random.Random) -> M
             victims = [(chance.choice(names), chance.random() < 0.4) for _ in range(settings["kills"])]
             return {**settings, "victims": victims}
         case "traps_one_by_one":
-            return {**settings, "numbers": [chance.randint(2, 6) for _ in settings["places"]]}
+            return {**settings, "numbers": [chance.randint(1, 3) for _ in settings["places"]]}
         case "cut_messages":
             return {**settings, "after": [chance.randint(50, 3000) for _ in range(6)]}
         case "race":

@@ -37,6 +37,7 @@ ON_ITS_WAY_S = CHANNEL_TIMEOUT_S + 4.0
 FREEZES = {"zombie": 15.0, "soak": 15.0, "one_way": 10.0}
 QUIET_S, AT_REST_S = 20.0, 3.0
 """What is younger is not looked at by the invariants: at the end, and at rest after one fault."""
+LASTS_S = 20.0
 RECOMPUTED = 20
 ROBOT_S = 60.0
 SETTLE_S = 150.0
@@ -156,8 +157,16 @@ def _do(scene: Scene, step: Step) -> Done:
         done.violations.append(Violation("intake turned somebody away while the broker was", f"{done.away} times"))
     _judge(scene, step, entries, first_arrival, done)
     if not rest.left:
-        done.violations += _invariants(scene, started, quiet_s=AT_REST_S)
+        done.violations += _lasting(scene, started)
     return done
+
+
+def _lasting(scene: Scene, started: datetime) -> list[Violation]:
+    """What the invariants find after a fault, and still find a while later: what was on its way is no violation."""
+    end = time.monotonic() + LASTS_S
+    while (found := _invariants(scene, started, quiet_s=AT_REST_S)) and time.monotonic() < end:
+        scene.pause(1.0)
+    return found
 
 
 def _invariants(scene: Scene, started: datetime, *, quiet_s: float, recompute: int = 0) -> list[Violation]:
