@@ -11,9 +11,12 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import signal
 import sys
 import time
 from pathlib import Path
+
+from deploy.local.child import end_with_parent
 
 MESSAGE_ID = re.compile(rb"^Message-ID:\s*<([^@>]+)", re.IGNORECASE | re.MULTILINE)
 END = b"\r\n.\r\n"
@@ -68,4 +71,5 @@ def read_record(file: Path) -> list[tuple[float, str]]:
 
 
 if __name__ == "__main__":
+    end_with_parent(os.getppid(), signal.SIGTERM)
     asyncio.run(serve(int(sys.argv[1]), Path(sys.argv[2])))
