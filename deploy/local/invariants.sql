@@ -285,14 +285,14 @@ LIMIT %(most)s
 SELECT CASE state WHEN 'running' THEN 'its lease is over' ELSE 'due, and not done' END AS what,
        'triage/job/' || kind || '/' || ref_id || '/' || ref_version AS id
 FROM triage.job
-WHERE tenant_id = %(tenant)s
+WHERE is_open AND tenant_id = %(tenant)s
   AND ((state = 'pending' AND due_at < now() - make_interval(secs => %(quiet)s))
     OR (state = 'running' AND lease_until < now() - make_interval(secs => %(quiet)s)))
 UNION ALL
 SELECT CASE state WHEN 'running' THEN 'its lease is over' ELSE 'due, and not done' END,
        'notify/job/' || split_part(kind, '/', 1) || '/' || ref_id || '/' || ref_version
 FROM notify.job
-WHERE tenant_id = %(tenant)s
+WHERE is_open AND tenant_id = %(tenant)s
   AND ((state = 'pending' AND due_at < now() - make_interval(secs => %(quiet)s))
     OR (state = 'running' AND lease_until < now() - make_interval(secs => %(quiet)s)))
 UNION ALL

@@ -294,6 +294,7 @@ BIG = (
     "alert_event",
     "delivery",
     "audit_event",
+    "job",
 )
 
 

@@ -230,8 +230,8 @@ MUTANTS = (
         (
             Change(
                 "services/notify/deliver.py",
-                "        if alert.state.is_open and delivery.step >= alert.first_step:\n",
-                "        if delivery.step >= alert.first_step:\n",
+                "    return alert.state.is_open and delivery.step >= alert.first_step\n",
+                "    return delivery.step >= alert.first_step\n",
             ),
         ),
     ),
