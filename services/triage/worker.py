@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from functools import cache
 from typing import Any
 
@@ -36,8 +37,10 @@ def make_worker(settings: TriageSettings) -> Celery:
         return open_examiner(assessor())
 
     def warm_up(**_: object) -> None:
-        """Connect and load the packs before the first message comes."""
+        """Connect and load the packs before the first message comes. They stay, so no collection looks at them."""
         assessor().warm_up()
+        gc.collect()
+        gc.freeze()
 
     worker_process_init.connect(warm_up, weak=False)
 
