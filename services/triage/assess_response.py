@@ -73,8 +73,8 @@ class Assessor:
     forms: Forms
     packs: Mapping[str, Pack]
     texts: Mapping[str, str]
-    readers: dict[tuple[UUID, str], FactReader] = field(default_factory=dict)
-    """By tenant and canonical of the Questionnaire; made at first use."""
+    readers: dict[tuple[UUID, str, str], FactReader] = field(default_factory=dict)
+    """By tenant, canonical of the Questionnaire and hash of the pack; made at first use."""
 
     def warm_up(self) -> None:
         """Read the Questionnaires of all packs now, so that the first response need not wait for them."""
@@ -231,7 +231,7 @@ class Assessor:
         basis = Basis.of(response, version=ref.version, sha256=content_sha256(response))
         prepare: Prepare
         if form is not None and pack is not None:
-            prepare = partial(prepared, response, self._reader(ref.tenant, form, pack), pack, basis=basis)
+            prepare = partial(prepared, response, self.reader(ref.tenant, form, pack), pack, basis=basis)
         else:
             prepare = partial(_always, self._not_assessable(basis, unreadable=claimed.exhausted))
         name = pack.head.name if pack else NO_PACK
@@ -279,8 +279,9 @@ class Assessor:
 
         return describe
 
-    def _reader(self, tenant: UUID, form: QuestionnaireIndex, pack: Pack) -> FactReader:
-        key = (tenant, form.canonical)
+    def reader(self, tenant: UUID, form: QuestionnaireIndex, pack: Pack) -> FactReader:
+        """What reads the answers to this form for this pack."""
+        key = (tenant, form.canonical, pack.head.sha256)
         if key not in self.readers:
             self.readers[key] = FactReader(form, pack.content.facts)
         return self.readers[key]

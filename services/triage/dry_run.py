@@ -15,14 +15,13 @@ import orjson
 from services.triage.assess_response import Assessor, content_sha256, prepared
 from services.triage.basis import Basis, Resource, Run, Status, assessment_id
 from services.triage.engine.pack import Pack
-from services.triage.findings import FactReader
 from services.triage.knowledge.loader import every_pack
 from services.triage.risk_assessment import not_assessable
 from shared.events import Ref
 from shared.fhir import resources
 from shared.fhir.codes import EXT_DISPOSITION, EXT_RED_FLAG
 from shared.fhir.outcome import operation_outcome
-from shared.ids import uuid7
+from shared.ids import DEFAULT_TENANT, uuid7
 from shared.postgres import database_now, tenant_transaction
 from shared.problems import Category, Problem, ProblemError, Severity
 
@@ -59,7 +58,7 @@ class DryRun:
             run = Run(str(uuid7()), 1, database_now(connection), Status.PRELIMINARY)
         if form is None or pack is None:
             return list(not_assessable(self.assessor.texts, basis=basis, run=run, reason="no-pack"))
-        reader = FactReader(form, pack.content.facts)
+        reader = self.assessor.reader(DEFAULT_TENANT, form, pack)
         return [dict(one) for one in prepared(response, reader, pack, basis=basis)(run).resources]
 
     def _pack(self, canonical: str) -> Pack:

@@ -479,7 +479,7 @@ def test_an_assessment_is_dated_after_its_evaluation_and_not_before(line: Line) 
     form = line.assessor.forms.get(next(iter(line.assessor.packs)))
     assert form is not None
     reader = TimedReader(form, pack.content.facts)
-    line.assessor.readers[DEFAULT_TENANT, form.canonical] = reader
+    line.assessor.readers[DEFAULT_TENANT, form.canonical, pack.head.sha256] = reader
 
     line.deliver(response_id)
 
