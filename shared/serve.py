@@ -12,6 +12,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from shared.closing import Server
+from shared.garbage import look_seldom
 
 START_FAILED = 3
 """Exit status of a server that never answered, as uvicorn's own."""
@@ -32,6 +33,7 @@ def serve(app: ASGIApp, *, host: str, port: int) -> None:
         timeout_keep_alive=30,
     )
     server = Server(config)
+    look_seldom()
     with suppress(KeyboardInterrupt):  # uvicorn raises it again once it has stopped
         server.run()
     if not server.started:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from functools import cache
 from typing import Any
 
@@ -17,6 +16,7 @@ from shared import jobs
 from shared.broker import TASKS, make_celery
 from shared.canary import install_canary
 from shared.events import TRIAGE, TRIAGE_REFUSED, decode
+from shared.garbage import look_seldom
 from shared.postgres import Pool, open_pool
 
 
@@ -39,8 +39,7 @@ def make_worker(settings: TriageSettings) -> Celery:
     def warm_up(**_: object) -> None:
         """Connect and load the packs before the first message comes. They stay, so no collection looks at them."""
         assessor().warm_up()
-        gc.collect()
-        gc.freeze()
+        look_seldom()
 
     worker_process_init.connect(warm_up, weak=False)
 
