@@ -19,6 +19,8 @@ from shared.fhir.identity import instant
 from shared.ids import DEFAULT_TENANT
 
 PAGE = 100
+HEADERS = {"Accept": "application/fhir+json", "Accept-Encoding": "identity", "Prefer": "handling=strict"}
+"""Neighbours are near: to compress an answer and to open it again takes longer than to send it as it is."""
 TIMEOUT_S = 5.0
 AWAY = frozenset({401, 403, 429, 502, 503, 504})
 """Answers that say nothing about the question: the neighbour, or what stands before it, is not ready for us."""
@@ -63,7 +65,7 @@ class FhirClient:
         self._token = token
         self._http = httpx.Client(
             base_url=f"{url.rstrip('/')}/fhir/",
-            headers={"Accept": "application/fhir+json", "Prefer": "handling=strict"},
+            headers=HEADERS,
             timeout=timeout_s,
             trust_env=False,
         )

@@ -25,10 +25,12 @@ class OtherTriage:
 
     def __init__(self) -> None:
         self.changed: dict[str, datetime] = {}
+        self.encodings: set[str] = set()
         self.app = FastAPI()
         self.app.add_api_route("/fhir/RiskAssessment", self.search)
 
     def search(self, request: Request) -> dict[str, Any]:
+        self.encodings.add(request.headers.get("accept-encoding", ""))
         since = datetime.fromisoformat(request.query_params["_lastUpdated"].removeprefix("ge"))
         tag = {"system": CS_URGENCY, "code": "emergency"}
         found = [
@@ -104,3 +106,9 @@ def minutes_pass(pool: Pool, minutes: int) -> None:
             "UPDATE catch_up_cursor SET last_updated = last_updated - make_interval(mins => %s) WHERE source = %s",
             (minutes, SOURCE.looked_back),
         )
+
+
+def test_a_neighbour_is_not_asked_to_compress_its_answers(triage: OtherTriage, client: FhirClient, pool: Pool) -> None:
+    catch_up(pool, client)
+
+    assert triage.encodings == {"identity"}
