@@ -7,6 +7,7 @@ What a client sent comes back byte for byte, decimals, order and unknown extensi
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +18,8 @@ from shared.fhir.resources import WITHOUT_BODY, Stored
 
 _READER = json.JSONDecoder(parse_float=str, parse_int=str)
 _SPACE = " \t\n\r"
+_ESCAPED_LETTER = re.compile(rb"\\u00[67]")
+"""Where a name could be `id` or `meta` in other characters: their letters are U+0061 to U+0074."""
 
 
 def instant(moment: datetime) -> str:
@@ -32,7 +35,7 @@ def as_received(stored: Stored) -> bytes:
         "extension": [{"url": EXT_CONTENT_SHA256, "valueString": stored.sha256.hex()}],
     }
     rest = stored.body
-    if b'"meta"' in rest or b'"id"' in rest or b"\\u" in rest:
+    if b'"meta"' in rest or b'"id"' in rest or _ESCAPED_LETTER.search(rest):
         members = top_level_members(rest)
         if sent := members.get("meta"):
             meta = _merged(orjson.loads(sent[1]), meta)

@@ -115,8 +115,9 @@ def test_an_id_written_with_escapes_gives_way_to_ours_too(name: bytes) -> None:
     assert json.loads(shown)["x"] == {"id": 1}
 
 
-def test_meta_written_with_escapes_cannot_claim_a_version_or_an_urgency() -> None:
-    body = b'{"\\u006deta":{"versionId":"77"},"resourceType":"QuestionnaireResponse"}'
+@pytest.mark.parametrize("name", [b"\\u006deta", b"m\\u0065ta", b"me\\u0074a", b"met\\u0061"])
+def test_meta_written_with_escapes_cannot_claim_a_version_or_an_urgency(name: bytes) -> None:
+    body = b'{"' + name + b'":{"versionId":"77"},"resourceType":"QuestionnaireResponse"}'
 
     pairs = json.loads(as_received(stored(body)), object_pairs_hook=list)
 
