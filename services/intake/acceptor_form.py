@@ -164,11 +164,23 @@ def _rule(item: QuestionItem, entries: dict[str, Entry]) -> Holds:
     keys = [test for test in tests if isinstance(test, frozenset)]
     others = [test for test in tests if not isinstance(test, frozenset)]
     if item.enable_behavior == "any":
-        any_of = frozenset[Key]().union(*keys)
+        keys = [frozenset[Key]().union(*keys)]
+    if not others and len(keys) == 1:
+        return _one_of(keys[0])
+    if item.enable_behavior == "any":
+        any_of = keys[0]
         return lambda given: not given.keys().isdisjoint(any_of) or any(holds(given) for holds in others)
     return lambda given: (
         all(not given.keys().isdisjoint(each) for each in keys) and all(holds(given) for holds in others)
     )
+
+
+def _one_of(keys: frozenset[Key]) -> Holds:
+    """Nearly all conditions are this: one question has one of these answers, mostly a certain one."""
+    if len(keys) == 1:
+        [key] = keys
+        return lambda given: key in given
+    return lambda given: not given.keys().isdisjoint(keys)
 
 
 def _test(condition: Condition, gate: Entry) -> frozenset[Key] | Holds:
