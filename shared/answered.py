@@ -7,7 +7,8 @@ than all that is done here.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -19,8 +20,11 @@ from shared.ids import uuid7
 from shared.telemetry import correlated
 
 Guard = Callable[[Request], Awaitable[Response | None]]
+Direct = Mapping[tuple[str, str], ASGIApp]
+"""By method and path: what answers for itself. The framework's layers cost more than a good part of such an answer."""
 Fault = Callable[[Request, Exception], Response]
 
+NOTHING_DIRECT: Final[Direct] = MappingProxyType({})
 REQUEST_ID: Final = b"x-request-id"
 SAFE: Final = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 """Headers of every answer that does not say otherwise."""
@@ -46,11 +50,21 @@ class RequestNumbers:
 class Answered:
     """Every request of a service: `guard` sees it first and may answer; `fault` answers for what nothing else caught.
 
-    So every answer is counted and carries its request id.
+    So every answer is counted and carries its request id. `direct`: what is answered without `app`, after the guard.
     """
 
-    def __init__(self, app: ASGIApp, *, service: str, numbers: RequestNumbers, guard: Guard, fault: Fault) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        service: str,
+        numbers: RequestNumbers,
+        guard: Guard,
+        fault: Fault,
+        direct: Direct = NOTHING_DIRECT,
+    ) -> None:
         self._app, self._service, self._numbers, self._guard, self._fault = app, service, numbers, guard, fault
+        self._direct = direct
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One ASGI connection."""
@@ -72,7 +86,7 @@ class Answered:
 
         with correlated(request=identifier):
             try:
-                app = await self._guard(request) or self._app
+                app = await self._guard(request) or self._direct.get((scope["method"], scope["path"]), self._app)
                 await app(scope, receive, answer)
             except Exception as error:
                 if begun:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MINIMUM_BYTES: Final = 1024
@@ -23,6 +24,13 @@ class CompressFhir:
         """One ASGI connection."""
         fhir = scope["type"] == "http" and str(scope["path"]).startswith("/fhir")
         await (self._gzip if fhir else self._plain)(scope, receive, send)
+
+
+def compressed(response: Response) -> ASGIApp:
+    """An answer of a FHIR address, sent as `CompressFhir` would send it."""
+    if len(response.body) < MINIMUM_BYTES:
+        return response
+    return GZipMiddleware(response, minimum_size=MINIMUM_BYTES, compresslevel=LEVEL)
 
 
 class HeadAsGet:

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp
 
 from shared import jobs, outbox
 from shared.answered import Answered, Fault, Guard, RequestNumbers
@@ -59,13 +60,16 @@ def install_operations(
 
     `guard` sees each request first and may answer it; `fault` answers for an error that nothing else caught. So every
     answer is counted and carries its request id.
-    Services that share a process share `metrics`. The checks are kept in `app.state.checks` for whoever composes apps.
+    Services that share a process share `metrics`. The checks are kept in `app.state.checks` for whoever composes apps;
+    in `app.state.direct` a service puts what answers for itself (`answered.Direct`).
     """
     http = metrics or Metrics()
     http.measures.append(measure)
-    app.state.checks = dict(checks)
+    app.state.checks, app.state.direct = dict(checks), dict[tuple[str, str], ASGIApp]()
 
-    app.add_middleware(Answered, service=service, numbers=http.requests, guard=guard, fault=fault)
+    app.add_middleware(
+        Answered, service=service, numbers=http.requests, guard=guard, fault=fault, direct=app.state.direct
+    )
     app.add_middleware(WithoutTrailingSlash)  # before the guard
 
     @app.get("/livez", include_in_schema=False)

@@ -102,7 +102,7 @@ def create_app(settings: IntakeSettings, *, metrics: Metrics | None = None) -> F
     app.include_router(staff)
     for module in (operations_api, api, questionnaire_api):
         app.include_router(module.routes(context))
-    app.router.routes.insert(0, api.create_route(context))  # most requests go here
+    api.install_create(app, context)
     own = frozenset({"metadata", *(capability.type for capability in api.CAPABILITIES)})
     app.include_router(bundle_api.routes(context, neighbours, own))
     app.include_router(definitions_api.routes(ResourceApi(pool, settings.public_url, identity.as_stored)))

@@ -109,7 +109,7 @@ def check_accept(request: Request) -> None:
 
     `_format` counts more than Accept (R4 http.html); no Accept means anything.
     """
-    wanted = request.query_params.getlist("_format")
+    wanted = request.query_params.getlist("_format") if request.scope["query_string"] else []
     ranges = wanted or request.headers.get("accept", "*/*").split(",")
     if not any(_readable(text.replace("fhir json", "fhir+json")) for text in ranges):
         refuse(
@@ -255,7 +255,7 @@ async def guard(request: Request, ours: HostCheck, gate: Gate, denials: Denials 
         if (principal := await gate.admit(request)) is not None:
             request.state.principal = principal
             asked_by(Asker(principal.id, address, request.state.request_id))
-        if request.url.path.startswith("/fhir/"):
+        if request.scope["path"].startswith("/fhir/"):
             check_accept(request)
     except Refusal as refusal:
         if denials is not None and refusal.http_status in (401, 403):

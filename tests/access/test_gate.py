@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from shared.access.gate import Gate, TokenRefused
 from shared.access.limits import Limits
@@ -39,6 +40,16 @@ class OneToken:
         return READER
 
 
+async def answered_directly(scope: Scope, receive: Receive, send: Send) -> None:
+    """What answers for itself, without the routes."""
+    await PlainTextResponse(f"directly {principal_of(Request(scope)).id}")(scope, receive, send)
+
+
+async def failing(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    """What fails in a way that nobody expected."""
+    raise RuntimeError("a name that must not be told")
+
+
 def app_behind(gate: Gate) -> FastAPI:
     """An app that answers everything with the name of who asks."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
@@ -52,6 +63,9 @@ def app_behind(gate: Gate) -> FastAPI:
         guard=guard_of(host_check("http://127.0.0.1"), gate),
         fault=fault,
     )
+
+    app.state.direct["POST", "/fhir/Task"] = answered_directly
+    app.state.direct["POST", "/fhir/Patient"] = failing
 
     @app.get("/fhir/metadata")
     def metadata() -> Response:
@@ -195,3 +209,41 @@ def test_our_own_services_are_never_throttled() -> None:
     signed = {"Authorization": ServiceToken(SECRET.get_secret_value().encode(), "triage").authorization(DEFAULT_TENANT)}
     with client_of(app_behind(Gate(OneToken(), SECRET, limits=limits))) as client:
         assert [client.get("/fhir/Task", headers=signed).status_code for _ in range(20)] == [200] * 20
+
+
+def test_what_answers_for_itself_is_guarded_like_all_else(client: httpx.Client) -> None:
+    answers = [
+        client.post("/fhir/Task"),
+        client.post("/fhir/Task", headers=bearer("good")),  # it may read only
+        client.post("/fhir/Task", headers=bearer("good") | {"Host": "evil.example.org"}),
+    ]
+    with client_of(app_behind(Gate())) as sandbox:
+        answers.append(sandbox.post("/fhir/Task", headers={"Accept": "text/plain"}))
+
+    assert [answer.status_code for answer in answers] == [401, 403, 421, 406]
+
+
+def test_what_answers_for_itself_is_counted_named_and_kept_by_nobody() -> None:
+    with client_of(app_behind(Gate())) as sandbox:
+        answer = sandbox.post("/fhir/Task/", headers={"X-Request-Id": "theirs"})
+        counted = sandbox.get("/metrics").text
+
+    assert answer.text == "directly sandbox"
+    assert answer.headers["x-request-id"] == "theirs"
+    assert answer.headers["cache-control"] == "no-store"
+    assert 'sural_http_requests_total{method="POST",service="test",status="2xx"} 1.0' in counted
+
+
+def test_what_answers_for_itself_keeps_its_failures_to_itself() -> None:
+    with client_of(app_behind(Gate())) as sandbox:
+        answer = sandbox.post("/fhir/Patient")
+
+    assert answer.status_code == 500
+    assert answer.json()["issue"][0]["diagnostics"].startswith("reference ")
+    assert "name" not in answer.text
+
+
+def test_only_its_method_and_address_are_answered_directly() -> None:
+    with client_of(app_behind(Gate())) as sandbox:
+        assert sandbox.get("/fhir/Task").text == "sandbox"
+        assert sandbox.post("/fhir/Task/1").text == "sandbox"

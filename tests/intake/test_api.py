@@ -54,6 +54,20 @@ def test_what_was_sent_comes_back_byte_for_byte_with_id_and_meta(ehr: httpx.Clie
     assert digest["valueString"] == hashlib.sha256(sent).hexdigest()
 
 
+def test_a_long_answer_to_a_write_is_compressed_for_who_can_read_it(ehr: httpx.Client) -> None:
+    headers = FHIR | {"Prefer": "return=representation"}
+
+    packed = ehr.post(POST, json=a_response(identifier="packed"), headers=headers | {"Accept-Encoding": "gzip"})
+    plain = ehr.post(POST, json=a_response(identifier="plain"), headers=headers | {"Accept-Encoding": "identity"})
+    short = ehr.post(POST, json=a_response(identifier="short"), headers=FHIR | {"Prefer": "return=minimal"})
+
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.json()["item"] == plain.json()["item"]
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
+    assert (short.status_code, short.content) == (201, b"")
+
+
 def test_the_response_is_found_by_identifier_id_patient_and_time(ehr: httpx.Client) -> None:
     post(ehr, a_response(identifier="form-31", patient="p-31"))
     post(ehr, a_response(identifier="form-32", patient="p-32"))
