@@ -144,10 +144,9 @@ def due_kinds(
     return found
 
 
-def in_hand(connection: DictConnection, kind: str) -> bool:
-    """True when somebody has a job of this kind under a lease that has not ended."""
-    row = connection.execute(QUERIES["in_hand"], {"kind": kind}).fetchone()
-    return row is not None and bool(row["in_hand"])
+def in_hand(connection: DictConnection, kind: str) -> frozenset[UUID]:
+    """The tokens of the jobs of this kind that somebody has under a lease that has not ended."""
+    return frozenset(row["token"] for row in connection.execute(QUERIES["in_hand"], {"kind": kind}).fetchall())
 
 
 def finish(connection: DictConnection, claimed: Claim, *, dead: bool = False) -> bool:

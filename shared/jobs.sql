@@ -68,9 +68,9 @@ WHERE tenant_id = %(tenant_id)s AND kind = %(kind)s AND ref_id = %(ref_id)s AND 
   AND state = 'running' AND lease_token = %(token)s
 
 -- name: in_hand
--- Whether somebody works on such a job just now.
-SELECT EXISTS (
-    SELECT FROM job WHERE kind = %(kind)s AND is_open AND state = 'running' AND lease_until > now()) AS in_hand
+-- The claims of such jobs that somebody works on just now.
+SELECT lease_token AS token FROM job
+WHERE kind = %(kind)s AND is_open AND state = 'running' AND lease_until > now()
 
 -- name: due_kinds
 -- The kinds below each of these names that have due work, the longest due first.

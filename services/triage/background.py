@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
 
 from services.triage import store
 from services.triage.assess_response import open_assessor, open_examiner
@@ -24,18 +26,32 @@ from shared.watchdog import forget_rounds
 
 SCHEMA = "triage"
 CATCH_UP_S, SWEEP_S, PRUNE_S = 2.0, 1.0, 60.0
-WORKER_GRACE_S, BUSY_GRACE_S = 1.5, 5.0
-"""Due work younger than this is left to the workers; where one of them is seen to work, for longer."""
+WORKER_GRACE_S, HELD_GRACE_S, BUSY_GRACE_S = 1.5, 5.0, 20.0
+"""Due work younger than this is left to the workers: when none of them had any in hand at the last two looks; when one
+has, and may hang; when they are seen to end one batch and begin the next, as help would then take the processor from
+them."""
 SPARING = {"share": 0.1, "most_s": 15.0}
 """A look at intake reads everything that is new several times over; under load it comes seldom, not never."""
 
 Loop = tuple[str, Callable[[threading.Event], None]]
 
 
-def grace_s(pool: Pool, kind: str) -> float:
-    """How old due work must be before it is taken from the workers: one that is merely busy will come to it itself."""
-    with pool.connection() as connection:
-        return BUSY_GRACE_S if jobs.in_hand(connection, kind) else WORKER_GRACE_S
+@dataclass(slots=True)
+class Patience:
+    """How long workers are waited for, by what they were seen to do. For one loop, which works itself in between."""
+
+    pool: Pool
+    kind: str
+    _seen: frozenset[UUID] = frozenset()
+
+    def grace_s(self) -> float:
+        """How old due work must be before it is taken from the workers: one that gets on will come to it itself."""
+        with self.pool.connection() as connection:
+            seen, self._seen = self._seen, jobs.in_hand(connection, self.kind)
+        if not seen and not self._seen:
+            return WORKER_GRACE_S
+        gets_on = bool(seen and self._seen) and seen.isdisjoint(self._seen)
+        return BUSY_GRACE_S if gets_on else HELD_GRACE_S
 
 
 def loops(settings: TriageSettings) -> list[Loop]:
@@ -46,6 +62,7 @@ def loops(settings: TriageSettings) -> list[Loop]:
     client = FhirClient(settings.intake_url, token=signer(settings.service_token, "triage"))
     assessor = open_assessor(settings, pool)
     examiner = open_examiner(assessor)
+    patience = Patience(pool, KIND)
 
     def look_at_intake() -> None:
         if new := catch_up(pool, client):
@@ -63,7 +80,7 @@ def loops(settings: TriageSettings) -> list[Loop]:
                 store.count_repair(connection, "refused_without_worker", taken)
 
     def sweep() -> None:
-        if taken := jobs.drain(pool, KIND, assessor.work, min_age_s=grace_s(pool, KIND)):
+        if taken := jobs.drain(pool, KIND, assessor.work, min_age_s=patience.grace_s()):
             with pool.connection() as connection:
                 store.count_repair(connection, "job_without_worker", taken)
 
