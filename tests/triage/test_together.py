@@ -88,7 +88,7 @@ def watch(line: Line, before: Callable[[str], None]) -> None:
     assert form is not None
     reader = WatchedReader(form, pack.content.facts)
     reader.before = before
-    line.assessor.readers[DEFAULT_TENANT, form.canonical] = reader
+    line.assessor.readers[DEFAULT_TENANT, form.canonical, pack.head.sha256] = reader
 
 
 @pytest.mark.requirement("REQ-05")
