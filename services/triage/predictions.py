@@ -184,6 +184,8 @@ class _Predictions:
 def _spoken_for(assessment: Assessment) -> dict[str, Condition]:
     """By fired flag, the likeliest condition that it guards against and that is at least as urgent as the flag."""
     urgencies = {result.flag.id: result.urgency for result in assessment.fired}
+    if not urgencies:
+        return {}
     likeliest: dict[str, MustNotMiss] = {}
     for one in sorted(assessment.must_not_miss, key=lambda one: one.rank):
         for flag in one.condition.guarded_by:
@@ -258,8 +260,12 @@ def _unknown_questions(words: Words, findings: Iterable[FindingVerdict]) -> list
     """Of the weightiest unknown findings, the items that they name themselves."""
     unknown = [one for one in findings if one.presence is Presence.UNKNOWN]
     unknown.sort(key=lambda one: -abs(one.finding.yes - one.finding.no))
-    names = [name for one in unknown for name in words.sayable(names_in(one.finding.when)) if name in one.facts]
-    return [words.question(name) for name in dict.fromkeys(names)][:UNKNOWN]
+    names: dict[str, None] = {}
+    for one in unknown:
+        names.update(dict.fromkeys(name for name in words.sayable(names_in(one.finding.when)) if name in one.facts))
+        if len(names) >= UNKNOWN:
+            break
+    return [words.question(name) for name in list(names)[:UNKNOWN]]
 
 
 def _to_do(words: Words, condition: Condition) -> Iterator[str]:

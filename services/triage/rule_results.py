@@ -23,7 +23,6 @@ from shared.fhir.codes import (
 
 EXT_MUST_NOT_MISS = f"{CANONICAL}/StructureDefinition/must-not-miss"
 EXT_FLOOR = f"{CANONICAL}/StructureDefinition/triage-floor"
-_EXAMINATION_ONLY: Resource = {"url": "examinationOnly", "valueBoolean": True}
 
 
 def rule_results(pack: Pack, assessment: Assessment) -> list[Resource]:
@@ -47,20 +46,9 @@ def disposition(urgency: Urgency) -> Resource:
 
 
 def _flag(parts: Written, assessment: Assessment, result: FlagResult) -> Resource:
-    flag = parts.flag(result.flag)
-    if result.verdict is Verdict.FIRED:
-        return {"url": EXT_RED_FLAG, "extension": _fired(parts, flag, assessment, result)}
-    facts = dict.fromkeys([name for line in result.lines for name in line.facts])
-    inner = [
-        *flag.undecided,
-        *[flag.lines[line.line.id] for line in result.lines],
-        *flag.guards,
-        *flag.sources,
-        *([_EXAMINATION_ONLY] if result.examination_only else ()),
-        *flag.clinician_only,
-        *[{"url": "notAssessed", "valueString": link_id} for link_id in parts.link_ids(facts)],
-    ]
-    return {"url": EXT_RED_FLAG, "extension": inner}
+    if result.verdict is Verdict.UNDECIDED:
+        return parts.undecided(result)
+    return {"url": EXT_RED_FLAG, "extension": _fired(parts, parts.flag(result.flag), assessment, result)}
 
 
 def _fired(parts: Written, flag: FlagParts, assessment: Assessment, result: FlagResult) -> list[Resource]:

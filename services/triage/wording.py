@@ -34,17 +34,17 @@ def _in_another_language(response: Mapping[str, Any], language: str) -> bool:
 
 def _in_other_words(form: QuestionnaireIndex, holder: Mapping[str, Any]) -> bool:
     """Of all items below a response, an item or an answer. (JSON objects are dicts; `Mapping` would cost more.)"""
-    for item in _objects(holder.get("item")):
-        published = form.items.get(str(item.get("linkId")))
-        if published is not None and item.get("text", published.text) != published.text:
+    items, published = holder.get("item"), form.items
+    for item in items if isinstance(items, list) else ():
+        if not isinstance(item, dict):
+            continue
+        known = published.get(str(item.get("linkId")))
+        if known is not None and item.get("text", known.text) != known.text:
             return True
         if "item" in item and _in_other_words(form, item):
             return True
-        for answer in _objects(item.get("answer")):
-            if "item" in answer and _in_other_words(form, answer):
+        answers = item.get("answer")
+        for answer in answers if isinstance(answers, list) else ():
+            if isinstance(answer, dict) and "item" in answer and _in_other_words(form, answer):
                 return True
     return False
-
-
-def _objects(value: Any) -> list[dict[str, Any]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []

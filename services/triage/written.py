@@ -14,13 +14,16 @@ from services.triage.engine.advice import AdviceGiven
 from services.triage.engine.conditions import Condition
 from services.triage.engine.model import Flag
 from services.triage.engine.pack import Pack
-from services.triage.engine.results import FindingVerdict, Verdict
-from shared.fhir.codes import CANONICAL, CS_CONDITION
+from services.triage.engine.results import FindingVerdict, FlagResult, Verdict
+from shared.fhir.codes import CANONICAL, CS_CONDITION, EXT_RED_FLAG
 
 EXT_EVIDENCE = f"{CANONICAL}/StructureDefinition/evidence"
 EXT_ADVICE = f"{CANONICAL}/StructureDefinition/advice"
 _KEPT = 20_000
 """How many elements are kept at most: several times as many as a pack has findings."""
+_KEPT_UNDECIDED = 3_000
+"""How many results of red flags are kept at most."""
+_EXAMINATION_ONLY: Resource = {"url": "examinationOnly", "valueBoolean": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class Written:
         self.pack = pack
         self._link_ids = {name: fact.link_id for name, fact in pack.facts.items()}
         self._flags: dict[str, FlagParts] = {}
+        self._undecided: dict[int, tuple[FlagResult, Resource]] = {}
         self._evidence: dict[tuple[int, int, tuple[str, ...]], Resource] = {}
         self._advice: dict[tuple[str, tuple[str, ...]], Resource] = {}
         self._codings: dict[str, list[Resource]] = {}
@@ -66,6 +70,30 @@ class Written:
             citations=tuple({"url": "citation", "valueString": text} for text in self.citations(flag.evidence)),
             clinician_only=({"url": "clinicianOnly", "valueBoolean": True},) if flag.confidential else (),
         )
+
+    def undecided(self, result: FlagResult) -> Resource:
+        """A red flag that is undecided: of results that are kept with the pack (`flag_plans.py`) it is kept too."""
+        kept = self._undecided.get(id(result))
+        if kept is not None and kept[0] is result:
+            return kept[1]
+        made = self._open(result)
+        if len(self._undecided) < _KEPT_UNDECIDED:
+            self._undecided[id(result)] = (result, made)  # the result is kept, so its id stays its own
+        return made
+
+    def _open(self, result: FlagResult) -> Resource:
+        flag = self.flag(result.flag)
+        facts = dict.fromkeys([name for line in result.lines for name in line.facts])
+        inner = [
+            *flag.undecided,
+            *[flag.lines[line.line.id] for line in result.lines],
+            *flag.guards,
+            *flag.sources,
+            *([_EXAMINATION_ONLY] if result.examination_only else ()),
+            *flag.clinician_only,
+            *[{"url": "notAssessed", "valueString": link_id} for link_id in self.link_ids(facts)],
+        ]
+        return {"url": EXT_RED_FLAG, "extension": inner}
 
     def evidence(self, verdict: FindingVerdict) -> Resource:
         """What a finding says about a condition, with the questions behind it."""

@@ -32,7 +32,7 @@ Outcomes: TypeAlias = tuple[int, ...]
 class _Gate:
     """A question that others wait for, and what it says about its conditions: `by_code` for each of its options.
 
-    `silent`: asked and not answered. `hidden`: by its own state, and by whether it was answered nevertheless.
+    `unanswered`: by its own state. `hidden`: the same for one that is not asked and was answered nevertheless.
     """
 
     item: QuestionItem
@@ -40,13 +40,11 @@ class _Gate:
     place: slice
     family: int
     by_code: Mapping[object, Outcomes]
-    silent: Outcomes
-    hidden: tuple[tuple[Outcomes, Outcomes], tuple[Outcomes, Outcomes]]
+    unanswered: tuple[Outcomes, Outcomes, Outcomes]
+    hidden: tuple[Outcomes, Outcomes]
 
-    def outcomes(self, state: int, answers: Sequence[Mapping[str, Any]] | None) -> Outcomes:
+    def outcomes(self, state: int, answers: Sequence[Mapping[str, Any]]) -> Outcomes:
         """What its answers say about each condition."""
-        if not answers:
-            return self.silent if state == ASKED else self.hidden[state][False]
         if state == ASKED and len(answers) == 1:
             coding = answers[0].get("valueCoding")
             if isinstance(coding, dict):
@@ -55,7 +53,7 @@ class _Gate:
                     return known
         values = [value for value in map(read_value, answers) if value is not None]
         if state != ASKED:
-            return self.hidden[state][bool(values)]
+            return self.hidden[state] if values else self.unanswered[state]
         return _outcomes(self.item, self.conditions, values)
 
 
@@ -101,7 +99,8 @@ class Gates:
         outcomes = [OPEN] * len(self._places)
         for gates, families in self._levels:
             for link_id, gate in gates:
-                outcomes[gate.place] = gate.outcomes(states[gate.family], answers.get(link_id))
+                given, state = answers.get(link_id), states[gate.family]
+                outcomes[gate.place] = gate.outcomes(state, given) if given else gate.unanswered[state]
             for number, parent, combine, conditions in families:
                 own, above = combine(conditions(outcomes)), states[parent]
                 states[number] = own if own < above else above
@@ -173,8 +172,12 @@ class Gates:
                 for option in gate.options
                 if isinstance(option.value, Coding)
             },
-            silent=_outcomes(gate, conditions, []),
-            hidden=(_hidden(conditions, RULED_OUT), _hidden(conditions, OPEN)),
+            unanswered=(
+                _hidden(conditions, RULED_OUT, answered=False),
+                _hidden(conditions, OPEN, answered=False),
+                _outcomes(gate, conditions, []),
+            ),
+            hidden=(_hidden(conditions, RULED_OUT, answered=True), _hidden(conditions, OPEN, answered=True)),
         )
         self._levels[depth][0].append((gate.link_id, opened))
         return depth
@@ -197,9 +200,5 @@ def _outcomes(
     return tuple(_NUMBER[said_by(condition, gate, values)] for condition in conditions)
 
 
-def _hidden(conditions: Sequence[Condition], state: int) -> tuple[Outcomes, Outcomes]:
-    silent, answered = (
-        tuple(_NUMBER[hidden_gate(condition, _STATE[state], answered=answered)] for condition in conditions)
-        for answered in (False, True)
-    )
-    return silent, answered
+def _hidden(conditions: Sequence[Condition], state: int, *, answered: bool) -> Outcomes:
+    return tuple(_NUMBER[hidden_gate(condition, _STATE[state], answered=answered)] for condition in conditions)

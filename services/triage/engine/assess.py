@@ -16,7 +16,7 @@ floor holds there is no urgency yet (None), which is not "routine".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from services.triage.engine.advice import advise
@@ -24,7 +24,7 @@ from services.triage.engine.deciding import Deciding
 from services.triage.engine.differential import Differential, rank
 from services.triage.engine.model import Findings, Urgency, most_urgent
 from services.triage.engine.pack import Pack
-from services.triage.engine.red_flags import FlagResults, evaluate_flags, fired_lines, nothing_open
+from services.triage.engine.red_flags import FlagResults, evaluate_flags, fired_lines
 from services.triage.engine.results import AppliedFloor, Assessment, FloorKind, Quality, Scope, Support, unique
 from services.triage.engine.safety import active_contradictions, applied_floors, data_quality, page_1_floors
 from services.triage.engine.state import State
@@ -56,7 +56,7 @@ def evaluate(
     withheld = any(floor.withholds_ranking for floor in applied)
     trusted = not (contradictions or quality.conflicting)
     told = [result.urgency for result in flags.fired]
-    outcome = _Outcome(pack, scope, told, flags.all_clear, ranked, withheld=withheld, trusted=trusted)
+    outcome = _Outcome(pack, scope, told, lambda: flags.all_clear, ranked, withheld=withheld, trusted=trusted)
     urgency = outcome.urgency(applied)
     return Assessment(
         pack=pack.head,
@@ -107,7 +107,7 @@ def urgency_of(state: State, *, floors: Sequence[AppliedFloor], enough: Urgency)
         pack,
         Scope.FULL,
         [line.urgency for _, line in fired],
-        not fired and nothing_open(state, deciding),
+        lambda: not fired and evaluate_flags(state, deciding).all_clear,
         ranked,
         withheld=any(floor.withholds_ranking for floor in applied),
         trusted=not (contradictions or quality.conflicting),
@@ -117,12 +117,12 @@ def urgency_of(state: State, *, floors: Sequence[AppliedFloor], enough: Urgency)
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """`told`: the urgencies of the flags that fired. `all_clear`: see `FlagResults`."""
+    """`told`: the urgencies of the flags that fired. `all_clear`: see `FlagResults`, asked for only if it matters."""
 
     pack: Pack
     scope: Scope
     told: Sequence[Urgency | None]
-    all_clear: bool
+    all_clear: Callable[[], bool]
     ranked: Differential
     withheld: bool
     trusted: bool
@@ -132,7 +132,11 @@ class _Outcome:
         found = [*self.told, *(floor.urgency for floor in floors)]
         if self.scope is Scope.PAGE_1:
             return most_urgent(*found)
-        return most_urgent(*found, self._of_candidates(), self._default())
+        most = most_urgent(*found, self._of_candidates())
+        rules = self.pack.content.safety
+        if most is not None and most.rank <= min(rules.default.rank, rules.default_undecided.rank):
+            return most
+        return most_urgent(most, self._default())
 
     def _of_candidates(self) -> Urgency | None:
         """Where the order means nothing, only what the answers support counts, and not what comes first."""
@@ -144,7 +148,7 @@ class _Outcome:
     def _default(self) -> Urgency | None:
         """None when nothing forbids self-care: no flag, no doubt about the answers, and they support the first."""
         rules = self.pack.content.safety
-        if not self.all_clear:
+        if not self.all_clear():
             return rules.default_undecided
         supported = any(one.support is not Support.WEAK for one in self.ranked.candidates[:1])
         return None if self.trusted and not self.withheld and supported else rules.default

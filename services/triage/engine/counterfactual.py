@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import Final
 
 from services.triage.engine.assess import urgency_of
+from services.triage.engine.compile import Values
 from services.triage.engine.criteria import Compare, Criterion, Operator, comparisons_in, names_in
 from services.triage.engine.deciding import Deciding
 from services.triage.engine.model import (
@@ -83,18 +85,21 @@ def _raising(pack: Pack, assessment: Assessment, weighing: Weighing, urgency: Ur
     lines = tuple(_open_lines(assessment, urgency))
     if not lines:
         return ()
-    state = weighing.state
-    slots = pack.slots
+    state, slots, given = weighing.state, pack.slots, assessment.findings
     tried: dict[str, list[Change]] = {}
+    imagined: dict[tuple[str, Value], Values] = {}
     for line in lines:
         test = pack.compiler.test_of(line.line.when)
         for name in line.facts:
-            if assessment.findings.get(name).visibility is not Visibility.SHOWN:
+            finding = given.get(name)
+            if finding.visibility is not Visibility.SHOWN:
                 continue
-            for value, comparison in _values(pack, pack.facts[name], line.line.when):
-                value = _beside(value, assessment.findings.get(name).value)
-                values = state.imagine(_answered(pack, name, value))
-                if test(values) & YES and _rests_on_more(pack, Deciding(state, values), line, name):
+            for value, comparison in _values(pack, name, line.line.when):
+                value = _beside(value, finding.value)
+                values = imagined.get((name, value))
+                if values is None:
+                    values = imagined[name, value] = state.imagine(_answered(pack, name, value))
+                if test(values) & YES and _rests_on_more(pack, state, values, line, name):
                     assert line.line.urgency is not None
                     tried.setdefault(name, []).append(Change(name, value, line.line.urgency, comparison, line.line.id))
                     break
@@ -120,11 +125,12 @@ def _answered(pack: Pack, name: str, value: Value) -> dict[str, Value]:
     return {one.name: Presence.PRESENT if yes is not one.negated else Presence.ABSENT for one in same}
 
 
-def _rests_on_more(pack: Pack, deciding: Deciding, line: LineVerdict, name: str) -> bool:
+def _rests_on_more(pack: Pack, state: State, values: Values, line: LineVerdict, name: str) -> bool:
     """False for a vital sign or test that would fire by itself, whatever the complaint: true of every patient."""
+    if not pack.facts[name].clinician:
+        return True
     background = () if pack.content.ranking is None else pack.content.ranking.background
-    others = set(deciding.facts(line.line.when, YES)).difference(background, (name,))
-    return bool(others) or not pack.facts[name].clinician
+    return bool(set(Deciding(state, values).facts(line.line.when, YES)).difference(background, (name,)))
 
 
 def _open_lines(assessment: Assessment, urgency: Urgency) -> Iterator[LineVerdict]:
@@ -136,14 +142,23 @@ def _open_lines(assessment: Assessment, urgency: Urgency) -> Iterator[LineVerdic
                 yield line
 
 
-def _values(pack: Pack, fact: FactDefinition, when: Criterion) -> Iterator[tuple[Value, Compare | None]]:
-    """Values of the fact that could decide the criterion."""
-    if fact.kind is FactKind.PRESENCE:
-        yield Presence.PRESENT, None
-        yield Presence.ABSENT, None
-        return
-    for comparison in dict.fromkeys(_comparisons(pack, fact.name, when)):
-        yield _holding(comparison), comparison
+_YES_OR_NO: Final[tuple[tuple[Value, Compare | None], ...]] = ((Presence.PRESENT, None), (Presence.ABSENT, None))
+
+
+class _Deciding(dict[tuple[int, str], tuple[Criterion, tuple[tuple[Value, Compare | None], ...]]]):
+    """Values that could decide a criterion of a pack, by its id and the fact. It is kept, so its id stays its own."""
+
+
+def _values(pack: Pack, name: str, when: Criterion) -> tuple[tuple[Value, Compare | None], ...]:
+    """Values of the fact that could decide the criterion, the same for every patient."""
+    if pack.facts[name].kind is FactKind.PRESENCE:
+        return _YES_OR_NO
+    known: _Deciding = pack.kept.setdefault(_Deciding, _Deciding())
+    found = known.get((id(when), name))
+    if found is None:
+        values = tuple((_holding(one), one) for one in dict.fromkeys(_comparisons(pack, name, when)))
+        found = known[id(when), name] = (when, values)
+    return found[1]
 
 
 def _comparisons(pack: Pack, name: str, when: Criterion) -> Iterator[Compare]:

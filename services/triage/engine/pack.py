@@ -12,6 +12,7 @@ from services.triage.engine.advice import CompiledAdvice, compile_advice
 from services.triage.engine.compile import Compiler, Slots, Test, Values
 from services.triage.engine.content import Content, PackHead
 from services.triage.engine.criteria import Compare, Criterion, comparisons_in, names_in
+from services.triage.engine.flag_plans import FlagPlan, flag_plans
 from services.triage.engine.generate import Generator, truths_of
 from services.triage.engine.grounds import Grounds
 from services.triage.engine.model import (
@@ -28,6 +29,7 @@ from services.triage.engine.model import (
     Urgency,
 )
 from services.triage.engine.ranking import Ranking, compile_ranking
+from services.triage.engine.reads import Reads
 from services.triage.engine.scales import Scales
 from services.triage.engine.scores import CompiledScore, compile_score
 from services.triage.engine.text import plain_text
@@ -62,7 +64,7 @@ class Pack:
     `base_facts`: for each derived fact, score quantity and base fact, the base facts it depends on.
     `size`: how many values an evaluation has: the slots, and after them the truths of comparisons that many criteria
     make. `compute_steps`: all of these and all steps at once. `line_truths`: all lines of all flags, in pack order
-    (`lines`: with their flags).
+    (`lines`: with their flags; `line_ids`; `flag_of_line`: the numbers of their flags). `flag_plans`: all flags.
     `read_plan`: name, whether it is a yes/no fact, and definition of every base fact; `not_yes_no`: the other slots.
     `text_searches`: of each text match its slot, its words ready to be searched for, and the slot of its text.
     `examined`: examination items.
@@ -85,6 +87,9 @@ class Pack:
     scores: tuple[CompiledScore, ...]
     line_truths: Callable[[Values], list[int]]
     lines: tuple[tuple[Flag, FlagLine], ...]
+    line_ids: tuple[str, ...]
+    flag_plans: tuple[FlagPlan, ...]
+    flag_of_line: tuple[int, ...]
     contradictions: tuple[tuple[Contradiction, Test], ...]
     floors: tuple[tuple[Floor, Test], ...]
     raised_screen: Test
@@ -132,6 +137,7 @@ def build_pack(content: Content) -> Pack:
     compiler = Compiler(slots)
     scores = {score.id: compile_score(score, compiler) for score in content.scores}
     compared = _shared_comparisons(content, facts, len(slots))
+    reads = Reads(slots, compared, computed)
     steps = {name: _step(computed[name], scores, slots, compiler) for name in order}
     for when in _explained(content):
         compiler.compile(when)
@@ -147,13 +153,16 @@ def build_pack(content: Content) -> Pack:
         compute_steps=_all_steps([steps[name] for name in order], compared, Generator(slots, compiler, compared)),
         line_truths=_line_truths(content, Generator(slots, compiler, compared)),
         lines=tuple((flag, line) for flag in content.flags for line in flag.lines),
+        line_ids=tuple(line.id for flag in content.flags for line in flag.lines),
+        flag_plans=flag_plans(content.flags, reads),
+        flag_of_line=tuple(number for number, flag in enumerate(content.flags) for _ in flag.lines),
         contradictions=tuple((one, compiler.compile(one.when)) for one in safety.contradictions),
         floors=tuple((floor, compiler.compile(floor.when)) for floor in safety.floors),
         raised_screen=compiler.compile(safety.screen.raised_when),
         ranking=None
         if content.ranking is None
         else compile_ranking(content.ranking, content.conditions, slots, Generator(slots, compiler, compared)),
-        scales=Scales(lambda: Generator(slots, compiler, compared), facts),
+        scales=Scales(lambda: Generator(slots, compiler, compared), facts, reads),
         grounds=Grounds(
             compiler, {name: name for name in facts} | {one.name: one.fact for one in content.text_matches}, slots
         ),

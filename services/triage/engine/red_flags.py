@@ -10,10 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.triage.engine.deciding import Deciding
+from services.triage.engine.flag_plans import FlagPlan
 from services.triage.engine.model import Flag, FlagLine, most_urgent
 from services.triage.engine.results import FlagResult, LineVerdict, Verdict, unique
 from services.triage.engine.state import State
 from services.triage.engine.truth import NO, NOT_REACHED, UNKNOWN, YES
+
+_FOUND = YES | UNKNOWN
+"""A line that may be one of these fired, or is undecided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,27 +46,19 @@ def verdict(truths: int) -> Verdict:
 
 def evaluate_flags(state: State, deciding: Deciding) -> FlagResults:
     """Evaluate every line of every flag."""
-    lines = state.pack.lines
-    truths = state.pack.line_truths(state.values)
-    not_fired = [lines[place][1].id for place, truth in enumerate(truths) if truth == NO]
-    not_reached = 0
-    kept: dict[str, tuple[Flag, list[LineVerdict]]] = {}
-    for place, truth in enumerate(truths):
-        if truth == NO:
-            continue
-        flag, line = lines[place]
-        outcome = verdict(truth)
-        if outcome is Verdict.NOT_REACHED:
-            not_reached += 1
-            continue
-        if flag.id not in kept:
-            kept[flag.id] = (flag, [])
-        kept[flag.id][1].append(_line_verdict(line, outcome, state, deciding))
-    results = [_flag_result(flag, verdicts) for flag, verdicts in kept.values()]
+    pack = state.pack
+    truths = pack.line_truths(state.values)
+    touched = dict.fromkeys([pack.flag_of_line[place] for place, truth in enumerate(truths) if truth != NO])
+    found = [_result(pack.flag_plans[number], truths, state, deciding) for number in touched]
+    results = [result for result in found if result is not None]
     fired = [result for result in results if result.verdict is Verdict.FIRED]
     fired.sort(key=_rank)
-    undecided = tuple([result for result in results if result.verdict is Verdict.UNDECIDED])
-    return FlagResults(tuple(fired), undecided, tuple(not_fired), not_reached)
+    return FlagResults(
+        fired=tuple(fired),
+        undecided=tuple([result for result in results if result.verdict is Verdict.UNDECIDED]),
+        not_fired=tuple([name for name, truth in zip(pack.line_ids, truths, strict=True) if truth == NO]),
+        not_reached=sum([verdict(truth) is Verdict.NOT_REACHED for truth in truths if not truth & _FOUND]),
+    )
 
 
 def fired_lines(state: State) -> list[tuple[Flag, FlagLine]]:
@@ -71,12 +67,16 @@ def fired_lines(state: State) -> list[tuple[Flag, FlagLine]]:
     return [lines[place] for place, truth in enumerate(state.pack.line_truths(state.values)) if truth & YES]
 
 
-def nothing_open(state: State, deciding: Deciding) -> bool:
-    """True when no line is open for lack of an answer (examination items apart, SR-04)."""
-    lines = state.pack.lines
-    truths = state.pack.line_truths(state.values)
-    still_open = (lines[place][1] for place, truth in enumerate(truths) if verdict(truth) is Verdict.UNDECIDED)
-    return all(state.pack.examined.issuperset(deciding.facts(line.when, UNKNOWN)) for line in still_open)
+def _result(plan: FlagPlan, truths: Sequence[int], state: State, deciding: Deciding) -> FlagResult | None:
+    """What came of one flag; None when no line of it fired or is undecided. The same values say the same once more."""
+    values = plan.read(state.values)
+    if values in plan.known:
+        return plan.known[values]
+    own = zip(plan.flag.lines, truths[plan.first : plan.first + len(plan.flag.lines)], strict=True)
+    lines = [_line_verdict(line, verdict(truth), state, deciding) for line, truth in own if truth & _FOUND]
+    result = _flag_result(plan.flag, lines) if lines else None
+    plan.remember(values, result)
+    return result
 
 
 def _line_verdict(line: FlagLine, outcome: Verdict, state: State, deciding: Deciding) -> LineVerdict:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from services.triage.engine.advice import AdviceGiven
 from services.triage.engine.conditions import Condition, ConditionFinding
@@ -183,8 +183,7 @@ class Standing(StrEnum):
     OPEN = "open"  # answers alone cannot exclude it
 
 
-@dataclass(frozen=True, slots=True)
-class MustNotMiss:
+class MustNotMiss(NamedTuple):
     """A condition that a fired flag guards against, or that has to be seen the same day or sooner.
 
     `at_site`: it is known to occur at one of the stated sites (its prior names it).
@@ -194,6 +193,10 @@ class MustNotMiss:
     standing: Standing
     rank: int
     at_site: bool
+
+
+_SUPPORTED, _OPEN = len(Urgency), 2 * len(Urgency)
+"""Where the boxes of these begin in the panel; there is one for each urgency."""
 
 
 @dataclass(frozen=True)
@@ -215,19 +218,18 @@ class Panel:
     def entries(self) -> tuple[MustNotMiss, ...]:
         """Flagged conditions, supported ones, the others; in each the most urgent first, then as they rank."""
         boxes: list[list[MustNotMiss]] = [[] for _ in range(len(Standing) * len(Urgency))]
-        shown = [
-            (rank, place) for rank, place in enumerate(self.order, 1) if self.urgent[place] or place in self.flagged
-        ]
-        for rank, place in shown:
+        for rank, place in enumerate(self.order, 1):
+            if not self.urgent[place] and place not in self.flagged:
+                continue
             condition = self.conditions[place]
             if place in self.flagged:
                 box, standing = 0, Standing.FLAGGED
             elif condition.id in self.supported:
-                box, standing = 1, Standing.SUPPORTED
+                box, standing = _SUPPORTED, Standing.SUPPORTED
             else:
-                box, standing = 2, Standing.OPEN
+                box, standing = _OPEN, Standing.OPEN
             one = MustNotMiss(condition, standing, rank, place in self.at_site)
-            boxes[box * len(Urgency) + condition.urgency.rank].append(one)
+            boxes[box + condition.urgency.rank].append(one)
         return tuple([one for box in boxes for one in box])
 
 

@@ -6,7 +6,8 @@ Made when somebody first asks about the condition, and kept with the pack.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from services.triage.engine.compile import Values
 from services.triage.engine.conditions import Condition, ConditionFinding
@@ -14,16 +15,21 @@ from services.triage.engine.criteria import Compare, Fact, Not
 from services.triage.engine.generate import Generator, truths_of
 from services.triage.engine.model import Presence
 from services.triage.engine.ranking import weight_of
+from services.triage.engine.reads import Reads
 from services.triage.engine.results import FindingVerdict
 from services.triage.engine.truth import NO, SETS, UNKNOWN, YES
 
+_REMEMBERED: Final = 12
+"""For how many different sets of values the verdict of one finding is kept."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Scale:
     """One finding. By set of truths: how much it weighs either way, None while it is unknown, and its verdict.
 
     `group`: the number of its group, None outside groups. `by`: by which truth it is explained (YES, NO or UNKNOWN).
-    `complete`: it asks of one answer, which is named in the verdicts; else the answers behind it are still to be found.
+    `complete`: it asks of one answer, which is named in the verdicts; else the answers behind it are still to be found,
+    and verdicts that name them are `known` by the values that they rest on (`read`, from all values).
     """
 
     finding: ConditionFinding
@@ -32,6 +38,13 @@ class Scale:
     verdicts: tuple[FindingVerdict | None, ...]
     by: tuple[int, ...]
     complete: bool
+    read: Callable[[Any], Any]
+    known: dict[Any, FindingVerdict] = field(init=False, repr=False, default_factory=dict)
+
+    def remember(self, values: Any, verdict: FindingVerdict) -> None:
+        """Keep the verdict of these values (`read`), as long as there is room."""
+        if len(self.known) < _REMEMBERED:
+            self.known[values] = verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +58,8 @@ class Weighed:
 class Scales:
     """The scales of one pack. `generator`: makes an empty one; `base_facts`: names that are answers by themselves."""
 
-    def __init__(self, generator: Callable[[], Generator], base_facts: Collection[str]) -> None:
+    def __init__(self, generator: Callable[[], Generator], base_facts: Collection[str], reads: Reads) -> None:
+        self._reads = reads
         self._generator = generator
         self._base_facts = base_facts
         self._made: dict[str, Weighed] = {}
@@ -73,6 +87,7 @@ class Scales:
                 UNKNOWN if weight is None else YES if truths & YES else NO for truths, weight in enumerate(weights)
             ),
             complete=alone,
+            read=self._reads.getter([finding.when]),
         )
 
 

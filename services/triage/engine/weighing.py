@@ -51,13 +51,20 @@ class Weighing:
             verdict = scale.verdicts[possible]
             if verdict is None or not (known or verdict.weight == 0):
                 continue
-            if counted.get(scale.group, place) != place:
+            if scale.group is not None and counted.get(scale.group, place) != place:
                 continue
-            if not scale.complete:
-                facts = self._deciding.facts(scale.finding.when, scale.by[possible])
-                verdict = FindingVerdict(verdict.finding, verdict.presence, verdict.weight, facts)
-            verdicts.append(verdict)
+            verdicts.append(verdict if scale.complete else self._explained(scale, verdict, scale.by[possible]))
         return verdicts
+
+    def _explained(self, scale: Scale, verdict: FindingVerdict, truth: int) -> FindingVerdict:
+        """The verdict with the answers behind it. The same values say the same once more."""
+        values = scale.read(self._deciding.values)
+        explained = scale.known.get(values)
+        if explained is None:
+            facts = self._deciding.facts(scale.finding.when, truth)
+            explained = FindingVerdict(verdict.finding, verdict.presence, verdict.weight, facts)
+            scale.remember(values, explained)
+        return explained
 
 
 def _state(pack: Pack, assessment: Assessment) -> State:
