@@ -28,7 +28,7 @@ SCHEMA = "triage"
 CATCH_UP_S, SWEEP_S, PRUNE_S = 2.0, 1.0, 60.0
 WORKER_GRACE_S, HELD_GRACE_S, BUSY_GRACE_S = 1.5, 5.0, 20.0
 """Due work younger than this is left to the workers: when none of them had any in hand at the last two looks; when one
-has, and may hang; when they are seen to end one batch and begin the next, as help would then take the processor from
+has, and may hang; when some of what they had at the last look is done, as help would then take the processor from
 them."""
 SPARING = {"share": 0.1, "most_s": 15.0}
 """A look at intake reads everything that is new several times over; under load it comes seldom, not never."""
@@ -50,7 +50,7 @@ class Patience:
             seen, self._seen = self._seen, jobs.in_hand(connection, self.kind)
         if not seen and not self._seen:
             return WORKER_GRACE_S
-        gets_on = bool(seen and self._seen) and seen.isdisjoint(self._seen)
+        gets_on = bool(self._seen) and not seen <= self._seen
         return BUSY_GRACE_S if gets_on else HELD_GRACE_S
 
 

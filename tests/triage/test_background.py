@@ -55,6 +55,17 @@ def test_a_worker_that_ends_its_work_and_begins_the_next_is_waited_for_longest(p
     assert [patience.grace_s() for _ in range(2)] == [BUSY_GRACE_S, HELD_GRACE_S]
 
 
+def test_a_worker_that_has_done_a_part_of_its_batch_gets_on(pool: Pool) -> None:
+    patience = Patience(pool, KIND)
+    with pool.connection() as connection:
+        jobs.add(connection, KIND, [Ref(f"response-{number}", 1) for number in range(3)])
+        held = jobs.claim(connection, KIND)
+        patience.grace_s()
+        jobs.finish(connection, held[0])
+
+    assert [patience.grace_s() for _ in range(2)] == [BUSY_GRACE_S, HELD_GRACE_S]
+
+
 def test_a_moment_between_two_batches_does_not_look_as_if_nobody_worked(pool: Pool) -> None:
     patience = Patience(pool, KIND)
     with pool.connection() as connection:
