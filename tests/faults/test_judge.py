@@ -72,12 +72,14 @@ def verdict(world: Connection, *entries: Accepted) -> list[str]:
     return [one.what for one in found]
 
 
+@pytest.mark.requirement("REQ-43")
 def test_a_system_that_kept_its_promises_is_found_to_have(world: Connection) -> None:
     assert verdict(world) == []
     assert judge.check_arrivals([PAGE], [KNOWN], on_its_way_s=5) == []
     assert unfinished(world, [ENTRY], robot_idle=True) == ""
 
 
+@pytest.mark.requirement("REQ-43")
 def test_a_response_that_was_deleted_is_found(world: Connection) -> None:
     world.execute("DELETE FROM intake.resource WHERE id = 'r-1'")
     assert verdict(world) == ["accepted and lost"]
@@ -88,6 +90,7 @@ def test_a_response_that_was_stored_otherwise_is_found(world: Connection) -> Non
     assert verdict(world) == ["accepted and stored otherwise"]
 
 
+@pytest.mark.requirement("REQ-43")
 def test_a_response_that_nobody_assessed_is_found(world: Connection) -> None:
     world.execute("DELETE FROM triage.assessment")
     assert verdict(world) == ["accepted and not assessed", "urgent and without an alert"]
@@ -126,6 +129,7 @@ def test_an_emergency_that_was_assessed_as_less_is_found(world: Connection) -> N
     assert verdict(world) == ["assessed as less urgent than its answers"]
 
 
+@pytest.mark.requirement("REQ-43")
 def test_an_emergency_without_an_alert_is_found_and_the_system_not_at_rest(world: Connection) -> None:
     world.execute("DELETE FROM notify.alert_assessment")
     assert verdict(world) == ["urgent and without an alert"]
@@ -139,6 +143,7 @@ def test_an_alert_that_nobody_was_told_of_is_found(world: Connection) -> None:
     assert verdict(world) == ["urgent and told to nobody", "acknowledgement lost"]
 
 
+@pytest.mark.requirement("REQ-43")
 def test_an_open_alert_that_waits_for_nothing_is_found(world: Connection) -> None:
     world.execute("UPDATE notify.alert SET state = 'received', acknowledged_at = NULL, due_at = NULL")
     assert verdict(world) == ["urgent alert neither acknowledged nor escalated", "acknowledgement lost"]
@@ -150,6 +155,7 @@ def test_what_was_withdrawn_needs_no_alert(world: Connection) -> None:
     assert "urgent and without an alert" not in verdict(world, ENTRY, withdrawn)
 
 
+@pytest.mark.requirement("REQ-43")
 def test_a_step_after_the_acknowledgement_is_found(world: Connection) -> None:
     world.execute(
         "INSERT INTO notify.alert_event (tenant_id, alert_id, kind) VALUES (%s, %s, 'repeated')",
@@ -193,6 +199,7 @@ def test_a_name_in_a_log_or_a_message_is_found(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.requirement("REQ-43")
 @pytest.mark.parametrize(
     ("what", "figure"),
     [

@@ -8,6 +8,8 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
+
 from deploy.local.faults.ledger import Accepted, Acknowledged, Ledger, read
 from deploy.local.folder import CHECKOUT
 
@@ -52,6 +54,7 @@ def test_many_threads_lose_nothing_of_each_other(tmp_path: Path) -> None:
     assert {each.id for each in read(path) if isinstance(each, Accepted)} == {str(n) for n in range(400)}
 
 
+@pytest.mark.requirement("REQ-43")
 def test_everything_that_a_killed_writer_had_noted_is_there(tmp_path: Path) -> None:
     path = tmp_path / "ledger.jsonl"
     command = [sys.executable, "-P", "-c", WRITER, str(path)]

@@ -27,6 +27,7 @@ def test_the_same_seed_makes_the_same_patients() -> None:
     assert list(islice(submissions(3), 200)) != list(islice(submissions(4), 200))
 
 
+@pytest.mark.requirement("REQ-43")
 def test_every_fault_of_the_list_is_in_the_long_plan_or_said_to_be_missing() -> None:
     planned = {step.fault for step in make_plan(1, long=True)}
     assert planned | set(NOT_HERE) == {f"F{number}" for number in range(1, 15)}

@@ -168,6 +168,7 @@ def client(story: Story) -> Iterator[httpx.Client]:
         yield client
 
 
+@pytest.mark.requirement("REQ-42")
 def test_everything_that_was_accepted_is_there_to_the_byte(story: Story) -> None:
     with owner(story.new) as connection:
         assert verify.check(connection, ledger=story.ledger, quiet_s=60) == []
@@ -177,6 +178,7 @@ GROWS = ("audit", "migration", "canary", "search_edition")
 """Tables that restoring and looking write to by themselves."""
 
 
+@pytest.mark.requirement("REQ-42")
 def test_every_row_of_every_table_was_saved(story: Story) -> None:
     different = {name for name, number in story.rows.items() if story.restored[name] != number}
 
@@ -184,11 +186,13 @@ def test_every_row_of_every_table_was_saved(story: Story) -> None:
     assert {name for name in different if not any(part in name for part in GROWS)} == set()
 
 
+@pytest.mark.requirement("REQ-42")
 def test_what_was_pending_is_assessed(story: Story, client: httpx.Client) -> None:
     for response_id in story.pending:
         assert len(by_response(client, "RiskAssessment", response_id)) == 1
 
 
+@pytest.mark.requirement("REQ-42")
 def test_an_emergency_that_was_pending_is_told(story: Story, client: httpx.Client) -> None:
     [task] = by_response(client, "Task", story.pending[0])
 
@@ -196,6 +200,7 @@ def test_an_emergency_that_was_pending_is_told(story: Story, client: httpx.Clien
     eventually(lambda: task["id"] in mails(story.new), within_s=20)
 
 
+@pytest.mark.requirement("REQ-42")
 def test_nothing_that_was_acknowledged_pages_again(story: Story, client: httpx.Client) -> None:
     assert story.acknowledged
     told = mails(story.new)
@@ -205,6 +210,7 @@ def test_nothing_that_was_acknowledged_pages_again(story: Story, client: httpx.C
         assert client.get(f"/fhir/Task/{task}").json()["status"] == "accepted"
 
 
+@pytest.mark.requirement("REQ-42")
 def test_an_open_alert_is_told_again_when_its_time_has_come(story: Story) -> None:
     with owner(story.new) as connection:
         connection.execute("SELECT set_config('sural.tenant', %s, false)", (str(DEFAULT_TENANT),))
@@ -214,6 +220,7 @@ def test_an_open_alert_is_told_again_when_its_time_has_come(story: Story) -> Non
     eventually(lambda: story.open in mails(story.new), within_s=20)
 
 
+@pytest.mark.requirement("REQ-42")
 def test_the_chain_of_the_audit_goes_on_where_it_was(story: Story) -> None:
     heads = (story.kept / "heads").read_text()
     assert "whole" in heads
@@ -224,6 +231,7 @@ def test_the_chain_of_the_audit_goes_on_where_it_was(story: Story) -> None:
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.requirement("REQ-41", "REQ-42")
 def test_a_running_restored_system_breaks_no_invariant(story: Story) -> None:
     eventually(lambda: story.new.command("verify", "--all", "--quiet", "60").returncode == 0, within_s=60)
 
@@ -232,6 +240,7 @@ def test_it_is_back_within_two_minutes(story: Story) -> None:
     assert story.back_s < 120
 
 
+@pytest.mark.requirement("REQ-42")
 def test_a_restore_into_a_database_that_is_not_empty_is_refused(story: Story) -> None:
     running.stop(story.new.data)
 

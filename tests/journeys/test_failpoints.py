@@ -42,6 +42,7 @@ def passed(system: System) -> set[str]:
     return found & NAMES
 
 
+@pytest.mark.requirement("REQ-43")
 @pytest.mark.timeout(300)
 def test_a_system_at_work_passes_every_place(system: System) -> None:
     assert [row.problem for row in system.demo() if row.problem] == []

@@ -92,6 +92,7 @@ def freely(owner: DictConnection, *tables: str) -> None:
         owner.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER".encode())
 
 
+@pytest.mark.requirement("REQ-41")
 def test_a_busy_system_that_is_well_breaks_none(clean: str) -> None:
     assert re.findall(r"FAIL.*|     .*", clean) == []
     assert [line.split()[1] for line in clean.splitlines() if line.startswith("ok")] == list(INVARIANTS)
@@ -266,6 +267,7 @@ PLANTED = {
 }
 
 
+@pytest.mark.requirement("REQ-41")
 @pytest.mark.parametrize(("statements", "expected"), PLANTED.values(), ids=PLANTED)
 def test_what_is_planted_is_found(owner: DictConnection, statements: str, expected: tuple[str, str]) -> None:
     freely(owner, "intake.audit_event", "triage.audit_event", "notify.audit_event", "notify.audit_seal")
@@ -275,6 +277,7 @@ def test_what_is_planted_is_found(owner: DictConnection, statements: str, expect
     assert expected in found(owner)
 
 
+@pytest.mark.requirement("REQ-41")
 def test_every_invariant_that_sql_can_see_has_something_planted() -> None:
     assert {expected[0] for _, expected in PLANTED.values()} == set(INVARIANTS)
 
@@ -326,6 +329,7 @@ def test_rows_of_a_tenant_that_has_nothing_else_are_looked_at(owner: DictConnect
     assert {("I2", "not assessed"), ("I8", "not in the audit")} <= found(owner)
 
 
+@pytest.mark.requirement("REQ-41")
 def test_an_assessment_that_another_engine_made_is_found_when_it_is_made_again(owner: DictConnection) -> None:
     for row in owner.execute(
         "SELECT id, version_id, body FROM triage.resource WHERE type = 'RiskAssessment' AND is_current"
@@ -348,6 +352,7 @@ def test_an_assessment_by_knowledge_that_is_not_here_is_found(owner: DictConnect
     )
 
 
+@pytest.mark.requirement("REQ-41")
 def test_a_ledger_of_what_was_answered_201_is_compared_to_the_byte(owner: DictConnection) -> None:
     stored = [
         verify.Accepted(row["id"], row["version_id"], bytes(row["sha256"]).hex())
@@ -366,6 +371,7 @@ def test_a_ledger_of_what_was_answered_201_is_compared_to_the_byte(owner: DictCo
     assert found(owner, ledger=elsewhere) == {("I1", "accepted, and not there")}
 
 
+@pytest.mark.requirement("REQ-41")
 def test_whoever_does_not_see_all_rows_is_refused(busy: System, database: str) -> None:
     url = server_variables({}, {"SURAL_DATABASE_URL": database, "SURAL_REDIS_URL": ""}, busy.data)
     with (
@@ -375,12 +381,14 @@ def test_whoever_does_not_see_all_rows_is_refused(busy: System, database: str) -
         verify.check(connection)
 
 
+@pytest.mark.requirement("REQ-41")
 def test_checking_cannot_change_anything(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(QUERIES, "I1.kept", "DELETE FROM intake.outbox RETURNING '' AS what, '' AS id")  # type: ignore[arg-type]
     with connect_as_owner(database) as connection, pytest.raises(Exception, match="read-only"):
         verify.check(connection)
 
 
+@pytest.mark.requirement("REQ-41")
 def test_a_query_that_takes_too_long_says_so_instead_of_saying_that_all_is_well(
     owner: DictConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

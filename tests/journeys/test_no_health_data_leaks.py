@@ -22,8 +22,6 @@ from tests.journeys.system import System, everything
 from tests.journeys.test_main_line import by_response
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.requirement("REQ-15")
-
 MARK = "ZZCANARY"
 NOTHING_WAITS = "sural_quarantine_oldest_waiting_seconds 0.0"
 """Refused submissions were all looked at."""
@@ -162,6 +160,7 @@ def titles_and_environments() -> str:
     return "".join(text for text in found if "journey" in text)
 
 
+@pytest.mark.requirement("REQ-15")
 def test_a_marked_patient_is_found_in_the_database_and_nowhere_else(system: System) -> None:
     with httpx.Client(base_url=system.url, timeout=30, trust_env=False) as client:
         told = send_everything(client, system)

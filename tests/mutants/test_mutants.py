@@ -12,6 +12,7 @@ from tests.mutants.mutant import ROOT, Change, Mutant
 PAGE = (ROOT / "docs" / "mutants.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.requirement("REQ-44")
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_mutant_can_be_made_and_its_test_is_there(mutant: Mutant) -> None:
     assert mutant.changes

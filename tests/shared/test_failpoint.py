@@ -45,6 +45,7 @@ def run(spec: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.requirement("REQ-43")
 def test_every_place_is_in_the_code_and_no_other() -> None:
     assert called() == NAMES
 
@@ -135,6 +136,7 @@ def test_a_service_does_not_start_with_what_does_not_exist(spec: str) -> None:
         ServiceSettings.load({"SURAL_MODE": "sandbox", VARIABLE: spec})
 
 
+@pytest.mark.requirement("REQ-43")
 def test_nothing_starts_with_it_outside_the_sandbox() -> None:
     production = {
         "SURAL_MODE": "production",

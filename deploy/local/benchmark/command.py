@@ -28,13 +28,15 @@ def alerts(number: int, *, rate: float, as_json: bool) -> None:
 
 
 def bench(*, as_json: bool, smoke: bool, large: bool, peers: bool, out: Path | None) -> bool:
-    """Measure and print. False when something was lost, done twice, refused or left out."""
+    """Measure and print. False when something was lost, done twice or not accepted; not when a figure was missed."""
     from deploy.local.benchmark.kept import keep, last_kept
+    from deploy.local.benchmark.machine import Machine
     from deploy.local.benchmark.report import as_table
 
     progress, before = _progress(), last_kept()
     report = _measure(smoke=smoke, large=large, peers=peers, progress=progress)
-    print(orjson.dumps(report).decode() if as_json else "\n".join(as_table(report, before)))
+    shown = [str(Machine(**report["machine"])), "", *as_table(report, before)]
+    print(orjson.dumps(report).decode() if as_json else "\n".join(shown))
     if out is not None:
         for path in keep(report, before, out):
             progress(f"wrote {path}")

@@ -53,17 +53,6 @@ class Hostile:
 
     refusals: list[Refusal]
 
-    def as_line(self) -> str:
-        """For a terminal."""
-        slowest = max(self.refusals, key=lambda each: each.processor_ms)
-        largest = max(self.refusals, key=lambda each: each.memory_mb)
-        wrong = [f"{each.name}: {each.status}" for each in self.refusals if not each.is_right]
-        return (
-            f"{len(self.refusals)} malformed inputs: slowest {slowest.processor_ms:.0f} ms ({slowest.name}), "
-            f"most memory {largest.memory_mb:.0f} MB ({largest.name}), "
-            + (f"WRONGLY ANSWERED {', '.join(wrong)}" if wrong else "all refused with 4xx and an OperationOutcome")
-        )
-
     def as_json(self) -> dict[str, object]:
         """For a program."""
         return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
-from statistics import median, quantiles
+from statistics import quantiles
 from typing import TypeVar
 
 STEADY = 0.15
@@ -20,9 +20,6 @@ class Spread:
     low: float
     high: float
     blocks: int
-
-    def __str__(self) -> str:
-        return f"{short(self.median)} ({short(self.low)} to {short(self.high)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +76,6 @@ def percentile(values: Sequence[float], percent: float) -> float | None:
         return None
     ordered = sorted(values)
     return ordered[max(ceil(len(ordered) * percent / 100) - 1, 0)]
-
-
-def middle(values: Sequence[float]) -> float | None:
-    """The median, None of nothing."""
-    return median(values) if values else None
 
 
 def short(value: float | None, *, nothing: str = "-") -> str:

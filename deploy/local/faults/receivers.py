@@ -10,7 +10,6 @@ import socket
 import socketserver
 import struct
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -243,13 +242,3 @@ class WebhookServer(Receiver):
         token = link.rpartition("/")[2] if link else None
         arrival = Arrival(self.channel, data["alert"], data["delivery"], token, token is None, now())
         self.post.take(arrival, body)
-
-
-def wait_for(post: Post, number: int, *, within_s: float) -> bool:
-    """Whether so many messages came in time."""
-    end = time.monotonic() + within_s
-    while len(post.arrivals) < number:
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True

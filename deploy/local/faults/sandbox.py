@@ -25,7 +25,6 @@ from deploy.local.servers import EmbeddedValkey
 
 SECRET = "whsec_ZmF1bHRzIG9mIGEgbWFjaGluZSBvZiBvdXIgb3du"  # noqa: S105 - signs for a receiver of our own
 CHILDREN = ("web", "triage", "notify-urgent", "notify-routine", "background")
-WORKERS = ("triage", "notify-urgent", "notify-routine")
 CHANNEL_TIMEOUT_S = 3.0
 REPEAT_EMERGENCY_S, REPEAT_SAME_DAY_S = 6, 30
 START_S, END_S = 120.0, 60.0
