@@ -32,6 +32,11 @@ class Acceptor:
         self.index = index
         self._form = compile_form(index)
 
+    @property
+    def is_short(self) -> bool:
+        """Whether `accepts` is a matter of milliseconds for every body of usual length, however hostile."""
+        return self._form.is_short
+
     def accepts(self, plain: PlainJson) -> bool:
         """True if `plain.content` is certainly sound and fits without any remark: then it is what parse_resource reads.
 

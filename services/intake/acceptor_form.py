@@ -82,11 +82,16 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """The compiled items that stand at the top, those that must, and every set of conditions once."""
+    """The compiled items that stand at the top, those that must, and every set of conditions once.
+
+    `is_short`: judging the conditions takes no longer than reading the response. Elsewhere each of many answers may be
+    compared in each of many conditions, which whoever writes a Questionnaire can make take many seconds.
+    """
 
     roots: dict[str, Entry]
     required: tuple[Entry, ...]
     rules: tuple[Holds, ...]
+    is_short: bool
 
 
 def compile_form(index: QuestionnaireIndex) -> Form:
@@ -110,7 +115,9 @@ def compile_form(index: QuestionnaireIndex) -> Form:
             entry.rule = numbers[item.rule]
         if not entry.required:
             entry.wholes = {code: _whole(entry, code) for code in entry.codings}
-    return Form(compiled(index.roots), tuple(entries[name] for name in index.required_roots), tuple(rules))
+    required = tuple(entries[name] for name in index.required_roots)
+    is_short = not any(entries[name].repeats and entries[name].checks for name in gates if name in entries)
+    return Form(compiled(index.roots), required, tuple(rules), is_short)
 
 
 def _entry(item: QuestionItem, *, is_gate: bool) -> Entry:

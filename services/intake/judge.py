@@ -36,14 +36,17 @@ class Judged:
 def recognise(body: bytes, *, catalogue: Catalogue, tenant: UUID) -> Judged | None:
     """A response that is sound at first sight; None for one that needs a closer look (`judge`). Asks nobody.
 
-    It takes a few tenths of a millisecond, so an event loop may do it; long bodies are left to threads.
+    It takes a few tenths of a millisecond, so an event loop may do it; long bodies, and forms whose conditions may take
+    long, are left to threads.
     """
     plain = read_plain_json(body) if len(body) <= SHORT else None
     if plain is None:
         return None
     canonical = plain.content.get("questionnaire")
     acceptor, known = catalogue.acceptor(tenant, canonical), catalogue.at_hand(tenant, canonical)
-    if acceptor is None or known is None or acceptor.index is not known[0] or not acceptor.accepts(plain):
+    if acceptor is None or known is None or acceptor.index is not known[0] or not acceptor.is_short:
+        return None
+    if not acceptor.accepts(plain):
         return None
     problems = [*check_keys(plain.content), *check_subject(plain.content)]
     return None if stops(problems) else _judged(body, plain.content, known, problems)

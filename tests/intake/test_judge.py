@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
 from services.intake import judge as judging
+from services.intake.acceptor import Acceptor
 from services.intake.catalogue import Catalogue
-from services.intake.judge import Judged, judge
+from services.intake.judge import Judged, judge, recognise
+from services.intake.store import Published
+from shared.fhir.questionnaire import QuestionnaireIndex
 from shared.ids import DEFAULT_TENANT
 from shared.postgres import open_pool
 from shared.problems import ProblemError
 from tests.builders import a_response
 from tests.conftest import Database
+from tests.forms import answered, index, question, response, when
 
 SOUND = json.dumps(a_response(identifier="judge-4711")).encode()
 
@@ -66,3 +71,27 @@ def test_an_acceptor_of_another_text_of_the_form_decides_nothing(catalogue: Cata
 
     with pytest.raises(ProblemError):
         judged(catalogue, SOUND)
+
+
+@pytest.mark.parametrize(("repeats", "at_once"), [(False, True), (True, False)])
+def test_a_form_that_compares_every_answer_in_every_condition_never_holds_up_the_other_requests(
+    catalogue: Catalogue, *, repeats: bool, at_once: bool
+) -> None:
+    """2,000 answers in 2,000 conditions take seconds: in a thread, while everybody else is served."""
+    later = question("later", "integer", enableWhen=[when("scores", ">", answerInteger=99)], required=True)
+    form = index(question("scores", "integer", repeats=repeats), later)
+    know(catalogue, form)
+    answers = response(answered("scores", *([1, 2, 3] if repeats else [1])))
+    body = json.dumps({**answers, "questionnaire": form.canonical, "subject": {"reference": "Patient/1"}}).encode()
+
+    assert (recognise(body, catalogue=catalogue, tenant=DEFAULT_TENANT) is not None) is at_once
+    assert judged(catalogue, body).index is form
+
+
+def know(catalogue: Catalogue, form: QuestionnaireIndex) -> None:
+    """As if this form had been resolved just now."""
+    url, _, version = form.canonical.partition("|")
+    entry = Published(url, version, "form", "active", DEFAULT_TENANT)
+    catalogue._entries[DEFAULT_TENANT] = (time.monotonic(), [entry])
+    catalogue._compiled[DEFAULT_TENANT, entry.id, entry.version_id] = form
+    catalogue._acceptors[DEFAULT_TENANT, form.canonical] = Acceptor(form)
