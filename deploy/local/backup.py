@@ -41,7 +41,7 @@ def save(variables: Mapping[str, str], data: DataFolder, target: Path) -> int:
     _require_all_rows(url)
     draft = target.with_name(f"{target.name}.part")
     draft.unlink(missing_ok=True)
-    draft.touch(0o600)
+    draft.touch(0o600, exist_ok=False)
     try:
         parts = [f"--schema={service}" for service in SERVICES]
         _run(
@@ -102,12 +102,15 @@ def _explained(error: Exception) -> Exception:
 
 
 def _run(data: DataFolder, url: str, program: str, options: Sequence[str]) -> None:
-    """Run a program of PostgreSQL on this database. The password is not an argument: everybody could read it."""
+    """Run a program of PostgreSQL on this database. The password is not an argument: everybody could read it.
+
+    Options of the address would count instead of PGOPTIONS, and hide every patient: they are made a part of it.
+    """
     login = {name: str(value) for name, value in conninfo_to_dict(url).items()}
-    password = login.pop("password", "")
+    password, options_given = login.pop("password", ""), login.pop("options", "")
     where = make_conninfo("", **login)
     command = [str(postgres_programs(data, None) / program), f"--dbname={where}", *options]
-    environment = {**os.environ, "PGPASSWORD": password, "PGOPTIONS": ALL_TENANTS}
+    environment = {**os.environ, "PGPASSWORD": password, "PGOPTIONS": f"{options_given} {ALL_TENANTS}"}
     answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if answer.returncode:
         said = answer.stderr.strip().splitlines()
