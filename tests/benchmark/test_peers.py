@@ -15,7 +15,7 @@ import pytest
 from deploy.local.benchmark.peers import as_table
 from deploy.local.benchmark.peers.bodies import DAMAGES, Posts
 from deploy.local.benchmark.peers.catalogue import CANDIDATES, Candidate
-from deploy.local.benchmark.peers.install import PROGRAMS
+from deploy.local.benchmark.peers.install import PROGRAMS, _run
 from deploy.local.benchmark.peers.measure import Block, Peer, _install_all, _Running, refused_by
 from deploy.local.benchmark.peers.server import Server, processor_s
 from deploy.local.triage import shipped_form
@@ -128,3 +128,12 @@ def test_every_peer_is_pinned_and_its_programs_are_here() -> None:
     for each in CANDIDATES:
         assert all("==" in package or "@" in package[1:] for package in each.packages), each.name
         assert all((PROGRAMS / name).is_file() for name in each.programs), each.name
+
+
+def test_what_others_wrote_is_installed_without_our_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SURAL_SERVICE_TOKEN", "a-token-of-the-real-system-4711")
+
+    _run(
+        tmp_path,
+        [sys.executable, "-c", "import os, sys; sys.exit(any('4711' in value for value in os.environ.values()))"],
+    )

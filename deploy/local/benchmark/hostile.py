@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import secrets
 import shutil
 import socket
@@ -20,6 +19,7 @@ from pathlib import Path
 from psycopg.conninfo import conninfo_to_dict
 
 from deploy.local.benchmark.measured_intake import MEMORY_KB, PROCESSOR_MS
+from deploy.local.benchmark.outside import outside
 from deploy.local.folder import CHECKOUT
 from deploy.local.malformed import EXAMPLE, Input, malformed_inputs
 from deploy.local.servers import EmbeddedPostgres
@@ -113,7 +113,7 @@ def _intake() -> Iterator[int]:
             with socket.create_server(("127.0.0.1", 0)) as free:
                 port: int = free.getsockname()[1]
             command = [sys.executable, "-P", "-m", "deploy.local.benchmark.measured_intake", str(port)]
-            environment = {**os.environ, **variables, "PYTHONPATH": str(CHECKOUT)}
+            environment = {**outside(), **variables, "PYTHONPATH": str(CHECKOUT)}
             with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as server:
                 try:
                     _wait_for(port)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from deploy.local.benchmark.outside import outside
 from deploy.local.benchmark.peers.catalogue import Candidate
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -36,7 +36,7 @@ def install(candidate: Candidate, folder: Path) -> None:
 
 
 def _run(folder: Path, command: list[str]) -> None:
-    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PIP_USER", "PIP_TARGET")}
+    kept = {name: value for name, value in outside().items() if name not in ("PIP_USER", "PIP_TARGET")}
     program = str(folder / command[0]) if "/" in command[0] and not command[0].startswith("/") else command[0]
     try:
         done = subprocess.run(

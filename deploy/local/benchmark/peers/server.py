@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.local.benchmark.outside import outside
 from deploy.local.benchmark.peers.catalogue import PORT, Candidate
 from deploy.local.folder import CHECKOUT, free_port
 
@@ -60,7 +61,7 @@ def our_intake(variables: Mapping[str, str]) -> Iterator[Server]:
     """Intake as it is, with a migrated database of its own."""
     command = [sys.executable, "-P", "-m", "services.intake", "serve"]
     port = free_port()
-    ours = {**_outside(), **variables, "SURAL_PORT": str(port), "PYTHONPATH": str(CHECKOUT)}
+    ours = {**outside(), **variables, "SURAL_PORT": str(port), "PYTHONPATH": str(CHECKOUT)}
     with _running(command, CHECKOUT, ours, port, "/fhir/QuestionnaireResponse") as server:
         yield server
 
@@ -71,13 +72,9 @@ def peer(candidate: Candidate, folder: Path, database_url: str) -> Iterator[Serv
     port = free_port()
     program, *words = candidate.command
     command = [str(folder / program) if "/" in program else program, *(word.replace(PORT, str(port)) for word in words)]
-    variables = {**_outside(), **candidate.variables, "PEERS_DATABASE_URL": database_url}
+    variables = {**outside(), **candidate.variables, "PEERS_DATABASE_URL": database_url}
     with _running(command, folder, variables, port, candidate.path) as server:
         yield server
-
-
-def _outside() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith(("SURAL_", "PYTHONPATH"))}
 
 
 @contextmanager
