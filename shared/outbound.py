@@ -3,8 +3,8 @@
 Whoever can register an address could make us ask what only we can reach (SSRF). So: https outside the sandbox, only
 hosts that are allowed, a name is looked up once and we connect to the very address that was checked (a second look-up
 could lead elsewhere), no redirects, no proxy of the environment, ten seconds for all of it, and not more than 64 kB of
-answer. Whoever asks the same server often may keep the connections (`Connections`), for a few seconds only: a name that
-leads elsewhere is noticed soon.
+answer. Whoever asks the same server often may keep the connections (`Connections`), for a minute at the most: a name
+that leads elsewhere is noticed soon.
 See https://cheatsheetseries.owasp.org/cheatsheets/Server_Side_Request_Forgery_Prevention_Cheat_Sheet.html.
 """
 
@@ -29,6 +29,8 @@ TOTAL_S = 10.0
 MOST_BYTES = 64 * 1024
 IDLE_S = 15.0
 """A kept connection that nobody needs is ended after this time."""
+LASTS_S = 60.0
+"""No connection is used for longer, however busy: then the name is looked up and the certificate checked anew."""
 MOST_DRAINED, DRAINED_S = 4096, 0.1
 """A body that nobody reads: up to this length, and for so long, it is waited for to keep the connection."""
 PORTS = {"https": 443, "http": 80}
@@ -186,19 +188,24 @@ _Request = tuple[str, str, list[tuple[str, str]], bytes]
 class _Open:
     connection: httpcore.HTTPConnection
     backend: _CheckedBackend
+    since: float = field(default_factory=time.monotonic)
 
 
 class Connections:
-    """Connections that lie idle, by the server that they lead to. Threads may share them."""
+    """Connections that lie idle, by the server that they lead to. Threads may share them.
 
-    def __init__(self) -> None:
+    `lasts_s`: how long after its beginning one may be used.
+    """
+
+    def __init__(self, *, lasts_s: float = LASTS_S) -> None:
+        self._lasts_s = lasts_s
         self._idle: dict[str, Idle[_Open]] = {}
 
     def take(self, url: str) -> _Open | None:
-        """One that the server has not ended, or None."""
+        """One that the server has not ended and that is not too old, or None."""
         idle = self._to(url)
         while (kept := idle.take()) is not None:
-            if not kept.connection.has_expired():
+            if kept.since > time.monotonic() - self._lasts_s and not kept.connection.has_expired():
                 return kept
             kept.connection.close()
         return None

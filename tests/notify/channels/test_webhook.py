@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from services.notify.context import channels
 from services.notify.escalation import retry_pause
 from services.notify.raise_alert import RAISE_ROUTINE
 from services.notify.settings import NotifySettings
+from shared.outbound import LASTS_S, Connections
 from tests.notify.channels.certificates import certify
 from tests.notify.channels.messages import a_message
 from tests.notify.channels.scripted import Scripted, a_server_that, drips, hangs
@@ -332,6 +334,23 @@ def test_the_next_webhook_goes_over_the_same_connection(answer: bytes) -> None:
     assert answers == [Answer.SENT] * 3
     assert [one.decode() for one in server.received] == [str(message.delivery_id) for message in messages]
     assert len(connections) == 1
+
+
+def test_a_receiver_that_moved_is_found_within_a_minute_however_busy_the_connection_is() -> None:
+    connections: list[socket.socket] = []
+
+    def talk(server: Scripted, connection: socket.socket) -> None:
+        connections.append(connection)
+        answers_in_one_connection(server, connection, most=9)
+
+    with a_server_that(talk) as server:
+        channel = replace(a_channel(at(server)), connections=Connections(lasts_s=0.0))
+        answers = [channel.send(to_default()).answer for _ in range(3)]
+        channel.close()
+
+    assert answers == [Answer.SENT] * 3
+    assert len(connections) == 3
+    assert LASTS_S <= 60
 
 
 def test_a_webhook_that_finds_its_connection_over_goes_out_at_once_in_a_new_one_and_only_once() -> None:
