@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -88,6 +88,8 @@ class Answered:
             try:
                 app = await self._guard(request) or self._direct.get((scope["method"], scope["path"]), self._app)
                 await app(scope, receive, answer)
+            except ClientDisconnect:
+                return  # in the middle of its body: nobody is left to be answered, and nothing is wrong with us
             except Exception as error:
                 if begun:
                     raise
