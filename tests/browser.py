@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 MISSING = "No Chromium here: install one (on Debian and Ubuntu: apt install chromium) to try the pages in a browser."
-PATIENCE_MS = 10_000
+PATIENCE_MS = 20_000
 """How long Playwright waits for what it is asked to wait for."""
 
 
@@ -42,6 +42,7 @@ def browser() -> Iterator[Browser]:
     """
     path = chromium()
     with sync_playwright() as playwright:
+        expect.set_options(timeout=PATIENCE_MS)
         running = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield running
         running.close()

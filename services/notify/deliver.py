@@ -147,7 +147,7 @@ def _record(connection: DictConnection, claim: Claim, delivery: Delivery, result
     if not held:
         return
     met = store.look_at_outcome(connection, delivery, request_of(delivery))
-    alert, now = met.alert, met.now
+    alert, now = met.alert, met.at
     resources: list[dict[str, Any]] = []
     if delivery.state == SENT:
         delivery = replace(delivery, sent_at=now)
@@ -202,7 +202,7 @@ def _received(connection: DictConnection, met: Recorded) -> tuple[Alert, list[Ta
     alert = replace(met.alert, state=state, task_version=met.alert.task_version + 1)
     store.mark_received(connection, alert)
     assert met.task is not None
-    return alert, [task.stamped(task.with_state(met.task, state), version=alert.task_version, now=met.now)]
+    return alert, [task.stamped(task.with_state(met.task, state), version=alert.task_version, now=met.at)]
 
 
 def _store_outcome(
@@ -222,10 +222,10 @@ def _store_outcome(
         outcome=outcome,
         attempts=delivery.attempts,
         version=met.versions + 1,
-        now=met.now,
+        now=met.at,
     )
     stored = [*resources, current, *_ended_request(met, delivery)]
-    store.save_resources(connection, delivery.tenant_id, stored, met.now)
+    store.save_resources(connection, delivery.tenant_id, stored, met.at)
     store.add(connection, met.alert, outcomes=[delivery], events=[event])
 
 
@@ -235,7 +235,7 @@ def _ended_request(met: Recorded, delivery: Delivery) -> list[dict[str, Any]]:
         return []
     status = "completed" if delivery.state == SENT or met.others_sent else "revoked"
     version = int(met.request["meta"]["versionId"]) + 1
-    return [communication.ended_request(met.request, version=version, status=status, now=met.now)]
+    return [communication.ended_request(met.request, version=version, status=status, now=met.at)]
 
 
 def request_of(delivery: Delivery) -> UUID:

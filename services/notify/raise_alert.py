@@ -105,7 +105,7 @@ def take_in(connection: DictConnection, plan: Plan, assessment: Assessment) -> E
     arrival = Arrival(assessment.ref.version, assessment.urgency.rank, assessment.alerts, assessment.withdrawn)
     for _ in range(TRIES_TO_OPEN):
         met = store.look_at_arrival(connection, assessment)
-        alert, now = met.alert, met.now
+        alert, now = met.alert, met.at
         open_alert = OpenAlert(alert.id, alert.urgency.rank, alert.state is State.ON_HOLD) if alert else None
         effect = effect_of(arrival, seen=met.seen, open_alert=open_alert, withdrawn_version=met.withdrawn_version)
         match effect:

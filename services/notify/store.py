@@ -129,9 +129,9 @@ class Event:
 class Arrived:
     """What an assessment meets: the newest version in which it was withdrawn (0: in none), the versions that alerts
     stand for already, and, locked, the open alert that it may join: that of its patient and pathway, else that of the
-    same submission, refused before, of which the patient was not known."""
+    same submission, refused before, of which the patient was not known. `at`: by the database's clock."""
 
-    now: datetime
+    at: datetime
     withdrawn_version: int
     seen: Sequence[Seen]
     alert: Alert | None
@@ -156,10 +156,10 @@ class Recorded:
 
     `task`: the alert's Task while nobody was told before. `request`: the order of the message. `versions`: how many its
     Communication has. `others_pending`, `others_sent`: the other messages of the step. `missed`: step and kind of
-    notices, given since it was ordered, that do not go to its recipient yet.
+    notices, given since it was ordered, that do not go to its recipient yet. `at`: by the database's clock.
     """
 
-    now: datetime
+    at: datetime
     alert: Alert
     task: Task | None
     request: dict[str, Any]
@@ -233,7 +233,7 @@ def look_at_outcome(connection: DictConnection, delivery: Delivery, request: UUI
     row = connection.execute(QUERIES["look_at_outcome"], asked).fetchone()
     assert row is not None
     return Recorded(
-        now=row["now"],
+        at=row["now"],
         alert=Alert.of(row),
         task=orjson.loads(row["task"]) if row["task"] else None,
         request=orjson.loads(row["request"]),

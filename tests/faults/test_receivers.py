@@ -14,6 +14,7 @@ from deploy.local.faults.sandbox import SECRET
 from services.notify.channels import Answer, Channel, Message
 from services.notify.channels.email import EmailChannel
 from services.notify.channels.receivers import Receiver as Registered
+from services.notify.channels.smtp import MailServer as Smtp
 from services.notify.channels.webhook import WebhookChannel
 from shared.fhir.codes import Urgency
 
@@ -27,7 +28,12 @@ def both(request: pytest.FixtureRequest) -> Iterator[tuple[Receiver, Channel]]:
     receiver = MailServer(Post()) if request.param == "email" else WebhookServer(Post())
     with receiver:
         if isinstance(receiver, MailServer):
-            yield receiver, EmailChannel(f"smtp://127.0.0.1:{receiver.port}", "sural@example.org", ANSWER_S)
+            yield (
+                receiver,
+                EmailChannel(
+                    Smtp(f"smtp://127.0.0.1:{receiver.port}", "sural.example.org", ANSWER_S), "sural@example.org"
+                ),
+            )
         else:
             known = {"default": Registered("default", f"http://127.0.0.1:{receiver.port}/", (SECRET,))}
             yield receiver, WebhookChannel(known, ANSWER_S, sandbox=True)

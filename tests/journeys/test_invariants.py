@@ -233,7 +233,8 @@ PLANTED = {
         ("I8", "was removed from the audit"),
     ),
     "a seal is removed": (
-        "DELETE FROM notify.audit_seal WHERE position = (SELECT max(position) - 1 FROM notify.audit_seal)",
+        "UPDATE notify.audit_seal SET position = position + 1 "
+        "WHERE position = (SELECT max(position) FROM notify.audit_seal)",
         ("I8", "the seal before it is missing"),
     ),
     "a seal is made anew": (

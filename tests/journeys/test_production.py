@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,9 @@ EMERGENCY = (CHECKOUT / "examples" / "cold-pale-foot.json").read_bytes()
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     folder = tmp_path_factory.mktemp("production")
-    for above in (folder, *folder.parents[:2]):
-        above.chmod(0o711)
+    for above in (folder, *folder.parents):
+        if above.is_relative_to(tempfile.gettempdir()) and above != Path(tempfile.gettempdir()):
+            above.chmod(0o711)
     system = System(folder / "data", free_port())
     with pytest.MonkeyPatch.context() as patch:
         for name, value in PEOPLE.items():

@@ -121,7 +121,8 @@ class Proxy:
 
     def __exit__(self, *_: object) -> None:
         self._stopping = True
-        self._waker.send(b"x")
+        with suppress(OSError):  # it has ended by itself
+            self._waker.send(b"x")
         self._thread.join()
 
     def set(self, behaviour: Behaviour) -> None:

@@ -66,6 +66,7 @@ class EmailChannel:
             headers["Importance"] = "high"
         text = plain_text(message)
         plain = all(value.isascii() and value.isprintable() for value in headers.values()) and text.isascii()
+        plain = plain and "\r" not in text
         return _plain(headers, text) if plain else _any(headers, text)
 
 
