@@ -16,6 +16,8 @@ from functools import partial
 from typing import Final
 from uuid import UUID
 
+from psycopg import OperationalError
+
 from services.intake.store import NewResponse, StoreResult, Write, store_responses, write_of
 from shared.failpoint import reach
 from shared.postgres import Pool, nothing_done
@@ -75,7 +77,13 @@ class Together:
                 _tell(one, error)
 
     def _hand_over(self, some: Sequence[_Waiting]) -> asyncio.Future[list[StoreResult]]:
-        return asyncio.get_running_loop().run_in_executor(self._thread, self._store, [one.write for one in some])
+        loop, writes = asyncio.get_running_loop(), [one.write for one in some]
+        try:
+            return loop.run_in_executor(self._thread, self._store, writes)
+        except RuntimeError as error:  # no thread to be had: whoever waits is told so, and the next ones try again
+            refused: asyncio.Future[list[StoreResult]] = loop.create_future()
+            refused.set_exception(OperationalError(f"nobody to store it: {error}"))
+            return refused
 
     def _store(self, writes: Sequence[Write]) -> list[StoreResult]:
         with self.pool.connection() as connection:

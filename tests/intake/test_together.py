@@ -160,6 +160,29 @@ def end_who_waits(database: Database) -> None:
         other.execute(f"SELECT pg_terminate_backend(pid, 5000) FROM ({waits}) AS waiting".encode())
 
 
+@pytest.mark.requirement("REQ-03")
+def test_where_no_thread_is_to_be_had_all_are_asked_to_send_again_and_nobody_waits_for_ever(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_thread(_executor: object, *_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def store() -> tuple[list[StoreResult | BaseException], StoreResult]:
+        together = Together(pool)
+        with monkeypatch.context() as machine:
+            machine.setattr(ThreadPoolExecutor, "submit", no_thread)
+            stores = [together.store(DEFAULT_TENANT, new(name)) for name in IDS]
+            refused = await asyncio.wait_for(asyncio.gather(*stores, return_exceptions=True), 10)
+        later = await asyncio.wait_for(together.store(DEFAULT_TENANT, new("later")), 10)
+        together.close()
+        return refused, later
+
+    refused, later = asyncio.run(store())
+
+    assert all(isinstance(error, DatabaseError) and unavailable(error) for error in refused)
+    assert later.outcome is Outcome.CREATED
+
+
 @pytest.mark.requirement("REQ-04")
 def test_the_same_form_sent_many_times_at_once_is_stored_once(ehr: httpx.Client) -> None:
     post(ehr, a_response(identifier="so that the questionnaire is known"))
