@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -55,6 +55,8 @@ HOPELESS_PAUSE_S = 60.0
 """How long to wait when not even "cannot be assessed" can be stored."""
 BATCH_S = 8.0
 """After this time the rest of a batch is given back, so that a batch of heavy responses stays within a task."""
+PREPARE_S = 0.5
+"""After this time what can be assessed is: the Questionnaires of the rest may have to be asked for."""
 NO_PACK = "none"
 
 log = logging.getLogger(__name__)
@@ -123,9 +125,27 @@ class Assessor:
         return True
 
     def _all(self, claims: Sequence[Claim], responses: Mapping[Ref, Mapping[str, Any]]) -> None:
-        """Assess what is fresh together, and what needs a second thought, or failed before, alone."""
-        end = time.monotonic() + BATCH_S
-        cases = list(self._cases(claims, responses))
+        """Assess what is ready, then alone what is not: without its Questionnaire, or not known to intake."""
+        end, rest, alone, away = time.monotonic() + BATCH_S, claims, list[Claim](), set[tuple[UUID, str]]()
+        while rest:
+            cases, doubtful, rest = self._cases(rest, responses, away)
+            alone += doubtful
+            self._settle(cases, end)
+            if time.monotonic() > end:
+                break
+        for number, claimed in enumerate(alone):
+            if number and time.monotonic() > end:
+                rest = [*alone[number:], *rest]
+                break
+            self._one(claimed, responses.get(claimed.ref))
+        if rest:
+            self._put_back(rest, "OutOfTime", 0, counts=False)
+
+    def _settle(self, cases: Sequence[Case], end: float) -> None:
+        """Assess what is fresh together, and what needs a second thought, or failed before, alone.
+
+        What there is no time for is put back.
+        """
         tried = [case for case in cases if case.claimed.attempts > 1]
         left, over = Left(tried, [case for case in cases if case.claimed.attempts <= 1]), False
         while left.alone or left.later:
@@ -141,18 +161,30 @@ class Assessor:
             found = assess_together(self.pool, chunk, until=end)
             left, over = Left(found.alone, [*found.later, *others]), time.monotonic() > end
 
-    def _cases(self, claims: Sequence[Claim], responses: Mapping[Ref, Mapping[str, Any]]) -> Iterator[Case]:
-        """What can be assessed. What cannot is dealt with alone."""
-        for claimed in claims:
+    def _cases(
+        self, claims: Sequence[Claim], responses: Mapping[Ref, Mapping[str, Any]], away: set[tuple[UUID, str]]
+    ) -> tuple[list[Case], list[Claim], Sequence[Claim]]:
+        """The first claims: those that are ready, and those that are not; and the rest, for which it took too long.
+
+        `away`: Questionnaires, by tenant and canonical, that intake did not give. It is waited for each only once, so
+        that many responses to a form that cannot be had do not hold up those to others.
+        """
+        end, cases, doubtful = time.monotonic() + PREPARE_S, list[Case](), list[Claim]()
+        for number, claimed in enumerate(claims):
+            if number and time.monotonic() > end:
+                return cases, doubtful, claims[number:]
             response = responses.get(claimed.ref)
+            form = claimed.ref.tenant, str(response.get("questionnaire", "")) if response is not None else ""
+            if response is None or form in away:
+                doubtful.append(claimed)
+                continue
             try:
-                case = None if response is None else self._case(claimed, response)
-            except Exception:
-                case = None
-            if case is None:
-                self._one(claimed, response)
-            else:
-                yield case
+                cases.append(self._case(claimed, response))
+            except Exception as error:
+                doubtful.append(claimed)
+                if isinstance(error, NeighbourUnavailable):
+                    away.add(form)
+        return cases, doubtful, ()
 
     def _each_alone(self, claims: Sequence[Claim]) -> None:
         """Ask for each response by itself: one that intake cannot give, or many large ones, must not block others."""

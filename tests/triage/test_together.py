@@ -12,14 +12,17 @@ from uuid import UUID
 import orjson
 import pytest
 
-from services.triage import store, together
+from services.triage import assess_response, store, together
 from services.triage.basis import Basis
 from services.triage.case import Case
 from services.triage.catch_up import KIND
 from services.triage.findings import FactReader, Reading
+from services.triage.forms import Forms
 from services.triage.together import chunk_of
 from shared import jobs
 from shared.events import Ref
+from shared.fhir.client import NeighbourUnavailable
+from shared.fhir.questionnaire import QuestionnaireIndex
 from shared.fhir.search_index import rows
 from shared.ids import DEFAULT_TENANT
 from shared.jobs import Claim
@@ -251,6 +254,67 @@ def test_an_emergency_is_told_before_the_rest_of_a_long_batch_is_looked_at(
     line.assessor.work(claim(line, *ids))
 
     assert told == [0, 1, 2]
+
+
+class Withholding(Forms):
+    """Forms of an intake that does not give the Questionnaires named `odd`, each time only after a while."""
+
+    asked: list[str]
+    meanwhile: Callable[[], None]
+
+    def get(self, canonical: str, tenant: UUID = DEFAULT_TENANT) -> QuestionnaireIndex | None:
+        if "odd" in canonical:
+            self.asked.append(canonical)
+            self.meanwhile()
+            raise NeighbourUnavailable("timeout")
+        return Forms.get(self, canonical, tenant)
+
+
+@pytest.mark.requirement("REQ-10")
+def test_responses_whose_form_cannot_be_had_hold_up_an_emergency_behind_them_only_once(line: Line) -> None:
+    odd = [line.post(a_response(MILD)) for _ in range(3)]
+    ready = line.post(a_response(EMERGENCY))
+    told: list[int] = []
+    forms = Withholding(line.assessor.client)
+    forms.asked, forms.meanwhile = [], lambda: told.append(len(line.outbox()))
+    renamed = Renamed(line.assessor.client, odd)
+    assessor = replace(line.assessor, forms=forms, client=renamed)  # type: ignore[arg-type]
+
+    assessor.work(claim(line, *odd, ready))
+
+    assert told == [0, 1, 1, 1], "asked once before the emergency was told, then once for each"
+    assert urgencies(line, [ready]) == ["emergency"]
+    assert {states(line)[response_id, 1] for response_id in odd} == {("pending", "NeighbourUnavailable")}
+
+
+@pytest.mark.requirement("REQ-10")
+def test_what_is_ready_is_told_before_a_slow_form_after_it_is_asked_for(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready, odd = [line.post(a_response(EMERGENCY)) for _ in range(2)], line.post(a_response(MILD))
+    monkeypatch.setattr(assess_response, "PREPARE_S", -1.0)
+    told: list[int] = []
+    forms = Withholding(line.assessor.client)
+    forms.asked, forms.meanwhile = [], lambda: told.append(len(line.outbox()))
+    renamed = Renamed(line.assessor.client, [odd])
+
+    replace(line.assessor, forms=forms, client=renamed).work(claim(line, *ready, odd))  # type: ignore[arg-type]
+
+    assert told == [2, 2]
+
+
+class Renamed:
+    """A neighbour of which some responses name the Questionnaire `odd`."""
+
+    def __init__(self, client: Any, some: Sequence[str]) -> None:
+        self._client, self._some = client, some
+
+    def read_many(self, resource_type: str, refs: Sequence[Ref]) -> dict[Ref, dict[str, Any]]:
+        found: dict[Ref, dict[str, Any]] = self._client.read_many(resource_type, refs)
+        for ref, response in found.items():
+            if ref.id in self._some:
+                response["questionnaire"] = "urn:odd|1"
+        return found
 
 
 @pytest.mark.requirement("REQ-07")
