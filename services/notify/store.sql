@@ -1,16 +1,32 @@
--- Named queries of services/notify/store.py.
+-- Named queries of services/notify/store.py. Columns are named one by one: a statement that is kept for use would fail once
+-- a newer version of Sural has given the table one more.
 
 -- name: look_at_arrival
-SELECT now, withdrawn_version, seen, (held).*
+SELECT now, withdrawn_version, seen,
+       (held).id, (held).tenant_id, (held).subject_key, (held).pathway, (held).subject, (held).state, (held).urgency,
+       (held).first_step, (held).step, (held).task_version, (held).opened_at, (held).due_at, (held).acknowledged_at,
+       (held).acknowledged_by, (held).closed_at, (held).withdrawn_at, (held).refused_client, (held).refused_at,
+       (held).policy, (held).policy_version, (held).team, (held).position, (held).round, (held).exhausted_at, (held).owner,
+       (held).snoozed_until, (held).snoozes, (held).outcome, (held).override_reason, (held).synthetic
 FROM look_at_arrival(%(tenant_id)s, %(assessment_id)s, %(subject_key)s, %(pathway)s, %(submission)s)
 
 -- name: take_message
 SELECT job_tenant, job_id, job_version, job_token, job_attempts, job_error, job_age_s, more, told_alert, told_channel,
-       told_recipient, told_person, told_urgency, told_state, told_attempts, told_answer, told_since, told_notice, (held).*
+       told_recipient, told_person, told_urgency, told_state, told_attempts, told_answer, told_since, told_notice,
+       (held).id, (held).tenant_id, (held).subject_key, (held).pathway, (held).subject, (held).state, (held).urgency,
+       (held).first_step, (held).step, (held).task_version, (held).opened_at, (held).due_at, (held).acknowledged_at,
+       (held).acknowledged_by, (held).closed_at, (held).withdrawn_at, (held).refused_client, (held).refused_at,
+       (held).policy, (held).policy_version, (held).team, (held).position, (held).round, (held).exhausted_at, (held).owner,
+       (held).snoozed_until, (held).snoozes, (held).outcome, (held).override_reason, (held).synthetic
 FROM take_message(%(kind)s, %(min_age_s)s, %(lease_s)s, %(link)s, %(lasts)s)
 
 -- name: look_at_outcome
-SELECT now, task, request, versions, others_pending, others_sent, missed, (held).*
+SELECT now, task, request, versions, others_pending, others_sent, missed,
+       (held).id, (held).tenant_id, (held).subject_key, (held).pathway, (held).subject, (held).state, (held).urgency,
+       (held).first_step, (held).step, (held).task_version, (held).opened_at, (held).due_at, (held).acknowledged_at,
+       (held).acknowledged_by, (held).closed_at, (held).withdrawn_at, (held).refused_client, (held).refused_at,
+       (held).policy, (held).policy_version, (held).team, (held).position, (held).round, (held).exhausted_at, (held).owner,
+       (held).snoozed_until, (held).snoozes, (held).outcome, (held).override_reason, (held).synthetic
 FROM look_at_outcome(%(tenant_id)s, %(delivery_id)s, %(alert_id)s, %(request_id)s)
 
 -- name: add_to_alert

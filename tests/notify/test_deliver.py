@@ -296,3 +296,24 @@ def test_a_channel_that_never_answers_is_left_after_its_time(service: Service, t
 
     (delivery,) = service.rows("SELECT state, answer FROM delivery WHERE channel = 'email'")
     assert delivery == {"state": "pending", "answer": "timeout"}
+
+
+@pytest.mark.requirement("REQ-10")
+def test_a_running_service_goes_on_when_a_newer_version_gave_the_table_of_alerts_a_column(
+    service: Service, triage: Triage, mail: MailServer
+) -> None:
+    for number in range(8):
+        service.hears(triage.publish(an_assessment(patient=f"Patient/{number}")))
+        service.sends()
+
+    service.rows("ALTER TABLE alert ADD COLUMN of_a_later_version text")
+    service.rows("GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA notify TO CURRENT_USER")  # as a migration does
+    try:
+        service.hears(triage.publish(an_assessment(patient="Patient/later")))
+        service.sends()
+    finally:
+        service.rows("ALTER TABLE alert DROP COLUMN of_a_later_version")
+
+    assert len(service.rows("SELECT * FROM alert")) == 9
+    assert {row["state"] for row in service.rows("SELECT state FROM delivery")} == {"sent"}
+    assert len(mail.mails) == 9
