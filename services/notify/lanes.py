@@ -102,8 +102,9 @@ class Lanes:
     def wake(self) -> None:
         """Look for due messages now. Never blocks."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="lanes", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="lanes", daemon=True)
+            thread.start()  # where no thread is to be had, the next wake tries again
+            self._thread = thread
         self._wanted.set()
 
     def close(self, timeout_s: float) -> None:

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from threading import Event
+from threading import Event, Thread
 
 import pytest
 from pydantic import SecretStr
@@ -187,3 +187,26 @@ def test_messages_that_waited_when_the_software_was_replaced_are_sent(service: S
     service.sends()
 
     assert {state for state, _ in states(service).values()} == {"sent"}
+
+
+@pytest.mark.requirement("REQ-10")
+def test_senders_that_found_no_thread_at_first_begin_with_the_next_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_thread(_thread: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    looked = Event()
+
+    def find() -> dict[str, list[str]]:
+        looked.set()
+        return {}
+
+    lanes = Lanes(JOB_KINDS, find=find, work=lambda _kind, _stopped: True)
+    with monkeypatch.context() as machine:
+        machine.setattr(Thread, "start", no_thread)
+        with pytest.raises(RuntimeError):
+            lanes.wake()
+
+    lanes.wake()
+
+    assert looked.wait(10)
+    lanes.close(10)
