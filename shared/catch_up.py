@@ -23,6 +23,7 @@ PAGE = 200
 
 LONG_LOOK_EACH = timedelta(milliseconds=5)
 """For each resource that the last long look had to read, the next one waits so long: a few hundredths of the time."""
+LONG_LOOK_LATEST = timedelta(minutes=10)
 _read_at_length: dict[str, int] = {}
 """By source: how many resources the last long look read. Forgotten when the process ends."""
 
@@ -57,13 +58,14 @@ def catch_up(pool: Pool, client: FhirClient, source: Source, note: Note) -> int:
     """Note every resource that changed since the last look and is not known yet; returns how many were new.
 
     The look goes back further than any write of the neighbour can take, and once a minute by 25 hours, so that a clock
-    that was wrong for a while hides nothing (less often where that is much to read: 12,000 resources a minute); what is
-    known already is left alone. Raises NeighbourUnavailable, after all tenants that can be read; what was noted until
-    then stays noted.
+    that was wrong for a while hides nothing (less often where that is much to read: 12,000 resources a minute, but
+    every ten minutes at least); what is known already is left alone. Raises NeighbourUnavailable, after all tenants that
+    can be read; what was noted until then stays noted.
     """
     with pool.connection() as connection:
         now: datetime = database_now(connection)
         every = max(LOOK_BACK_EVERY, LONG_LOOK_EACH * _read_at_length.get(source.looked_back, 0))
+        every = min(every, LONG_LOOK_LATEST)
         long_look = not timedelta(0) <= now - _cursor(connection, source.looked_back) < every
         since = _since(connection, source.tenants, now, long_look=long_look)
     new, read, newest, failed = 0, 0, since, None

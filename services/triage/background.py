@@ -58,7 +58,7 @@ def loops(settings: TriageSettings) -> list[Loop]:
     """Named loops; each runs until its event is set. Together they are the path that needs no broker."""
     url = settings.triage_database_url.get_secret_value()
     app = make_celery(settings.redis_url.get_secret_value())
-    pool = open_pool(url, schema=SCHEMA, size=4, name="background")
+    pool = open_pool(url, schema=SCHEMA, size=6, name="background")
     client = FhirClient(settings.intake_url, token=signer(settings.service_token, "triage"))
     assessor = open_assessor(settings, pool)
     examiner = open_examiner(assessor)
