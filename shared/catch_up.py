@@ -59,8 +59,8 @@ def catch_up(pool: Pool, client: FhirClient, source: Source, note: Note) -> int:
 
     The look goes back further than any write of the neighbour can take, and once a minute by 25 hours, so that a clock
     that was wrong for a while hides nothing (less often where that is much to read: 12,000 resources a minute, but
-    every ten minutes at least); what is known already is left alone. Raises NeighbourUnavailable, after all tenants that
-    can be read; what was noted until then stays noted.
+    every ten minutes at least); what is known already is left alone. Raises NeighbourUnavailable, after all tenants
+    that can be read; what was noted until then stays noted.
     """
     with pool.connection() as connection:
         now: datetime = database_now(connection)
