@@ -24,6 +24,8 @@ from shared.problems import Category, Problem, ProblemError
 
 Connection = psycopg.Connection[Any]
 DictConnection = psycopg.Connection[dict[str, Any]]
+OperationalError = psycopg.OperationalError
+"""Without a state of SQL: the database cannot take it now (`unavailable`)."""
 DatabaseError = psycopg.Error
 """Whatever goes wrong with a database, a pool that has no connection to give included."""
 

@@ -16,11 +16,9 @@ from functools import partial
 from typing import Final
 from uuid import UUID
 
-from psycopg import OperationalError
-
 from services.intake.store import NewResponse, StoreResult, Write, store_responses, write_of
 from shared.failpoint import reach
-from shared.postgres import Pool, nothing_done
+from shared.postgres import OperationalError, Pool, nothing_done
 
 MOST: Final = 32
 """Stored in one transaction."""
