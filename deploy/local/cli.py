@@ -199,6 +199,7 @@ def evaluate(
 def bench(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object")] = False,
     smoke: Annotated[bool, typer.Option("--smoke", help="Only see within a minute that all can be measured")] = False,
+    growth: Annotated[bool, typer.Option(help="Also with 1 million stored responses: minutes, and 12 GB")] = True,
     large: Annotated[bool, typer.Option("--large", help="Also with 10 million stored responses")] = False,
     peers: Annotated[bool, typer.Option("--peers", help="Also what others take for the same posts")] = False,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Keep result, plot and page here")] = None,
@@ -215,7 +216,7 @@ def bench(
 
     if alerts:
         command.alerts(alerts, rate=rate, as_json=as_json)
-    elif not command.bench(as_json=as_json, smoke=smoke, large=large, peers=peers, out=out):
+    elif not command.bench(as_json=as_json, smoke=smoke, growth=growth, large=large, peers=peers, out=out):
         raise typer.Exit(1)
 
 

@@ -27,14 +27,14 @@ def alerts(number: int, *, rate: float, as_json: bool) -> None:
     print(orjson.dumps(asdict(measured)).decode() if as_json else measured.as_line())
 
 
-def bench(*, as_json: bool, smoke: bool, large: bool, peers: bool, out: Path | None) -> bool:
+def bench(*, as_json: bool, smoke: bool, growth: bool, large: bool, peers: bool, out: Path | None) -> bool:
     """Measure and print. False when something was lost, done twice or not accepted; not when a figure was missed."""
     from deploy.local.benchmark.kept import keep, last_kept
     from deploy.local.benchmark.machine import Machine
     from deploy.local.benchmark.report import as_table
 
     progress, before = _progress(), last_kept()
-    report = _measure(smoke=smoke, large=large, peers=peers, progress=progress)
+    report = _measure(smoke=smoke, growth=growth, large=large, peers=peers, progress=progress)
     shown = [str(Machine(**report["machine"])), "", *as_table(report, before)]
     print(orjson.dumps(report).decode() if as_json else "\n".join(shown))
     if out is not None:
@@ -43,7 +43,7 @@ def bench(*, as_json: bool, smoke: bool, large: bool, peers: bool, out: Path | N
     return not (report["lost"] or report["doubled"] or report["refused"])
 
 
-def _measure(*, smoke: bool, large: bool, peers: bool, progress: Progress) -> Json:
+def _measure(*, smoke: bool, growth: bool, large: bool, peers: bool, progress: Progress) -> Json:
     """The report. What may find that it cannot be done (no space, nothing to install) comes first."""
     from deploy.local.benchmark.machine import this_machine
     from deploy.local.benchmark.report import figures_of_whole, report_of
@@ -53,7 +53,10 @@ def _measure(*, smoke: bool, large: bool, peers: bool, progress: Progress) -> Js
     sizes = SMOKE if smoke else FULL
     machine = this_machine()
     figures = _peers(progress) if peers else {}
-    figures |= {} if smoke else _further(large=large, progress=progress)
+    if growth and not smoke:
+        figures |= _growth(large=large, progress=progress)
+    if not smoke:
+        figures |= _malformed(progress)
     with a_place() as place:
         progress("starting the whole system")
         whole = measure_whole(place, sizes, progress)
@@ -72,18 +75,20 @@ def _peers(progress: Progress) -> Json:
     return {"peers": {peer.name: peer.units for peer in found}, "peers_measured": [asdict(peer) for peer in found]}
 
 
-def _further(*, large: bool, progress: Progress) -> Json:
-    """What a smoke run leaves out."""
+def _growth(*, large: bool, progress: Progress) -> Json:
+    """What the same costs with ever more stored."""
     from deploy.local.benchmark.growth import growth_ratio, measure_growth
-    from deploy.local.benchmark.hostile import measure_hostile
 
     growth = measure_growth(large=large, progress=progress)
+    return {"growth": [asdict(size) for size in growth], "growth_ratio": growth_ratio(growth)}
+
+
+def _malformed(progress: Progress) -> Json:
+    """What hostile bodies cost."""
+    from deploy.local.benchmark.hostile import measure_hostile
+
     progress("malformed inputs")
-    return {
-        "growth": [asdict(size) for size in growth],
-        "growth_ratio": growth_ratio(growth),
-        "malformed": measure_hostile().as_json(),
-    }
+    return {"malformed": measure_hostile().as_json()}
 
 
 def _stages(place: Place, sizes: Sizes) -> Json:
