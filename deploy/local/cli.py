@@ -342,7 +342,7 @@ def restore(file: Annotated[Path, typer.Argument(metavar="FILE")], data: DataOpt
 def test(context: typer.Context) -> None:
     """Run all tests, a few files at the same time; or, with arguments, what they tell pytest."""
     os.chdir(CHECKOUT)
-    everything = ["-n", str((os.cpu_count() or 1) + 1), "--dist", "loadfile"]  # most tests wait for something
+    everything = ["-n", str((os.cpu_count() or 1) + 2), "--dist", "loadfile"]  # most tests wait for something
     command = [sys.executable, "-m", "pytest", *(context.args or everything)]
     raise typer.Exit(subprocess.run(command, check=False).returncode)
 

@@ -160,7 +160,7 @@ def test_all_connections_are_cut_at_once(proxy: Proxy) -> None:
 
 
 def test_a_server_that_is_away_is_seen_as_a_reset() -> None:
-    with Proxy(free_port()) as proxy, connected(proxy) as client, pytest.raises(ConnectionResetError):
+    with Proxy(free_port()) as proxy, pytest.raises(ConnectionResetError), connected(proxy) as client:
         client.recv(1)
 
 

@@ -27,6 +27,7 @@ def says_who(page: Page, name: str) -> None:
     page.get_by_label("Your name").first.fill(name)
     page.get_by_role("button", name="Use it for all alerts").click()
     expect(page.get_by_text(f"You act as {name}.")).to_be_visible()
+    page.wait_for_load_state()  # the keys work once the scripts of the new page have run
 
 
 def test_an_alert_is_found_and_acknowledged_by_keyboard(
