@@ -12,6 +12,7 @@ from tests.browser import OpenPage, Page, no_axe_violations, scrolls_sideways
 from tests.notify.conftest import Service
 from tests.notify.neighbours import Triage, an_assessment
 from tests.notify.worklist.test_live import opens
+from tests.waiting import eventually
 
 PHONE = {"width": 360, "height": 740}
 LONG = "Bartholomew-Maximilian Featherstonehaugh-Cholmondeley-of-the-Very-Long-Names"
@@ -30,6 +31,17 @@ def says_who(page: Page, name: str) -> None:
     page.wait_for_load_state()  # the keys work once the scripts of the new page have run
 
 
+def first_one(page: Page, name: str) -> None:
+    """Go to the first alert, once the keys work: the scripts of a page that was just loaded may not have run yet."""
+
+    def there() -> bool:
+        if focused(page) != name:
+            page.keyboard.press("j")
+        return focused(page) == name
+
+    eventually(there)
+
+
 def test_an_alert_is_found_and_acknowledged_by_keyboard(
     site: str, page: Page, service: Service, triage: Triage
 ) -> None:
@@ -37,8 +49,7 @@ def test_an_alert_is_found_and_acknowledged_by_keyboard(
     page.goto(f"{site}/worklist")
     says_who(page, "Dr Osei")
 
-    page.keyboard.press("j")
-    assert focused(page) == "Ada First"
+    first_one(page, "Ada First")
     page.keyboard.press("j")
     assert focused(page) == "Ben Second"
     page.keyboard.press("k")
@@ -68,8 +79,10 @@ def test_enter_opens_the_alert_and_a_slash_searches(site: str, page: Page, servi
     page.keyboard.type("first")
     page.keyboard.press("Enter")
     expect(page.get_by_role("link", name="Ben Second")).to_have_count(0)
+    expect(page.get_by_role("link", name="Ada First")).to_be_visible()
+    page.wait_for_load_state()
 
-    page.keyboard.press("j")
+    first_one(page, "Ada First")
     page.keyboard.press("Enter")
     page.wait_for_url(f"**/worklist/alert/{alert}")
 
