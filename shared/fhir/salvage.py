@@ -7,6 +7,7 @@ answers that cannot wait, and never to be stored as answers. JSON that is cut sh
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -68,7 +69,8 @@ def read_leniently(body: bytes) -> Members | None:
     read as what they hold.
     """
     try:
-        content = _read(body.decode("utf-8-sig", "replace"))
+        # not "utf-8-sig": Python reads that from a file when it is first asked for, and may have no file handle then
+        content = _read(body.removeprefix(BOM_UTF8).decode("utf-8", "replace"))
         if isinstance(content, str):
             content = _read(content)
     except (ValueError, RecursionError):
