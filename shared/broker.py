@@ -128,6 +128,16 @@ class Publisher:
             self.close()
             raise
 
+    def is_waiting(self, queue: str) -> bool:
+        """True while a message in the queue was not taken by any worker. Raises like `send`."""
+        try:
+            if self._connection is None:
+                self._connection = self._connect()
+            return bool(self._connection.default_channel.client.llen(queue))
+        except Exception:
+            self.close()
+            raise
+
     def close(self) -> None:
         """Drop the connection; the next message makes a new one."""
         connection, self._connection = self._connection, None

@@ -42,14 +42,14 @@ def add(connection: DictConnection, queue: str, refs: Sequence[Ref]) -> None:
     )
 
 
-def relay(connection: DictConnection, publish: Publish, *, limit: int = 1000) -> int:
-    """Publish unsent rows, oldest first, and delete them. Returns how many went out.
+def relay(connection: DictConnection, publish: Publish, *, limit: int = 1000, queues: Sequence[str] = QUEUES) -> int:
+    """Publish unsent rows of these queues, oldest first, and delete them. Returns how many went out.
 
     Rows that another relay holds are skipped, and so are rows for a queue that this version does not know. When
     `publish` raises, the transaction is undone and every row stays: some messages may then go out twice, none is lost.
     """
     with connection.transaction():
-        rows = connection.execute(QUERIES["take"], {"limit": limit, "queues": list(QUEUES)}).fetchall()
+        rows = connection.execute(QUERIES["take"], {"limit": limit, "queues": list(queues)}).fetchall()
         rows.sort(key=lambda row: (str(row["queue"]), int(row["id"])))
         for queue, group in groupby(rows, key=lambda row: str(row["queue"])):
             refs = [Ref(row["ref_id"], row["ref_version"], row["tenant_id"]) for row in group]

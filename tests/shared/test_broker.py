@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.broker import make_celery
+from shared.broker import Publisher, make_celery
+from shared.events import Ref
 from tests.conftest import Servers
 from tests.waiting import eventually
 
@@ -46,3 +47,19 @@ def test_a_message_whose_worker_dies_comes_again(servers: Servers, tmp_path: Pat
     finally:
         worker.kill()
         worker.wait()
+
+
+def test_a_message_waits_until_a_worker_takes_it(servers: Servers) -> None:
+    database = servers.redis_url.rpartition("/")[0] + "/9"
+    app = make_celery(database)
+    publisher = Publisher(app)
+    assert not publisher.is_waiting("notify.routine")
+
+    publisher("notify.routine", [Ref("a", 1)])
+
+    assert publisher.is_waiting("notify.routine")
+    with app.connection() as connection:
+        message = connection.SimpleQueue("notify.routine").get(timeout=20)
+        assert not publisher.is_waiting("notify.routine")
+        message.ack()
+    publisher.close()

@@ -115,6 +115,8 @@ class Recorder(Publisher):
 
     def __init__(self, faults: int = 0) -> None:
         self.sent: list[str] = []
+        self.named: list[list[str]] = []
+        self.not_taken: set[str] = set()
         self._faults = faults
 
     def send(self, task: str, queue: str, message: dict[str, Any]) -> None:
@@ -122,6 +124,10 @@ class Recorder(Publisher):
             self._faults -= 1
             raise RuntimeError("a fault of ours")
         self.sent.append(queue)
+        self.named.append([ref["id"] for ref in message.get("refs", ())])
+
+    def is_waiting(self, queue: str) -> bool:
+        return queue in self.not_taken
 
     def close(self) -> None:
         """Nothing to close."""
@@ -213,3 +219,38 @@ def test_many_rows_a_second_are_announced_less_often_and_few_as_soon_as_they_com
     waker._announced_at, waker._number = time.monotonic() - 1.0, 1000
     assert waker._next_pause_s() == outbox.BUSY_DEBOUNCE_S
     assert waker._number == 0, "counted anew"
+
+
+def test_what_comes_while_the_worker_is_busy_shares_one_message(
+    connection: DictConnection, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "HELD_S", 3600.0)
+    publisher = Recorder()
+    publisher.not_taken = {"triage"}
+
+    with running(lambda stop: run_relay(database.intake_url, "intake", publisher, stop)):
+        outbox.add(connection, "triage", [Ref("a", 1)])
+        eventually(lambda: publisher.named == [["a"]])
+        outbox.add(connection, "triage", [Ref("b", 1)])
+        outbox.add(connection, "triage", [Ref("c", 1)])
+        outbox.add(connection, "triage.refused", [Ref("z", 1)])
+        eventually(lambda: publisher.named == [["a"], ["z"]])
+        assert waiting(connection) == 2, "another queue waits for nothing"
+
+        publisher.not_taken = set()
+        eventually(lambda: publisher.named == [["a"], ["z"], ["b", "c"]])
+
+
+@pytest.mark.requirement("REQ-08")
+def test_a_worker_that_takes_nothing_is_told_of_everything_all_the_same(
+    connection: DictConnection, database: Database
+) -> None:
+    publisher = Recorder()
+    publisher.not_taken = {"triage"}
+
+    with running(lambda stop: run_relay(database.intake_url, "intake", publisher, stop)):
+        for number in range(3):
+            outbox.add(connection, "triage", [Ref(str(number), 1)])
+            eventually(lambda wanted=number + 1: len(publisher.named) == wanted)
+
+    assert waiting(connection) == 0
