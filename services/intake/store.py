@@ -131,7 +131,7 @@ def write_of(tenant: UUID, new: NewResponse) -> Write:
         "tenant": tenant,
         "id": new.id,
         "expected": new.expected,
-        "body": new.body,
+        "body": resources.packed("QuestionnaireResponse", new.body),
         "sha256": new.sha256,
         "system": system,
         "value": value,

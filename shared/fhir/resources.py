@@ -36,7 +36,7 @@ VERSION = re.compile(r"[1-9][0-9]{0,8}")
 MOST_COUNTED = 10_000
 WITHOUT_BODY = frozenset({"resourceType", "id", "meta"})
 """Elements that every resource can be given without its body."""
-PACKED_TYPES = frozenset({"RiskAssessment"})
+PACKED_TYPES = frozenset({"QuestionnaireResponse", "RiskAssessment"})
 """Types with long bodies that no SQL looks into."""
 PUBLISHED_TYPES = frozenset(
     {

@@ -60,7 +60,7 @@ def _made(
         row["response_id"],
         row["response_version"],
         row["response_at"],
-        bytes(row["response"]),
+        unpacked(row["response"]),
         bytes(row["response_sha256"]),
     )
     response = parse_resource(as_received(stored), resource_type=stored.type).resource

@@ -18,6 +18,7 @@ from psycopg.rows import dict_row
 from deploy.local.verify.again import make_again
 from deploy.local.verify.chain import broken_seals
 from deploy.local.verify.ledger import Accepted, missing
+from deploy.local.verify.texts import changed_texts
 from deploy.local.verify.violation import Violation
 from shared.postgres import DictConnection, load_queries
 
@@ -72,6 +73,7 @@ def look(
     found: list[Violation] = []
     for tenant in [row["id"] for row in connection.execute(QUERIES["tenants"]).fetchall()]:
         found += _of(connection, tenant, quiet_s, since)
+        found += changed_texts(connection, QUERIES, tenant, since=since, most=MOST)
         found += broken_seals(connection, QUERIES, tenant, since=since)
         found += make_again(connection, QUERIES, tenant, since=since, number=recompute)
     found += missing(connection, QUERIES, list(ledger or ()))
