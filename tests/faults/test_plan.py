@@ -8,6 +8,8 @@ from itertools import islice
 import pytest
 
 from deploy.local.faults.actions import ACTIONS
+from deploy.local.faults.command import LONG_DEMANDS
+from deploy.local.faults.duration import whole_s
 from deploy.local.faults.plan import ALWAYS, NOT_HERE, PROCESSES, TITLES, make_plan
 from deploy.local.faults.receivers import Manner
 from deploy.local.faults.samples import Sample, grown
@@ -56,7 +58,13 @@ def test_the_long_plan_sets_a_trap_at_every_failpoint_that_the_workload_reaches_
     assert set(places) == {place for of_process in PROCESSES.values() for place in of_process}
     assert set(places) <= NAMES
     kills = sum(step.settings.get("kills", 0) for step in steps)
-    assert kills + len(places) + 2 * 12 >= 170, "and the failpoints by chance add to these"
+    assert kills + len(places) >= LONG_DEMANDS.kills, "and what chance kills adds to these"
+
+
+def test_the_long_run_takes_fifty_minutes_of_which_thirty_are_soak() -> None:
+    plan = make_plan(1, long=True)
+    assert [step.settings["seconds"] for step in plan if step.action == "soak"] == [LONG_DEMANDS.soak_s]
+    assert 40 * 60 < whole_s(plan) < 52 * 60
 
 
 def test_only_the_faults_that_were_asked_for_are_planned_and_a_wrong_name_is_refused() -> None:

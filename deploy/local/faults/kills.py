@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Mapping
 from functools import partial
 
 from deploy.local.faults.plan import PROCESSES, Step
 from deploy.local.faults.sandbox import CHILDREN, stopped
 from deploy.local.faults.scene import Scene
 from deploy.local.faults.workload import emergencies
-from deploy.local.folder import write_whole
 from deploy.local.process import wait_until
 
 ANEW_S = 2.0
-BACK_S = 30.0
+BACK_S, EACH_S, LOOK_S = 30.0, 8.0, 0.25
 URGENT_RATE = 1.0
 
 
@@ -38,25 +38,43 @@ def _set_traps(scene: Scene, step: Step, seed: int) -> None:
     for name, places in PROCESSES.items():
         once_in = step.settings["once_in"][name]
         traps = ",".join(f"{place}:exit@{once_in}%{seed + number}" for number, place in enumerate(places))
-        write_whole(scene.sandbox.data.state / f"failpoint-{name}", traps)
+        scene.sandbox.set_traps(name, traps)
 
 
 def traps_one_by_one(scene: Scene, step: Step) -> None:
-    """Each failpoint of one process, until it has sprung. What was never reached is remarked on."""
+    """Each failpoint of one process, until all have killed it. What was never reached is remarked on."""
     name = step.settings["process"]
-    for place, number in zip(step.settings["places"], step.settings["numbers"], strict=True):
-        before = scene.traps_sprung()[place]
-        scene.sandbox.arm(name, f"{place}:exit@{number}")
-        if not wait_until(partial(_sprang, scene, place, before), timeout_s=BACK_S):
-            scene.remarks.append(f"{place} was not reached in {name}")
-        scene.kills["failpoints"] += scene.traps_sprung()[place] - before
-        scene.sandbox.disarm(name)
-        wait_until(scene.sandbox.all_run, timeout_s=BACK_S)
+    left = dict(zip(step.settings["places"], step.settings["numbers"], strict=True))
+    before = scene.traps_sprung()
+    end = time.monotonic() + BACK_S + EACH_S * len(left)
+    scene.sandbox.arm(name, _exits(left))
+    while left and time.monotonic() < end and not scene.stop.is_set():
+        pid = scene.sandbox.pid(name)
+        scene.pause(LOOK_S)
+        sprung = scene.traps_sprung() - before
+        if reached := [place for place in left if sprung[place]]:
+            scene.failpoints.update(f"{name}: {place}" for place in reached)
+            left = {place: number for place, number in left.items() if place not in reached}
+            if left:
+                scene.sandbox.set_traps(name, _exits(left))
+                if scene.sandbox.pid(name) == pid:  # what it forked has died, and would be forked with the same traps
+                    scene.sandbox.restart(name)
+    scene.sandbox.disarm(name)
+    wait_until(scene.sandbox.all_run, timeout_s=BACK_S)
+    scene.remarks += [f"{place} was not reached in {name}" for place in left]
+    scene.kills["failpoints"] += (scene.traps_sprung() - before).total()
+
+
+def _exits(places: Mapping[str, int]) -> str:
+    return ",".join(f"{place}:exit@{number}" for place, number in places.items())
 
 
 def kill_at_random(scene: Scene, step: Step) -> None:
-    """Whichever process was drawn, or those that it forked."""
+    """Whichever process was drawn, or those that it forked, until so many are dead; who is dead already counts not."""
+    before = scene.kills.total()
     for name, pool in step.settings["victims"]:
+        if scene.kills.total() - before >= step.settings["kills"]:
+            return
         scene.kill(name, pool=pool)
         scene.pause(step.settings["pause_s"])
 
@@ -97,10 +115,6 @@ def rolling_restart(scene: Scene, step: Step) -> None:
         before = scene.sandbox.pid(name)
         scene.sandbox.signal(name, signal.SIGTERM)
         wait_until(partial(_is_new, scene, name, before), timeout_s=BACK_S)
-
-
-def _sprang(scene: Scene, place: str, before: int) -> bool:
-    return scene.traps_sprung()[place] > before
 
 
 def _is_new(scene: Scene, name: str, before: int | None) -> bool:

@@ -128,8 +128,12 @@ class Sandbox:
 
     def arm(self, name: str, traps: str) -> None:
         """Start this process anew with these failpoints; it has them until `disarm`."""
-        write_whole(self.data.state / f"failpoint-{name}", traps)
+        self.set_traps(name, traps)
         self.restart(name)
+
+    def set_traps(self, name: str, traps: str) -> None:
+        """Let this process have these failpoints from its next start on."""
+        write_whole(self.data.state / f"failpoint-{name}", traps)
 
     def disarm(self, *names: str) -> None:
         """Start these processes anew without failpoints."""

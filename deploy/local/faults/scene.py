@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +36,7 @@ class Scene:
     """One run.
 
     `complaints`: what a fault found to be wrong; `remarks`: what it could not do; `kills`: how many processes were
-    killed so far.
+    killed so far; `failpoints`: those that killed, each as process and place; `tell`: takes words about what goes on.
     """
 
     sandbox: Sandbox
@@ -46,6 +46,8 @@ class Scene:
     mail: MailServer
     webhook: WebhookServer
     kills: Counter[str] = field(default_factory=Counter)
+    failpoints: set[str] = field(default_factory=set)
+    tell: Callable[[str], None] = lambda _words: None
     complaints: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)

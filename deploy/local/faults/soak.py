@@ -38,9 +38,10 @@ def soak(scene: Scene, step: Step) -> None:
     sampler = threading.Thread(target=_sample, args=(scene, samples, began, done), daemon=True)
     sampler.start()
     try:
-        while time.monotonic() - began < step.settings["seconds"] and not scene.stop.is_set():
-            scene.pause(step.settings["pause_s"])
-            FAULTS[chance.choice(step.settings["among"])](scene, chance)
+        while (soaked_s := time.monotonic() - began) < step.settings["seconds"] and not scene.stop.is_set():
+            scene.pause(min(step.settings["pause_s"], step.settings["seconds"] - soaked_s))
+            FAULTS[fault := chance.choice(step.settings["among"])](scene, chance)
+            scene.tell(f"soak, {soaked_s / 60:.0f} of {step.settings['seconds'] / 60:g} minutes: {fault}")
     finally:
         done.set()
         sampler.join()

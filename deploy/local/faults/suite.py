@@ -8,7 +8,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from deploy.local.faults.ledger import Accepted, Ledger
 from deploy.local.faults.plan import Step
 from deploy.local.faults.posting import Tally
 from deploy.local.faults.receivers import MailServer, Post, WebhookServer
+from deploy.local.faults.result import Done, Result, begin
 from deploy.local.faults.robot import Robot
 from deploy.local.faults.sandbox import CHANNEL_TIMEOUT_S, Sandbox
 from deploy.local.faults.scene import Scene
@@ -42,96 +42,71 @@ RECOMPUTED = 20
 """Assessments that the long suite makes again at its end."""
 ROBOT_S = 60.0
 SETTLE_S = 150.0
-FILLING_SENDERS = 12
+FILLING_SENDERS, FILLED_AT_ONCE = 12, 2000
 
 
-@dataclass(slots=True)
-class Done:
-    """What one step came to. `recovery_s`: from the end of the fault until nothing was left to do."""
-
-    fault: str
-    title: str
-    posts: int = 0
-    away: int = 0
-    gap_s: float = 0.0
-    seconds: float = 0.0
-    recovery_s: float = 0.0
-    told_max_s: float | None = None
-    violations: list[Violation] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
-    action: str = ""
-
-
-@dataclass(slots=True)
-class Result:
-    """What a whole run came to. `least`: how many versions had to be accepted in all."""
-
-    seed: int
-    long: bool
-    least: int = 0
-    steps: list[Done] = field(default_factory=list)
-    not_run: list[str] = field(default_factory=list)
-    accepted: int = 0
-    responses: int = 0
-    lost: int = 0
-    doubled: int = 0
-    messages: int = 0
-    acknowledged: int = 0
-    kills: int = 0
-    seconds: float = 0.0
-    final: list[Violation] = field(default_factory=list)
-    soak: list[dict[str, float]] = field(default_factory=list)
-
-    @property
-    def violations(self) -> list[Violation]:
-        return [found for step in self.steps for found in step.violations] + self.final
-
-    def count(self, *words: str) -> int:
-        """How many of the violations say one of these words."""
-        return len({found for found in self.violations if any(word in found.what for word in words)})
+Tell = Callable[[str], None]
 
 
 def run(
-    seed: int,
     plan: Sequence[Step],
+    result: Result,
     *,
-    long: bool,
-    least: int = 0,
     within_s: float | None = None,
     begun: Callable[[Step], None] = lambda _step: None,
     ended: Callable[[Done], None] = lambda _done: None,
-) -> Result:
-    """Do everything in the plan. `least`: so many responses are accepted at the end, whatever the faults took.
+    progress: Tell = lambda _words: None,
+) -> None:
+    """Do everything in the plan, and keep in `result` what it has come to, at every moment.
 
-    `within_s`: a step that would begin later is not run, and named in the result. Everything is gone afterwards.
+    Where the result demands more responses than the faults took, they are accepted at the end. `within_s`: a step that
+    would begin later is not run, and named in the result. `progress`: words while something takes long. Everything is
+    gone afterwards, also where this is interrupted.
     """
-    result, began = Result(seed, long, least), time.monotonic()
+    began = time.monotonic()
     templates()  # read before the first fault, which would wait for it
-    with _scene(seed) as scene:
+    with _scene(result.seed) as scene:
         started = datetime.now(UTC)
-        for step in plan:
-            if within_s is not None and time.monotonic() - began > within_s:
-                result.not_run.append(f"{step.fault} {step.title}")
-                continue
-            begun(step)
-            done = _do(scene, step)
-            result.steps.append(done)
-            ended(done)
-        if len(scene.ledger.accepted) < least:
-            step = Step("--", f"filled up to {least:,} responses", "fill", seed)
-            begun(step)
-            done = _fill(scene, step, least)
-            result.steps.append(done)
-            ended(done)
-        result.final = _judge_all(scene, started, recompute=RECOMPUTED if long else 0)
-        _sum_up(scene, result)
-    result.seconds = time.monotonic() - began
-    return result
+
+        def far(words: str) -> None:
+            _sum_up(scene, result, began)
+            progress(words)
+
+        scene.tell = far
+        try:
+            for step in plan:
+                if within_s is not None and time.monotonic() - began > within_s:
+                    result.not_run.append(step.name)
+                    continue
+                result.unfinished = step.name
+                begun(step)
+                result.steps.append(begin(step))
+                _do(scene, step, result.steps[-1])
+                result.compared = len(scene.ledger.accepted)
+                _sum_up(scene, result, began)
+                ended(result.steps[-1])
+            if result.demands and (missing := result.demands.responses - _responses(scene)) > 0:
+                step = Step("--", f"{missing:,} more responses", "fill", result.seed)
+                result.unfinished = step.name
+                begun(step)
+                result.steps.append(begin(step))
+                _fill(scene, step, result.demands.responses, result.steps[-1])
+                ended(result.steps[-1])
+            result.unfinished = "the verdict on everything"
+            far("looking at everything once more")
+            result.final = _judge_all(scene, started, recompute=RECOMPUTED if result.long else 0)
+            result.compared, result.unfinished = len(scene.ledger.accepted), ""
+        finally:
+            _sum_up(scene, result, began)
 
 
-def _do(scene: Scene, step: Step) -> Done:
+def _responses(scene: Scene) -> int:
+    """How many different responses were accepted; several versions of one count once, and so does one sent again."""
+    return len({entry.id for entry in scene.ledger.accepted})
+
+
+def _do(scene: Scene, step: Step, done: Done) -> None:
     """One fault, from the load before it to the verdict."""
-    done = Done(step.fault, step.title, action=step.action)
     first, first_arrival, started = len(scene.ledger.accepted), len(scene.post.arrivals), datetime.now(UTC)
     scene.complaints.clear()
     scene.remarks.clear()
@@ -159,7 +134,6 @@ def _do(scene: Scene, step: Step) -> Done:
     _judge(scene, step, entries, first_arrival, done)
     if not rest.left:
         done.violations += _lasting(scene, started)
-    return done
 
 
 def _lasting(scene: Scene, started: datetime) -> list[Violation]:
@@ -200,14 +174,15 @@ def _judge(scene: Scene, step: Step, entries: Sequence[Accepted], first_arrival:
     done.violations += judge.check_arrivals(arrivals, scene.ledger.acknowledged, on_its_way_s=on_its_way_s)
 
 
-def _fill(scene: Scene, step: Step, least: int) -> Done:
+def _fill(scene: Scene, step: Step, least: int, done: Done) -> None:
     """As many responses as are missing, as fast as they are taken."""
-    done, first, began = Done(step.fault, step.title, action=step.action), len(scene.ledger.accepted), time.monotonic()
+    first, began = len(scene.ledger.accepted), time.monotonic()
     line = submissions(f"{step.seed}-fill")
-    while (missing := least - len(scene.ledger.accepted)) > 0:
-        tally = scene.send(line, missing, senders=FILLING_SENDERS)
+    while (missing := least - _responses(scene)) > 0:
+        tally = scene.send(line, min(missing, FILLED_AT_ONCE), senders=FILLING_SENDERS)
         done.posts += tally.posts
         done.violations += [Violation("complaint", words) for words in tally.complaints]
+        scene.tell(f"{missing:,} responses were missing")
     mended = time.monotonic()
     done.seconds = mended - began
     entries = scene.ledger.accepted[first:]
@@ -215,7 +190,6 @@ def _fill(scene: Scene, step: Step, least: int) -> Done:
     done.recovery_s = time.monotonic() - mended
     if rest.left:
         done.violations.append(Violation("not at rest", rest.left))
-    return done
 
 
 def _judge_all(scene: Scene, started: datetime, *, recompute: int) -> list[Violation]:
@@ -232,18 +206,19 @@ def _judge_all(scene: Scene, started: datetime, *, recompute: int) -> list[Viola
     return found + _invariants(scene, started, quiet_s=QUIET_S, recompute=recompute)
 
 
-def _sum_up(scene: Scene, result: Result) -> None:
-    accepted = scene.ledger.accepted
-    result.accepted, result.responses = len(accepted), len({entry.id for entry in accepted})
+def _sum_up(scene: Scene, result: Result, began: float) -> None:
+    """What the run has come to by now."""
+    result.accepted, result.responses = len(scene.ledger.accepted), _responses(scene)
     result.acknowledged = len(scene.ledger.acknowledged)
     result.messages = len(scene.post.arrivals)
     result.doubled = judge.doubles(scene.post.arrivals)
-    result.kills = scene.kills.total()
+    result.kills, result.failpoints = scene.kills.total(), set(scene.failpoints)
     result.lost = result.count("accepted and")
     result.soak = [
         {name: float(getattr(sample, name)) for name in ("seconds", "memory", "handles", "outbox", "jobs")}
         for sample in scene.samples
     ]
+    result.seconds = time.monotonic() - began
 
 
 @contextmanager
