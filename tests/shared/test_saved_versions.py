@@ -1,0 +1,86 @@
+"""What stands in the database after a resource was stored: the rows of its current version, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import psycopg
+import pytest
+
+from shared.fhir import resources
+from shared.fhir.resources import NewVersion
+from shared.ids import DEFAULT_TENANT
+from shared.postgres import DictConnection, Pool, open_pool, tenant_transaction
+from tests.conftest import Database
+
+WHEN = datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC)
+MANY = 300
+"""Enough resources that reading all rows of a table takes longer than asking its index."""
+
+
+@pytest.fixture
+def pool(database: Database) -> Iterator[Pool]:
+    with open_pool(database.triage_url, schema="triage", size=1) as pool:
+        yield pool
+
+
+def an_issue(number: int, *, version: int = 1, **more: Any) -> NewVersion:
+    issue = {
+        "resourceType": "DetectedIssue",
+        "id": f"issue-{number}",
+        "status": "final",
+        "code": {"coding": [{"system": "https://example.org/flags", "code": f"flag-{version}"}]},
+        "patient": {"reference": f"Patient/{number}"},
+        "identifiedDateTime": "2026-11-22",
+        **more,
+    }
+    return NewVersion("DetectedIssue", f"issue-{number}", version, WHEN, orjson.dumps(issue))
+
+
+def codes(connection: DictConnection, number: int) -> list[str]:
+    found = connection.execute(
+        "SELECT value FROM search_value WHERE type = 'DetectedIssue' AND id = %s AND param = 'code'",
+        (f"issue-{number}",),
+    ).fetchall()
+    return [row["value"] for row in found]
+
+
+def read_whole(connection: DictConnection) -> Mapping[str, int]:
+    """How often this transaction read a table from one end to the other."""
+    found = connection.execute("SELECT relname, seq_scan FROM pg_stat_xact_user_tables WHERE schemaname = 'triage'")
+    return {row["relname"]: row["seq_scan"] for row in found.fetchall()}
+
+
+def test_a_new_version_is_found_by_what_it_says_and_no_more_by_what_the_old_one_said(pool: Pool) -> None:
+    with tenant_transaction(pool, DEFAULT_TENANT) as connection:
+        resources.save(connection, DEFAULT_TENANT, [an_issue(1), an_issue(2)])
+        resources.save(connection, DEFAULT_TENANT, [an_issue(1, version=2)])
+
+        assert codes(connection, 1) == ["flag-2"]
+        assert codes(connection, 2) == ["flag-1"]
+
+
+def test_what_a_new_version_replaces_is_sought_by_its_key_although_the_planner_knows_of_few(
+    pool: Pool, database: Database
+) -> None:
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        owner.execute("ANALYZE triage.resource, triage.search_value, triage.search_range")
+    with tenant_transaction(pool, DEFAULT_TENANT) as connection:
+        resources.save(connection, DEFAULT_TENANT, [an_issue(number) for number in range(MANY)])
+
+        resources.save(connection, DEFAULT_TENANT, [an_issue(number, version=2) for number in range(MANY)])
+
+        read = read_whole(connection)
+        assert [read[table] for table in ("search_value", "search_range", "resource")] == [0, 0, 0]
+
+
+def test_a_resource_that_says_the_same_thing_twice_is_stored_and_has_it_once(pool: Pool) -> None:
+    twice = [{"system": "https://example.org/flags", "code": "flag-1"}] * 2
+    number = [{"value": "7"}, {"value": "7"}, {"system": "", "value": "7"}]
+    with tenant_transaction(pool, DEFAULT_TENANT) as connection:
+        resources.save(connection, DEFAULT_TENANT, [an_issue(1, code={"coding": twice}, identifier=number)])
+
+        assert codes(connection, 1) == ["flag-1"]
