@@ -72,7 +72,7 @@ def make_celery(redis_url: str) -> Celery:
         task_serializer="json",
         accept_content=["json"],
         task_protocol=2,
-        worker_send_task_events=True,
+        worker_send_task_events=False,
         task_send_sent_event=False,
         worker_hijack_root_logger=False,
         enable_utc=True,
