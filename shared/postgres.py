@@ -80,13 +80,14 @@ def check_connection(connection: PooledConnection) -> None:
     whoever was silent for a while is asked.
     """
     before, connection.used_at = connection.used_at, monotonic()
-    if connection.used_at - before > SILENT_S or _has_news(connection):
+    if connection.used_at - before > SILENT_S or has_news(connection.fileno()):
         ConnectionPool.check_connection(connection)
 
 
-def _has_news(connection: PooledConnection) -> bool:
+def has_news(fileno: int) -> bool:
+    """Whether the server says something that nobody asked for; mostly that it ends."""
     poll = select.poll()
-    poll.register(connection.fileno(), select.POLLIN)
+    poll.register(fileno, select.POLLIN)
     return bool(poll.poll(0))
 
 

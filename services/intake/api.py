@@ -16,7 +16,6 @@ from services.intake.definitions import api as definitions_api
 from services.intake.judge import Judged, judge, recognise
 from services.intake.preconditions import CONDITIONS, Preconditions, read_preconditions
 from services.intake.receive import Received, create_alone, created, first_version, update, update_identified
-from services.intake.store import Outcome
 from services.intake.written import allowed_prefer, received_problems, written_response
 from shared.audit import query
 from shared.fhir.capability import READ_ONLY, Operation, ResourceCapability, SystemCapability
@@ -107,7 +106,7 @@ async def stored_at_once(intake: IntakeContext, request: Request, body: bytes) -
         return None
     new = first_version(judged, Preconditions(who.id))
     result = await intake.together.store(who.tenant, new)
-    if result.outcome is not Outcome.CREATED:
+    if result is None:
         return None
     intake.stored()
     return said(intake, request, created(judged, new, result), body)

@@ -47,7 +47,7 @@ def create_app(settings: IntakeSettings, *, metrics: Metrics | None = None) -> F
     """The ASGI application of intake. Opens its pool at once and closes it at shutdown."""
     url = settings.intake_database_url.get_secret_value()
     pool = open_pool(url, schema=SCHEMA, size=settings.pool_size, name="web")
-    together = Together(pool)
+    together = Together(lambda: connect(url, schema=SCHEMA))
     waker = Waker(lambda: connect(url, schema=SCHEMA), SCHEMA)
     addresses = {"triage": settings.triage_url, "notify": settings.notify_url}
     resources = ResourceApi(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 import orjson
@@ -21,6 +21,7 @@ from shared.fhir import resources
 from shared.fhir.resources import NewVersion, Stored
 from shared.fhir.search_index import Rows
 from shared.ids import WATCHDOG_TENANT, seen_by
+from shared.loop_connection import Row, Statement, Values
 from shared.postgres import DictConnection, database_now, load_queries
 from shared.problems import Category, Problem, ProblemError
 
@@ -108,22 +109,89 @@ def store_response(connection: DictConnection, tenant: UUID, new: NewResponse) -
     """Store a version with its rows for searches and its outbox row, in the caller's transaction.
 
     The database decides between writers of the same id, version, identifier or key: exactly one of them wins. Raises
-    ProblemError as `write_of`.
+    ProblemError (403) for the watchdog's tenant, where nobody would be told of it, unless a service of ours sends it.
     """
-    result = store_responses(connection, [write_of(tenant, new)])[0]
+    row = connection.execute(QUERIES["store_response"], _write_of(tenant, new)).fetchone()
+    assert row is not None
     reach("intake.store.before_commit")
-    return result
+    return StoreResult(
+        Outcome(row["outcome"]), row["of_id"] or new.id, row["of_version"] or 0, row["of_time"], row["twin"]
+    )
 
 
-def write_of(tenant: UUID, new: NewResponse) -> Write:
-    """What is to be stored, on behalf of whoever asks now.
+CREATE: Final = Statement(
+    QUERIES["create_response"],
+    (
+        "uuid",
+        "text",
+        "bytea",
+        "bytea",
+        "text",
+        "text",
+        "jsonb",
+        "bytea",
+        "text",
+        "bool",
+        "text",
+        "text",
+        "text",
+        "text",
+    ),
+)
+"""Stores a new response that meets no other. Values are those of `create_values`, the row is for `created`."""
+JSONB_VERSION: Final = b"\x01"
+POSTGRES_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
-    Raises ProblemError (403) for the watchdog's tenant, where nobody would be told of it, unless a service of ours
-    sends it.
+
+def create_values(tenant: UUID, new: NewResponse) -> Values:
+    """A first version without an Idempotency-Key, for `CREATE`, on behalf of whoever asks now.
+
+    Raises ProblemError as `store_response`.
     """
+    assert new.expected is None
+    assert new.key is None
+    _check_tenant(tenant, new)
+    system, value = new.identifier or (None, None)
+    asker = asker_or("service/intake")
+    return (
+        tenant.bytes,
+        new.id.encode(),
+        resources.packed("QuestionnaireResponse", new.body),
+        new.sha256,
+        _text(system),
+        _text(value),
+        JSONB_VERSION + orjson.dumps(new.rows.plain()),
+        new.content,
+        TRIAGE.encode(),
+        b"\0" if tenant == WATCHDOG_TENANT else b"\1",
+        asker.agent.encode(),
+        _text(asker.address),
+        _text(new.subject or None),
+        _text(asker.request),
+    )
+
+
+def created(new: NewResponse, row: Row) -> StoreResult | None:
+    """What `CREATE` came to; None when nothing was stored, as the identifier is known already."""
+    time, twin = row
+    if time is None:
+        return None
+    moment = POSTGRES_EPOCH + timedelta(microseconds=int.from_bytes(time, "big", signed=True))
+    return StoreResult(Outcome.CREATED, new.id, 1, moment, None if twin is None else twin.decode())
+
+
+def _text(text: str | None) -> bytes | None:
+    return None if text is None else text.encode()
+
+
+def _check_tenant(tenant: UUID, new: NewResponse) -> None:
     if tenant == WATCHDOG_TENANT and not new.client.startswith(ID_PREFIX):
         message = "This tenant is reserved for the watchdog, whose emergencies are told to nobody. Send it as your own."
         raise ProblemError(Problem(Category.FORBIDDEN, "tenant", message, issue_code="forbidden"))
+
+
+def _write_of(tenant: UUID, new: NewResponse) -> Write:
+    _check_tenant(tenant, new)
     system, value = new.identifier or (None, None)
     interaction = Interaction.CREATE if new.expected is None else Interaction.UPDATE
     act = Act(interaction, "QuestionnaireResponse", patient=new.subject or None)
@@ -142,27 +210,6 @@ def write_of(tenant: UUID, new: NewResponse) -> Write:
         "queue": TRIAGE,
         "recorded": tenant != WATCHDOG_TENANT,
     }
-
-
-def store_responses(connection: DictConnection, writes: Sequence[Write]) -> list[StoreResult]:
-    """Store these, each with one statement, one after the other. All of them or, after an error, none.
-
-    Outside of a transaction they are one, which is durable when this returns; for a single one that is the statement.
-    """
-    if len(writes) == 1:
-        rows = [connection.execute(QUERIES["store_response"], writes[0]).fetchone()]
-    else:
-        with connection.transaction(), connection.cursor() as cursor:
-            cursor.executemany(QUERIES["store_response"], writes, returning=True)
-            rows = [each.fetchone() for each in cursor.results()]
-    return [_result(row, write) for row, write in zip(rows, writes, strict=True)]
-
-
-def _result(row: Mapping[str, Any] | None, write: Write) -> StoreResult:
-    assert row is not None
-    return StoreResult(
-        Outcome(row["outcome"]), row["of_id"] or write["id"], row["of_version"] or 0, row["of_time"], row["twin"]
-    )
 
 
 def read_response(connection: DictConnection, tenant: UUID, response_id: str, version_id: int) -> Stored:

@@ -10,6 +10,10 @@ FROM store_response(
     %(tenant)s, %(id)s, %(expected)s, %(body)s, %(sha256)s, %(system)s, %(value)s,
     %(rows)s, %(content)s, %(client)s, %(key)s, %(queue)s) AS s
 
+-- name: create_response
+-- A new response, recorded in the same statement, but for what the watchdog sends. Values by place: loop_connection.py.
+SELECT of_time, twin FROM create_response($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+
 -- name: identified
 SELECT id FROM response_key WHERE tenant_id = %(tenant)s AND system = %(system)s AND value = %(value)s
 

@@ -7,30 +7,26 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, LiteralString
+from uuid import uuid4
 
 import httpx
 import orjson
 import psycopg
 import pytest
+from psycopg.rows import dict_row
 
 from services.intake.store import NewResponse, Outcome, StoreResult
 from services.intake.together import Together
 from shared.fhir.search_index import Rows
 from shared.ids import DEFAULT_TENANT
-from shared.postgres import DatabaseError, Pool, open_pool, unavailable
-from tests.builders import a_response
+from shared.postgres import DatabaseError, connect, nothing_done, unavailable
+from tests.builders import SENDER, a_response
 from tests.conftest import Database
 from tests.intake.ehr import id_of, post, stored
 from tests.waiting import eventually
 
 IDS = ("a", "b", "c", "d")
 ROWS = Rows([("status", "", "completed")], [("authored", 1.0, 2.0)])
-
-
-@pytest.fixture
-def pool(database: Database) -> Iterator[Pool]:
-    with open_pool(database.intake_url, schema="intake") as pool:
-        yield pool
 
 
 def new(name: str, *, rows: Rows = ROWS, subject: str = "Patient/p") -> NewResponse:
@@ -44,11 +40,18 @@ def new(name: str, *, rows: Rows = ROWS, subject: str = "Patient/p") -> NewRespo
     )
 
 
-def store_all(pool: Pool, responses: Sequence[NewResponse]) -> list[StoreResult | BaseException]:
+Told = StoreResult | BaseException | None
+
+
+def together_in(database: Database, **how: float) -> Together:
+    return Together(lambda: connect(database.intake_url, schema="intake"), **how)
+
+
+def store_all(database: Database, responses: Sequence[NewResponse]) -> list[Told]:
     """Store these at the same moment: while the first is being stored the others wait."""
 
-    async def store() -> list[StoreResult | BaseException]:
-        together = Together(pool)
+    async def store() -> list[Told]:
+        together = together_in(database)
         try:
             stores = (together.store(DEFAULT_TENANT, response) for response in responses)
             return await asyncio.gather(*stores, return_exceptions=True)
@@ -75,15 +78,15 @@ def ids_in(database: Database, query: LiteralString) -> list[str]:
         return [name for (name,) in owner.execute(query)]
 
 
-def outcomes(results: Sequence[StoreResult | BaseException]) -> dict[str, Outcome]:
+def outcomes(results: Sequence[Told]) -> dict[str, Outcome]:
     return {result.id: result.outcome for result in results if isinstance(result, StoreResult)}
 
 
 @pytest.mark.requirement("REQ-03")
 def test_what_comes_together_is_stored_in_one_transaction_each_with_its_message_and_its_record(
-    database: Database, pool: Pool
+    database: Database,
 ) -> None:
-    results = store_all(pool, [new(name) for name in IDS])
+    results = store_all(database, [new(name) for name in IDS])
 
     assert outcomes(results) == dict.fromkeys(IDS, Outcome.CREATED)
     transactions = "SELECT array_agg(id ORDER BY id) FROM intake.resource WHERE type = %s GROUP BY xmin::text"
@@ -101,45 +104,35 @@ def test_what_comes_together_is_stored_in_one_transaction_each_with_its_message_
         pytest.param(new("c", subject="Patient/\0"), id="before it is sent"),
     ],
 )
-def test_a_response_that_cannot_be_stored_takes_no_other_with_it(
-    database: Database, pool: Pool, refused: NewResponse
+def test_who_came_together_with_one_that_cannot_be_stored_is_stored_the_other_way(
+    database: Database, refused: NewResponse
 ) -> None:
-    results = store_all(pool, [new("a"), new("b"), refused, new("d")])
+    results = store_all(database, [new("a"), new("b"), refused, new("d")])
 
-    assert outcomes(results) == dict.fromkeys(("a", "b", "d"), Outcome.CREATED)
-    assert isinstance(results[2], DatabaseError)
-    assert told(database) == recorded(database) == ["a", "b", "d"]
+    assert outcomes(results) == {"a": Outcome.CREATED}
+    assert results[1:] == [None] * 3, "each takes the way that all writes take"
+    assert told(database) == recorded(database) == ["a"], "and of them nothing is stored yet"
 
 
 @contextmanager
-def somebody_storing(database: Database, name: str) -> Iterator[psycopg.Connection[Any]]:
+def somebody_storing(database: Database, name: str, system: str = "urn:forms") -> Iterator[psycopg.Connection[Any]]:
     """A transaction that holds an identifier until this block ends."""
     with psycopg.connect(database.intake_url, options="-c search_path=intake") as other:
         other.execute("SELECT set_config('sural.tenant', %s, true)", (str(DEFAULT_TENANT),))
         other.execute(
-            "INSERT INTO response_key (tenant_id, system, value, id) VALUES (%s, 'urn:forms', %s, 'x')",
-            (DEFAULT_TENANT, name),
+            "INSERT INTO response_key (tenant_id, system, value, id) VALUES (%s, %s, %s, 'x')",
+            (DEFAULT_TENANT, system, name),
         )
         yield other
         other.rollback()
 
 
 @pytest.mark.requirement("REQ-03")
-def test_who_waits_too_long_for_anothers_identifier_holds_up_nobody_for_good(database: Database, pool: Pool) -> None:
-    with somebody_storing(database, "c"):
-        results = store_all(pool, [new(name) for name in IDS])
-
-    assert outcomes(results) == dict.fromkeys(("a", "b", "d"), Outcome.CREATED)
-    assert isinstance(results[2], DatabaseError)
-    assert unavailable(results[2]), "the sender is asked to send it again"
-
-
-@pytest.mark.requirement("REQ-03")
 def test_when_the_connection_is_lost_all_are_asked_to_send_again_and_then_each_is_stored_once(
-    database: Database, pool: Pool
+    database: Database,
 ) -> None:
     with somebody_storing(database, "c"), ThreadPoolExecutor(1) as threads:
-        running = threads.submit(store_all, pool, [new(name) for name in IDS])
+        running = threads.submit(store_all, database, [new(name) for name in IDS])
         end_who_waits(database)
         results = running.result(timeout=20)
 
@@ -148,7 +141,9 @@ def test_when_the_connection_is_lost_all_are_asked_to_send_again_and_then_each_i
     assert len(lost) == 3
     assert all(unavailable(error) for error in lost)
 
-    assert len(outcomes(store_all(pool, [new(name) for name in IDS]))) == 4
+    again = store_all(database, [new(name) for name in IDS])
+    assert again[0] is None, "the first is there already"
+    assert outcomes(again) == dict.fromkeys(("b", "c", "d"), Outcome.CREATED)
     assert told(database) == recorded(database) == list(IDS)
 
 
@@ -162,13 +157,13 @@ def end_who_waits(database: Database) -> None:
 
 @pytest.mark.requirement("REQ-03")
 def test_where_no_thread_is_to_be_had_all_are_asked_to_send_again_and_nobody_waits_for_ever(
-    pool: Pool, monkeypatch: pytest.MonkeyPatch
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_thread(_executor: object, *_: object) -> None:
         raise RuntimeError("can't start new thread")
 
-    async def store() -> tuple[list[StoreResult | BaseException], StoreResult]:
-        together = Together(pool)
+    async def store() -> tuple[list[Told], Told]:
+        together = together_in(database)
         with monkeypatch.context() as machine:
             machine.setattr(ThreadPoolExecutor, "submit", no_thread)
             stores = [together.store(DEFAULT_TENANT, new(name)) for name in IDS]
@@ -180,7 +175,113 @@ def test_where_no_thread_is_to_be_had_all_are_asked_to_send_again_and_nobody_wai
     refused, later = asyncio.run(store())
 
     assert all(isinstance(error, DatabaseError) and unavailable(error) for error in refused)
-    assert later.outcome is Outcome.CREATED
+    assert isinstance(later, StoreResult)
+
+
+@pytest.mark.requirement("REQ-03")
+def test_who_waits_for_the_answer_of_a_database_that_gives_none_is_told_so_and_the_next_is_stored(
+    database: Database,
+) -> None:
+    async def store() -> tuple[list[Told], Told]:
+        together = together_in(database, patience_s=0.5)
+        with somebody_storing(database, "a"):
+            lost = await asyncio.gather(*[together.store(DEFAULT_TENANT, new("a"))], return_exceptions=True)
+        later = await together.store(DEFAULT_TENANT, new("later"))
+        together.close()
+        return lost, later
+
+    [lost], later = asyncio.run(store())
+
+    assert isinstance(lost, DatabaseError)
+    assert unavailable(lost)
+    assert not nothing_done(lost), "nobody knows what the database did with it"
+    assert isinstance(later, StoreResult)
+
+
+@pytest.mark.requirement("REQ-03")
+def test_a_connection_that_the_server_ended_meanwhile_costs_no_answer(database: Database) -> None:
+    async def store() -> list[Told]:
+        together = together_in(database)
+        first = await together.store(DEFAULT_TENANT, new("a"))
+        with psycopg.connect(database.intake_url, autocommit=True) as other:
+            idle = (
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'sural:intake'"
+            )
+            assert other.execute(idle).fetchall() == [(True,)]
+        second = await together.store(DEFAULT_TENANT, new("b"))
+        together.close()
+        return [first, second]
+
+    assert outcomes(asyncio.run(store())) == dict.fromkeys(("a", "b"), Outcome.CREATED)
+
+
+def test_each_of_those_that_are_stored_together_belongs_to_its_own_tenant(database: Database) -> None:
+    elsewhere = uuid4()
+
+    async def store() -> None:
+        together = together_in(database)
+        tenants = [DEFAULT_TENANT, elsewhere, DEFAULT_TENANT, elsewhere]
+        await asyncio.gather(*(together.store(one, new(name)) for one, name in zip(tenants, IDS, strict=True)))
+        together.close()
+
+    asyncio.run(store())
+
+    for table in ("resource", "response_key", "search_value", "search_range", "outbox", "audit_event"):
+        column = "ref_id" if table in ("outbox", "audit_event") else "id"
+        query = f"SELECT DISTINCT {column}, tenant_id FROM intake.{table} WHERE {column} = ANY (%s) ORDER BY 1"
+        with psycopg.connect(database.owner_url, options="-c sural.across_tenants=on") as owner:
+            found = owner.execute(query.encode(), (list(IDS),)).fetchall()
+        assert found == list(zip(IDS, [DEFAULT_TENANT, elsewhere] * 2, strict=True)), table
+
+
+@pytest.mark.requirement("REQ-03")
+def test_a_response_that_waits_for_anothers_identifier_delays_those_that_came_with_it_and_no_more(
+    ehr: httpx.Client, database: Database
+) -> None:
+    post(ehr, a_response(identifier="so that the questionnaire is known"))
+    with somebody_storing(database, "c", system=SENDER), ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(lambda name: post(ehr, a_response(identifier=name)), ("c", "a", "b", "d")))
+
+    assert [answer.status_code for answer in answers] == [503, 201, 201, 201]
+
+
+def test_the_short_way_stores_what_the_long_way_stores(ehr: httpx.Client, database: Database) -> None:
+    """A condition that holds takes the long way."""
+    long = a_response(identifier="long")
+    short = {**long, "identifier": {"system": SENDER, "value": "short"}}
+    condition = {"If_None_Exist": f"identifier={SENDER}|long"}
+    ids = {"long": id_of(post(ehr, long, **condition)), "short": id_of(post(ehr, short))}
+
+    assert everything_about(database, "short", ids["short"]) == everything_about(database, "long", ids["long"])
+
+
+OF_EACH = ("id", "number", "last_updated", "recorded", "created_at", "body", "sha256", "request")
+"""What differs from one response to the next."""
+
+
+def everything_about(database: Database, name: str, response_id: str) -> dict[str, list[dict[str, Any]]]:
+    """The rows of a response in all tables, with a word in place of its identifier and id."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    with psycopg.connect(database.owner_url, row_factory=dict_row) as owner:
+        tables = owner.execute(
+            "SELECT table_name AS name, array_agg(column_name::text) AS columns FROM information_schema.columns "
+            "WHERE table_schema = 'intake' GROUP BY table_name ORDER BY table_name"
+        ).fetchall()
+        for table in tables:
+            column = next((name for name in ("ref_id", "id") if name in table["columns"]), None)
+            if column is None or "tenant_id" not in table["columns"]:
+                continue
+            query = f"SELECT * FROM intake.{table['name']} AS t WHERE {column}::text = %s ORDER BY t::text"
+            rows = owner.execute(query.encode(), (response_id,)).fetchall()
+            found[table["name"]] = [
+                {
+                    field: str(value).replace(response_id, "ID").replace(name, "NAME")
+                    for field, value in row.items()
+                    if field not in OF_EACH
+                }
+                for row in rows
+            ]
+    return found
 
 
 @pytest.mark.requirement("REQ-04")
