@@ -31,6 +31,7 @@ DOORS = {
         "shared.outbox",
         "shared.relay",
         "shared.jobs",
+        "shared.loop_connection",
         "shared.canary",
         "shared.fhir.resources",
         "shared.fhir.search_sql",
