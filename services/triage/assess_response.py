@@ -364,8 +364,9 @@ def prepared(
 
     `earlier`: the most urgent assessment of the same patient within 24 hours, which is kept up (`earlier.py`).
     """
-    findings, scope = reader.read(response).findings, scope_of(response)
-    wording = wording_floor(reader.form, response, pack.head.language)
+    reading, scope = reader.read(response), scope_of(response)
+    findings = reading.findings
+    wording = wording_floor(reader.form, response, pack.head.language, reworded=reading.reworded)
     floors = () if wording is None else (wording,)
     assessment = own = evaluate(pack, findings, scope=scope, floors=floors)
     kept = kept_floor(own, None if earlier is None else model.Urgency(earlier))

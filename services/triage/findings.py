@@ -35,7 +35,7 @@ from services.triage.engine.model import (
 from shared.fhir.answer_values import Coding
 from shared.fhir.codes import YES, YES_NO_SYSTEM
 from shared.fhir.enable_when import Answer, Enablement, ResponseView, enablement
-from shared.fhir.gates import ASKED, ENABLEMENTS, OPEN, RULED_OUT, Answers, Gates, fits, values_of
+from shared.fhir.gates import ASKED, ENABLEMENTS, OPEN, RULED_OUT, Answers, Gates, Option, fits, values_of
 from shared.fhir.questionnaire import QuestionItem, QuestionnaireIndex
 
 RESPONDENT_FACT: Final = "respondent"
@@ -77,8 +77,12 @@ class DataQuality:
 class Reading:
     """A response as it was read. Where each answer stands, and what is doubtful, is worked out when somebody asks."""
 
-    def __init__(self, reader: FactReader, response: Mapping[str, Any], findings: Findings) -> None:
+    def __init__(
+        self, reader: FactReader, response: Mapping[str, Any], findings: Findings, reworded: bool | None = None
+    ) -> None:
+        """`reworded`: whether some item has other words than in the Questionnaire; None when nobody has looked."""
         self.findings = findings
+        self.reworded = reworded
         self._reader = reader
         self._response = response
 
@@ -123,7 +127,7 @@ class FactReader:
         self._of_question: dict[str, list[tuple[FactDefinition, QuestionItem]]] = {}
         for fact, item in self._asked:
             self._of_question.setdefault(fact.link_id, []).append((fact, item))
-        self._of_option = {link_id: _by_option(asked) for link_id, asked in self._of_question.items()}
+        self._of_option = () if self._gates is None else tuple(self._by_option(self._gates))
         self._hidden = () if self._gates is None else tuple(self._by_family(self._gates))
 
     def read(self, response: Mapping[str, Any]) -> Reading:
@@ -133,27 +137,24 @@ class FactReader:
         """
         answers = None if self._gates is None else self._gates.answers(response)
         if self._gates is None or answers is None:
-            findings = self._laid_over(enablement(self.form, response))
+            findings, reworded = self._laid_over(enablement(self.form, response)), None
         else:
-            findings = self._looked_up(self._gates, answers)
+            findings, reworded = self._looked_up(self._gates, answers), answers.reworded
         found = Findings(MappingProxyType(findings), _respondent(findings.get(RESPONDENT_FACT)))
-        return Reading(self, response, found)
+        return Reading(self, response, found, reworded)
 
     def _looked_up(self, gates: Gates, answers: Answers) -> dict[str, Finding]:
-        findings = self._silent.copy()
+        findings, of_option = self._silent.copy(), self._of_option
         for state, hidden in zip(gates.states(answers), self._hidden, strict=True):
             if state != ASKED:
                 findings.update(hidden[state])
-        for link_id, given in answers.items():
-            options = self._of_option.get(link_id)
-            if options is None:
-                continue
-            coding = given[0].get("valueCoding") if len(given) == 1 else None
-            known = options.get((coding.get("system"), coding.get("code"))) if isinstance(coding, dict) else None
-            if known is None and (values := values_of(given)):
-                known = {fact.name: finding_of(fact, item, values) for fact, item in self._of_question[link_id]}
-            if known:
-                findings.update(known)
+        for link_id, given in answers.given.items():
+            if isinstance(given, Option):
+                for name, finding in of_option[given.number]:
+                    findings[name] = finding
+            elif given and (values := values_of(given)):
+                for fact, item in self._of_question.get(link_id, ()):
+                    findings[fact.name] = finding_of(fact, item, values)
         return findings
 
     def _laid_over(self, view: ResponseView) -> dict[str, Finding]:
@@ -165,6 +166,15 @@ class FactReader:
             else:
                 findings[fact.name] = self._without_answer(fact, view.state(fact.link_id))
         return findings
+
+    def _by_option(self, gates: Gates) -> Iterator[tuple[tuple[str, Finding], ...]]:
+        """By number, what each option of a question that is looked up says about its facts."""
+        for link_id, item in self.form.items.items():
+            for option in item.options:
+                coding = option.value
+                if isinstance(coding, Coding) and gates.option(link_id, coding.code) is not None:
+                    asked = self._of_question.get(link_id, ())
+                    yield tuple((fact.name, finding_of(fact, item, [coding])) for fact, item in asked)
 
     def _by_family(self, gates: Gates) -> Iterator[tuple[Mapping[str, Finding], Mapping[str, Finding]]]:
         """By family of the gates: what its facts are when they are ruled out, and when that is open."""
@@ -198,20 +208,6 @@ class FactReader:
             return False
         gates = (self.form.items[gate.question] for gate in nearest.enable_when)
         return any((YES_NO_SYSTEM, YES) in gate.option_keys for gate in gates)
-
-
-def _by_option(
-    asked: Sequence[tuple[FactDefinition, QuestionItem]],
-) -> Mapping[tuple[str | None, str | None], Mapping[str, Finding]]:
-    """By system and code, what each option of a question says about its facts.
-
-    Not for an option without a published display: its words are then those that were sent.
-    """
-    return {
-        option.value.key: {fact.name: finding_of(fact, item, [option.value]) for fact, item in asked}
-        for option in asked[0][1].options
-        if isinstance(option.value, Coding) and option.value.display
-    }
 
 
 def _doubts(fact: FactDefinition, finding: Finding, answers: Sequence[Answer]) -> Iterator[DataQuality]:

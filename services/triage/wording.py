@@ -15,14 +15,21 @@ from services.triage.engine.results import AppliedFloor, FloorKind
 from shared.fhir.questionnaire import QuestionnaireIndex
 
 
-def wording_floor(form: QuestionnaireIndex, response: Mapping[str, Any], language: str) -> AppliedFloor | None:
+def wording_floor(
+    form: QuestionnaireIndex, response: Mapping[str, Any], language: str, *, reworded: bool | None = None
+) -> AppliedFloor | None:
     """The floor for wording that was not validated; None where the response shows none. `language`: the validated one.
+
+    `reworded`: whether some item has other words than the Questionnaire's, where that is known already.
 
     A response without a language and without item texts says nothing about it and is taken to be in the
     Questionnaire's own words.
     """
-    if not (_in_another_language(response, language) or _in_other_words(form, response)):
-        return None
+    if not _in_another_language(response, language):
+        if reworded is None:
+            reworded = _in_other_words(form, response)
+        if not reworded:
+            return None
     return AppliedFloor(id="SR-22", kind=FloorKind.RULE, urgency=Urgency.ROUTINE, text="floor.wording", facts=())
 
 

@@ -7,10 +7,12 @@ hold, and judges every other response; tests compare both.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from operator import itemgetter
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from shared.fhir.answer_values import AnswerValue, Coding, is_absence, read_value
 from shared.fhir.enable_when import Enablement, hidden_gate, said_by
@@ -23,43 +25,79 @@ _STATE: Final = {RULED_OUT: Enablement.DISABLED, OPEN: Enablement.DISABLED_UNKNO
 ENABLEMENTS: Final = (_STATE[RULED_OUT], _STATE[OPEN], _STATE[ASKED])
 """The states by their numbers."""
 
-Answers: TypeAlias = Mapping[str, Sequence[Mapping[str, Any]]]
-"""The ``answer`` elements of each question that has any, by linkId."""
 Outcomes: TypeAlias = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Option:
+    """An option of a question, as it is recognised when it is the only answer. `number`: among all options."""
+
+    number: int
+    system: str | None
+
+
+Given: TypeAlias = Option | Sequence[Mapping[str, Any]]
+"""The option that is the only answer to a question, or else its ``answer`` elements."""
+
+
+class Answers:
+    """What a plain response says. `reworded`: some item has other words than in the Questionnaire."""
+
+    __slots__ = ("given", "reworded")
+
+    def __init__(self) -> None:
+        self.given: dict[str, Given] = {}
+        self.reworded = False
+
+
+class _Item(NamedTuple):
+    """Where an item belongs, and its words. `options`: by code, those of a question; None for a group."""
+
+    link_id: str
+    parent: str | None
+    text: str | None
+    options: Mapping[object, Option] | None
 
 
 @dataclass(frozen=True, slots=True)
 class _Gate:
-    """A question that others wait for, and what it says about its conditions: `by_code` for each of its options.
+    """A question that others wait for, and what it says about its conditions: `by_option` for each of its options.
 
     `unanswered`: by its own state. `hidden`: the same for one that is not asked and was answered nevertheless.
     """
 
     item: QuestionItem
     conditions: tuple[Condition, ...]
-    place: slice
-    family: int
-    by_code: Mapping[object, Outcomes]
+    by_option: Mapping[int, Outcomes]
     unanswered: tuple[Outcomes, Outcomes, Outcomes]
     hidden: tuple[Outcomes, Outcomes]
 
-    def outcomes(self, state: int, answers: Sequence[Mapping[str, Any]]) -> Outcomes:
+    def outcomes(self, state: int, given: Given) -> Outcomes:
         """What its answers say about each condition."""
-        if state == ASKED and len(answers) == 1:
-            coding = answers[0].get("valueCoding")
-            if isinstance(coding, dict):
-                known = self.by_code.get((coding.get("system"), coding.get("code")))
-                if known is not None:
-                    return known
-        values = [value for value in map(read_value, answers) if value is not None]
+        if isinstance(given, Option):
+            return self.by_option[given.number] if state == ASKED else self.hidden[state]
+        values = [value for value in map(read_value, given) if value is not None]
         if state != ASKED:
             return self.hidden[state] if values else self.unanswered[state]
         return _outcomes(self.item, self.conditions, values)
 
 
-_Family: TypeAlias = tuple[int, int, Callable[[Any], int], Callable[[Sequence[int]], Any]]
-"""Items with the same conditions under the same parent share one state: its place, that of the parent's state, "all" or
-"any", and the outcomes of the conditions."""
+_Family: TypeAlias = tuple[int, int, Callable[[Sequence[int]], int]]
+"""Items with the same conditions under the same parent share one state: its place, that of the parent's state, and what
+its own conditions say together, from all outcomes."""
+
+
+class _Level:
+    """Gates whose own states are known, and the families whose states are known after them, in order.
+
+    `gates`: with linkId, the place of the gate's own state, and the places of its outcomes.
+    """
+
+    __slots__ = ("families", "gates")
+
+    def __init__(self) -> None:
+        self.gates: list[tuple[str, _Gate, int, slice]] = []
+        self.families: list[_Family] = []
 
 
 class Gates:
@@ -73,13 +111,12 @@ class Gates:
         if not fits(index):
             raise ValueError("an item can stand in several places")
         self._index = index
-        self._parents = {link_id: item.parent for link_id, item in index.items.items()}
-        self._leaves = {link_id for link_id, item in index.items.items() if item.type != "group"}
+        self._items: Mapping[object, _Item] = dict(_items(index))
         self.family: dict[str, int] = {}
         self._families: dict[tuple[int, str, tuple[int, ...]], int] = {}
         self._places: dict[int, int] = {}
         self._depths = [0]
-        self._levels: list[tuple[list[tuple[str, _Gate]], list[_Family]]] = []
+        self._levels: list[_Level] = []
         for item in index.items.values():
             self._settle(item)
 
@@ -90,41 +127,53 @@ class Gates:
 
     def answers(self, response: Mapping[str, Any]) -> Answers | None:
         """The answers of a plain response in document order; None for a response that is not plain."""
-        found: dict[str, Sequence[Mapping[str, Any]]] = {}
+        found = Answers()
         return found if self._lay_out(response.get("item") or (), None, found) else None
+
+    def option(self, link_id: str, code: object) -> Option | None:
+        """How the option with that code is recognised in `Answers`; None where its words are those that are sent."""
+        return (self._items[link_id].options or {}).get(code)
 
     def states(self, answers: Answers) -> list[int]:
         """The state of every family: ASKED, RULED_OUT, or OPEN where no known answer rules it out."""
         states = [ASKED] * self.families
         outcomes = [OPEN] * len(self._places)
-        for gates, families in self._levels:
-            for link_id, gate in gates:
-                given, state = answers.get(link_id), states[gate.family]
-                outcomes[gate.place] = gate.outcomes(state, given) if given else gate.unanswered[state]
-            for number, parent, combine, conditions in families:
-                own, above = combine(conditions(outcomes)), states[parent]
+        answer_to = answers.given.get
+        for level in self._levels:
+            for link_id, gate, family, place in level.gates:
+                given, state = answer_to(link_id), states[family]
+                outcomes[place] = gate.outcomes(state, given) if given else gate.unanswered[state]
+            for number, parent, together in level.families:
+                own, above = together(outcomes), states[parent]
                 states[number] = own if own < above else above
         return states
 
-    def _lay_out(
-        self, items: Sequence[Mapping[str, Any]], parent: str | None, found: dict[str, Sequence[Mapping[str, Any]]]
-    ) -> bool:
+    def _lay_out(self, items: Sequence[Mapping[str, Any]], parent: str | None, found: Answers) -> bool:
         """Collects the answers of these items and of all below; False when one is not where it belongs, or repeated."""
-        parents, leaves = self._parents, self._leaves
+        known, given = self._items, found.given
         for raw in items:
-            link_id = raw.get("linkId")
-            if link_id in found or link_id not in parents or parents[link_id] != parent:
+            item = known.get(raw.get("linkId"))
+            if item is None:
                 return False
-            answers: Sequence[Mapping[str, Any]] = raw.get("answer") or ()
-            found[link_id] = answers
-            if link_id not in leaves:
+            link_id, above, text, options = item
+            if above != parent or link_id in given:
+                return False
+            if raw.get("text", text) != text:
+                found.reworded = True
+            answers = raw.get("answer") or ()
+            if options is None:
+                given[link_id] = ()
                 if answers or not self._lay_out(raw.get("item") or (), link_id, found):
                     return False
             elif "item" in raw:
                 return False
-            for answer in answers:
-                if "item" in answer:
-                    return False
+            elif (option := _only(answers, options)) is not None:
+                given[link_id] = option
+            else:
+                for answer in answers:
+                    if "item" in answer:
+                        return False
+                given[link_id] = answers
         return True
 
     def _settle(self, item: QuestionItem) -> int:
@@ -140,10 +189,9 @@ class Gates:
         key = (above, item.enable_behavior, places)
         if key not in self._families:
             number = self._families[key] = len(self._families) + 1
-            combine: Callable[[Any], int] = max if item.enable_behavior == "any" else min
-            several = places if len(places) > 1 else places * 2
             self._depths.append(max(depth, self._depths[above]))
-            self._levels[self._depths[number] - 1][1].append((number, above, combine, itemgetter(*several)))
+            together = _together(places, any_of_them=item.enable_behavior == "any")
+            self._levels[self._depths[number] - 1].families.append((number, above, together))
         return self._families[key]
 
     def _open(self, gate: QuestionItem) -> int:
@@ -161,16 +209,15 @@ class Gates:
         first, conditions = len(self._places), tuple(waiting.values())
         self._places.update({number: first + place for place, number in enumerate(waiting)})
         while len(self._levels) <= depth:
-            self._levels.append(([], []))
+            self._levels.append(_Level())
         opened = _Gate(
             item=gate,
             conditions=conditions,
-            place=slice(first, first + len(conditions)),
-            family=family,
-            by_code={
-                option.key: _outcomes(gate, conditions, [(option.kind, option.value)])
+            by_option={
+                known.number: _outcomes(gate, conditions, [(option.kind, option.value)])
                 for option in gate.options
                 if isinstance(option.value, Coding)
+                and (known := self.option(gate.link_id, option.value.code)) is not None
             },
             unanswered=(
                 _hidden(conditions, RULED_OUT, answered=False),
@@ -179,13 +226,48 @@ class Gates:
             ),
             hidden=(_hidden(conditions, RULED_OUT, answered=True), _hidden(conditions, OPEN, answered=True)),
         )
-        self._levels[depth][0].append((gate.link_id, opened))
+        self._levels[depth].gates.append((gate.link_id, opened, family, slice(first, first + len(conditions))))
         return depth
 
 
 def fits(index: QuestionnaireIndex) -> bool:
     """True when every item of the Questionnaire can stand in one place only."""
     return all(item.singular and not (item.is_question and item.children) for item in index.items.values())
+
+
+def _items(index: QuestionnaireIndex) -> Iterator[tuple[str, _Item]]:
+    """Every item by linkId. Options that share a code, or have no published words, are not looked up."""
+    numbers = count()
+    for link_id, item in index.items.items():
+        codings = [option.value for option in item.options if isinstance(option.value, Coding)]
+        times = Counter(coding.code for coding in codings)
+        options: dict[object, Option] = {
+            coding.code: Option(next(numbers), coding.system)
+            for coding in codings
+            if coding.display and times[coding.code] == 1
+        }
+        yield link_id, _Item(link_id, item.parent, item.text, None if item.type == "group" else options)
+
+
+def _together(places: Sequence[int], *, any_of_them: bool) -> Callable[[Sequence[int]], int]:
+    """From all outcomes, what these conditions say together."""
+    if len(places) == 1:
+        return itemgetter(*places)
+    of_these: Callable[[Sequence[int]], tuple[int, ...]] = itemgetter(*places)
+    if any_of_them:
+        return lambda outcomes: max(of_these(outcomes))
+    return lambda outcomes: min(of_these(outcomes))
+
+
+def _only(answers: Sequence[Mapping[str, Any]], options: Mapping[object, Option]) -> Option | None:
+    """The option, when one is the only answer, with nothing beside it."""
+    if len(answers) != 1 or len(answers[0]) != 1:
+        return None
+    coding = answers[0].get("valueCoding")
+    if not isinstance(coding, dict):
+        return None
+    option = options.get(coding.get("code"))
+    return option if option is not None and option.system == coding.get("system") else None
 
 
 def values_of(answers: Sequence[Mapping[str, Any]]) -> list[AnswerValue | None]:
