@@ -155,16 +155,6 @@ def finish(connection: DictConnection, claimed: Claim, *, dead: bool = False) ->
     return _with_token(connection, "finish", claimed, {"state": "dead" if dead else "done"})
 
 
-def finish_all(connection: DictConnection, claims: Sequence[Claim]) -> set[UUID]:
-    """End these jobs in the caller's transaction. Returns the tokens of those that were still ours.
-
-    For all others the lease was lost, and the caller must write nothing.
-    """
-    reach("jobs.before_finish")
-    rows = connection.execute(QUERIES["finish_all"], _arrays(claims)).fetchall()
-    return {row["token"] for row in rows}
-
-
 def retry(connection: DictConnection, claimed: Claim, *, error: str, delay_s: float, counts: bool = True) -> bool:
     """Put the job back for later. `counts=False`: the fault was not the job's (a neighbour was away)."""
     return _with_token(connection, "retry", claimed, {"error": error[:200], "delay_s": delay_s, "counts": int(counts)})

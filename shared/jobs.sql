@@ -52,15 +52,6 @@ UPDATE job SET state = %(state)s, finished_at = now(), lease_token = NULL, lease
 WHERE tenant_id = %(tenant_id)s AND kind = %(kind)s AND ref_id = %(ref_id)s AND ref_version = %(ref_version)s
   AND state = 'running' AND lease_token = %(token)s
 
--- name: finish_all
--- Those of these jobs whose lease is still ours are done.
-UPDATE job SET state = 'done', finished_at = now(), lease_token = NULL, lease_until = NULL
-FROM unnest(%(tenants)s::uuid[], %(kinds)s::text[], %(ids)s::text[], %(versions)s::integer[], %(tokens)s::uuid[])
-    AS ours (tenant, kind, id, version, token)
-WHERE job.tenant_id = ours.tenant AND job.kind = ours.kind AND job.ref_id = ours.id AND job.ref_version = ours.version
-  AND job.state = 'running' AND job.lease_token = ours.token
-RETURNING ours.token
-
 -- name: retry
 UPDATE job SET state = 'pending', error = %(error)s, lease_token = NULL, lease_until = NULL,
                attempts = attempts - (1 - %(counts)s), due_at = now() + make_interval(secs => %(delay_s)s)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,9 +15,10 @@ import orjson
 from services.triage.basis import Run, Status
 from services.triage.earlier import WINDOW_H, Remembered
 from services.triage.risk_assessment import withdrawn
-from shared import outbox
-from shared.audit.act import Act, Asker, Interaction, Word, patient_of, record_all
+from shared.audit.act import Act, Asker, Interaction, Word, patient_of
+from shared.audit.act import parameters as audit_parameters
 from shared.events import NOTIFY_ROUTINE, NOTIFY_URGENT, Ref
+from shared.failpoint import reach
 from shared.fhir import resources
 from shared.fhir.canonicals import Canonical
 from shared.fhir.codes import REVIEW_TAG, Urgency
@@ -28,9 +30,14 @@ from shared.postgres import DictConnection, load_queries
 
 QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 SCHEMA = "triage"
+OURSELVES = Asker("service/triage")
 HOPELESS_AFTER_S = 300.0
 """After this time a version that failed too often no longer holds up later ones: longer than jobs take to call one
 unreadable."""
+
+
+class LeaseLost(Exception):
+    """Another worker has one of these jobs now."""
 
 
 class Overtaken(Exception):
@@ -81,9 +88,7 @@ class Outcome:
 def current(connection: DictConnection, tenant: UUID, assessment_ids: Sequence[str]) -> dict[str, Held]:
     """The current assessments among these ids."""
     rows = connection.execute(QUERIES["current"], {"tenant": tenant, "ids": list(assessment_ids)}).fetchall()
-    return {
-        row["id"]: Held(row["version_id"], row["response_version"], row["pack_version"], row["status"]) for row in rows
-    }
+    return {row["id"]: _held(row) for row in rows}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +139,62 @@ def lock_patient(connection: DictConnection, same: SamePatient) -> None:
     connection.execute(QUERIES["lock"], {"key": same.key})
 
 
-def try_lock_patients(connection: DictConnection, patients: Sequence[SamePatient]) -> set[str]:
-    """Lock those of these patients that no other transaction has locked, and return their keys. Waits for nobody."""
-    rows = connection.execute(QUERIES["try_lock"], {"keys": [same.key for same in patients]}).fetchall()
-    return {row["key"] for row in rows}
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What stands before an evaluation, under the lock of its patient: the current assessment of the same response, and
+    the most urgent one of the patient (see `earlier_urgency`)."""
+
+    held: Held | None
+    earlier: Urgency | None
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a chunk was opened with, in the order of its cases; None for a patient that another transaction has locked.
+
+    `at`: the database's clock when ours, the monotonic one, stood at `at_s`.
+    """
+
+    before: Sequence[Before | None]
+    at: datetime
+    at_s: float
+
+    def now(self) -> datetime:
+        """What the database's clock says by now, to the millisecond."""
+        now = self.at + timedelta(seconds=time.monotonic() - self.at_s)
+        return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+def open_chunk(connection: DictConnection, asked: Sequence[tuple[SamePatient, str]]) -> Opened:
+    """Lock each patient that nobody else has locked, until this transaction ends, and read what stands before it.
+
+    Waits for nobody. `asked`: patients of one tenant, none twice, each with the id of its assessment; at least one.
+    """
+    patients = [same for same, _ in asked]
+    parameters = {
+        "tenant": patients[0].response.tenant,
+        "keys": [same.key for same in patients],
+        "ids": [assessment_id for _, assessment_id in asked],
+        "responses": [same.response.id for same in patients],
+        "subjects": [same.patient for same in patients],
+        "packs": [same.pack for same in patients],
+        "hours": WINDOW_H,
+    }
+    at_s = time.monotonic()
+    rows = connection.execute(QUERIES["open_chunk"], parameters).fetchall()
+    return Opened([_before(row) if row["is_free"] else None for row in rows], rows[0]["now"], at_s)
+
+
+def _before(row: Mapping[str, Any]) -> Before:
+    return Before(None if row["version_id"] is None else _held(row), _most_urgent(row["earlier"]))
+
+
+def _held(row: Mapping[str, Any]) -> Held:
+    return Held(row["version_id"], row["response_version"], row["pack_version"], row["status"])
+
+
+def _most_urgent(urgencies: Iterable[str]) -> Urgency | None:
+    return min(map(Urgency, urgencies), key=lambda urgency: urgency.rank, default=None)
 
 
 def lock_publication(connection: DictConnection) -> None:
@@ -150,25 +207,14 @@ def earlier_urgency(connection: DictConnection, same: SamePatient) -> Urgency | 
 
     A response that was entered in error does not count, nor what came before a clinician's own answers.
     """
-    return earlier_urgencies(connection, [same])[0]
-
-
-def earlier_urgencies(connection: DictConnection, patients: Sequence[SamePatient]) -> list[Urgency | None]:
-    """`earlier_urgency` of each of these patients, all of one tenant, in their order."""
-    if not patients:
-        return []
     parameters = {
-        "tenant": patients[0].response.tenant,
-        "responses": [same.response.id for same in patients],
-        "subjects": [same.patient for same in patients],
-        "packs": [same.pack for same in patients],
+        "tenant": same.response.tenant,
+        "response": same.response.id,
+        "subject": same.patient,
+        "pack": same.pack,
         "hours": WINDOW_H,
     }
-    found: dict[int, list[Urgency]] = {}
-    for row in connection.execute(QUERIES["earlier"], parameters).fetchall():
-        found.setdefault(row["place"], []).append(Urgency(row["urgency"]))
-    places = range(1, len(patients) + 1)
-    return [min(found.get(place, ()), key=lambda urgency: urgency.rank, default=None) for place in places]
+    return _most_urgent(row["urgency"] for row in connection.execute(QUERIES["earlier"], parameters).fetchall())
 
 
 def commit(connection: DictConnection, outcome: Outcome) -> bool:
@@ -177,36 +223,45 @@ def commit(connection: DictConnection, outcome: Outcome) -> bool:
     False, and nothing is written, when another version of the response was evaluated in the meantime: `overtaken` says
     whether an older one.
     """
-    return bool(commit_all(connection, [outcome]))
+    return _store(connection, [outcome], []) == "stored"
 
 
-def commit_all(connection: DictConnection, outcomes: Sequence[Outcome]) -> set[str]:
-    """Write evaluations of different responses of one tenant in the caller's transaction, each as `commit` does.
+def commit_all(connection: DictConnection, outcomes: Sequence[Outcome], claims: Sequence[Claim]) -> None:
+    """Write evaluations of different responses of one tenant, each as `commit` does, and end their jobs.
 
-    Returns the ids of the assessments that were written.
+    Raises LeaseLost where a job is not ours any more, and Overtaken where `commit` would write nothing: the caller's
+    transaction must then not be committed.
     """
-    if not outcomes:
-        return set()
+    reach("jobs.before_finish")
+    match _store(connection, outcomes, claims):
+        case "lease lost":
+            raise LeaseLost
+        case "overtaken":
+            raise Overtaken
+
+
+def _store(connection: DictConnection, outcomes: Sequence[Outcome], claims: Sequence[Claim]) -> str:
     tenant = outcomes[0].response.tenant
-    rows = connection.execute(QUERIES["supersede"], {"tenant": tenant, "outcomes": _rows(outcomes)}).fetchall()
-    ids = {row["id"] for row in rows}
-    written = [outcome for outcome in outcomes if outcome.assessment_id in ids]
-    if not written:
-        return ids
-    connection.execute(QUERIES["note_runs"], {"tenant": tenant, "outcomes": _rows(written)})
-    cancelled = [version for outcome in written for version in _stale_issues(connection, outcome)]
-    made = [_new_version(resource, outcome) for outcome in written for resource in outcome.resources]
-    resources.save(connection, tenant, [*cancelled, *made])
-    record_all(connection, tenant, [_act(outcome) for outcome in written], Asker("service/triage"))
-    for queue in (NOTIFY_URGENT, NOTIFY_ROUTINE):
-        told = [outcome for outcome in written if outcome.queue == queue]
-        if told:
-            outbox.add(connection, queue, [Ref(one.assessment_id, one.version_id, tenant) for one in told])
-    return ids
+    cancelled = [version for outcome in outcomes for version in _stale_issues(connection, outcome)]
+    made = [_new_version(resource, outcome) for outcome in outcomes for resource in outcome.resources]
+    acts = [] if tenant == WATCHDOG_TENANT else [audit_parameters(_act(outcome), OURSELVES) for outcome in outcomes]
+    parameters = {
+        "tenant": tenant,
+        "outcomes": _rows(outcomes),
+        "acts": orjson.dumps(acts).decode(),
+        "claims": orjson.dumps([_ended(claimed) for claimed in claims]).decode(),
+    }
+    row = connection.execute(QUERIES["store"], parameters | resources.as_saved([*cancelled, *made])).fetchone()
+    assert row is not None
+    return str(row["found"])
+
+
+def _ended(claimed: Claim) -> dict[str, Any]:
+    return {"kind": claimed.kind, "id": claimed.ref.id, "version": claimed.ref.version, "token": claimed.token}
 
 
 def _rows(outcomes: Sequence[Outcome]) -> str:
-    """What `assessment` and `assessment_run` say of these outcomes, as JSON."""
+    """What `assessment`, `assessment_run` and the outbox say of these outcomes, as JSON."""
     rows = [
         {
             "id": one.assessment_id,
@@ -222,6 +277,7 @@ def _rows(outcomes: Sequence[Outcome]) -> str:
             "own_urgency": one.remembered.urgency,
             "withdrawn": one.remembered.withdrawn,
             "by_clinician": one.remembered.by_clinician,
+            "queue": one.queue,
         }
         for one in outcomes
     ]

@@ -22,60 +22,18 @@ WHERE job.state IS NULL OR job.state IN ('pending', 'running')
     AND NOT (job.attempts > %(attempts)s AND job.created_at < now() - make_interval(secs => %(age_s)s))
 ORDER BY version
 
--- name: supersede
-INSERT INTO assessment AS held (tenant_id, id, response_id, response_version, pack, pack_version, pack_sha256,
-                                version_id, urgency, assessed_at)
-SELECT %(tenant)s, id, response_id, response_version, pack, pack_version, pack_sha256, version_id, urgency, assessed_at
-FROM jsonb_to_recordset(%(outcomes)s::jsonb) AS new (
-    id text, response_id text, response_version integer, pack text, pack_version text, pack_sha256 text,
-    version_id integer, urgency text, assessed_at timestamptz)
-ON CONFLICT (tenant_id, id) DO UPDATE
-SET response_version = excluded.response_version, pack_version = excluded.pack_version,
-    pack_sha256 = excluded.pack_sha256, version_id = excluded.version_id, urgency = excluded.urgency,
-    assessed_at = excluded.assessed_at
-WHERE held.response_version < excluded.response_version AND held.version_id = excluded.version_id - 1
-RETURNING held.id
+-- name: open_chunk
+SELECT * FROM open_chunk(%(tenant)s, %(keys)s, %(ids)s, %(responses)s, %(subjects)s, %(packs)s, %(hours)s)
 
--- name: note_runs
-INSERT INTO assessment_run (tenant_id, response_id, response_version, pack, pack_version, subject, urgency, withdrawn,
-                            by_clinician, ran_at)
-SELECT %(tenant)s, response_id, response_version, pack, pack_version, subject, own_urgency, withdrawn, by_clinician,
-       clock_timestamp()
-FROM jsonb_to_recordset(%(outcomes)s::jsonb) AS new (
-    response_id text, response_version integer, pack text, pack_version text, subject text, own_urgency text,
-    withdrawn boolean, by_clinician boolean)
+-- name: store
+SELECT store_assessments(%(tenant)s, %(outcomes)s::jsonb, %(new)s::jsonb, %(bodies)b, %(digests)b, %(acts)s::jsonb,
+                         %(claims)s::jsonb) AS found
 
 -- name: lock
 SELECT pg_advisory_xact_lock(hashtextextended(%(key)s, 0))
 
--- name: try_lock
-SELECT key FROM unnest(%(keys)s::text[]) AS key WHERE pg_try_advisory_xact_lock(hashtextextended(key, 0))
-
 -- name: earlier
--- Urgencies that evaluations of each patient or response had by their own answers, from a clinician's own answers on, and
--- without responses that were entered in error.
-SELECT asked.place, found.urgency
-FROM unnest(%(responses)s::text[], %(subjects)s::text[], %(packs)s::text[]) WITH ORDINALITY
-    AS asked (response_id, subject, pack, place)
-CROSS JOIN LATERAL (
-    WITH lately AS (
-        SELECT response_id, response_version, urgency, withdrawn, by_clinician, ran_at FROM assessment_run
-        WHERE tenant_id = %(tenant)s AND response_id = asked.response_id AND pack = asked.pack
-          AND ran_at > now() - make_interval(hours => %(hours)s)
-        UNION
-        SELECT response_id, response_version, urgency, withdrawn, by_clinician, ran_at FROM assessment_run
-        WHERE tenant_id = %(tenant)s AND subject = asked.subject AND pack = asked.pack
-          AND ran_at > now() - make_interval(hours => %(hours)s)),
-    standing AS (
-        SELECT urgency, by_clinician, ran_at FROM lately
-        WHERE NOT withdrawn AND NOT EXISTS (
-            SELECT FROM lately AS later
-            WHERE later.response_id = lately.response_id AND later.withdrawn
-              AND later.response_version > lately.response_version))
-    SELECT DISTINCT urgency FROM standing
-    WHERE urgency IS NOT NULL
-      AND ran_at >= coalesce((SELECT max(ran_at) FROM standing WHERE by_clinician), '-infinity')
-) AS found
+SELECT urgency FROM urgencies_before(%(tenant)s, %(response)s, %(subject)s, %(pack)s, %(hours)s)
 
 -- name: name_canonical
 INSERT INTO canonical (tenant_id, type, id, url, version, name, title)

@@ -12,15 +12,15 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 
 from services.triage import store
 from services.triage.basis import Run
 from services.triage.case import Case, Describe
-from services.triage.store import Held, Outcome
-from shared import jobs
+from services.triage.store import Held, Opened, Outcome
 from shared.failpoint import reach
 from shared.outbox import announce
-from shared.postgres import DatabaseError, DictConnection, Pool, database_now, tenant_transaction
+from shared.postgres import DatabaseError, DictConnection, Pool, tenant_transaction
 from shared.telemetry import correlated
 
 CHUNK = 25
@@ -63,8 +63,9 @@ def assess_together(pool: Pool, cases: Sequence[Case], *, until: float) -> Left:
     until = min(until, time.monotonic() + CHUNK_S)
     try:
         with tenant_transaction(pool, cases[0].claimed.ref.tenant) as connection:
-            ready, left = _evaluate(connection, cases, until)
-            outcomes = _store(connection, ready)
+            opened = store.open_chunk(connection, [(case.same_patient, case.held_id) for case in cases])
+            ready, left = _evaluate(connection, cases, opened, until)
+            outcomes = _store(connection, ready, opened.now())
             reach("triage.store.before_commit")
     except Exception as error:
         log.warning("a chunk is done one by one", extra={"number": len(cases), "error": type(error).__name__})
@@ -83,21 +84,19 @@ class _Ready:
     describe: Describe
 
 
-def _evaluate(connection: DictConnection, cases: Sequence[Case], until: float) -> tuple[list[_Ready], Left]:
+def _evaluate(
+    connection: DictConnection, cases: Sequence[Case], opened: Opened, until: float
+) -> tuple[list[_Ready], Left]:
     """Evaluate those of the cases that are simple, and say what is left of the others."""
-    locked = store.try_lock_patients(connection, [case.same_patient for case in cases])
-    free = [case for case in cases if case.same_patient.key in locked]
-    held = store.current(connection, cases[0].claimed.ref.tenant, [case.held_id for case in free])
-    earlier = store.earlier_urgencies(connection, [case.same_patient for case in free])
     ready: list[_Ready] = []
-    alone = [case for case in cases if case.same_patient.key not in locked]
-    for number, case in enumerate(free):
+    alone = [case for case, before in zip(cases, opened.before, strict=True) if before is None]
+    free = [(case, before) for case, before in zip(cases, opened.before, strict=True) if before is not None]
+    for number, (case, before) in enumerate(free):
         if number and time.monotonic() > until:
-            return ready, Left(alone, free[number:])
-        before = held.get(case.held_id)
-        if _is_simple(connection, case, before):
+            return ready, Left(alone, [case for case, _ in free[number:]])
+        if _is_simple(connection, case, before.held):
             try:
-                ready.append(_Ready(case, before, case.prepare(earlier=earlier[number])))
+                ready.append(_Ready(case, before.held, case.prepare(earlier=before.earlier)))
                 continue
             except Exception as error:
                 log.warning("evaluation failed", extra={"error": type(error).__name__})
@@ -111,21 +110,15 @@ def _is_simple(connection: DictConnection, case: Case, held: Held | None) -> boo
     return is_newer and not store.unassessed(connection, case.claimed)
 
 
-def _store(connection: DictConnection, ready: Sequence[_Ready]) -> list[Outcome]:
-    """Write all whose lease is still ours. Raises Overtaken where another version stands in the way."""
-    if not ready:
-        return []
-    now, ours = database_now(connection), jobs.finish_all(connection, [one.case.claimed for one in ready])
+def _store(connection: DictConnection, ready: Sequence[_Ready], now: datetime) -> list[Outcome]:
+    """Write all of them. Raises LeaseLost and Overtaken where somebody else came in between with one of them."""
     outcomes = []
     for one in ready:
-        if one.case.claimed.token not in ours:
-            log.warning("lease lost", extra={"response": one.case.claimed.ref.id})
-            continue
         version, status = one.case.next_run(one.held)
         run = Run(one.case.held_id, version, now, status)
         outcomes.append(one.case.outcome(run, one.describe(run)))
-    if len(store.commit_all(connection, outcomes)) < len(outcomes):
-        raise store.Overtaken
+    if outcomes:
+        store.commit_all(connection, outcomes, [one.case.claimed for one in ready])
     return outcomes
 
 

@@ -94,20 +94,21 @@ def save(connection: DictConnection, tenant: UUID, versions: Sequence[NewVersion
     """
     if not versions:
         return
-    connection.execute(
-        QUERIES["save"],
-        {
-            "tenant_id": tenant,
-            "new": orjson.dumps([_about(new) for new in versions]).decode(),
-            "bodies": [packed(new.type, new.body) for new in versions],
-            "digests": [hashlib.sha256(new.body).digest() for new in versions],
-        },
-    )
+    connection.execute(QUERIES["save"], {"tenant_id": tenant} | as_saved(versions))
     if tenant == PUBLISHED_TENANT:
         for new in versions:
             interaction = Interaction.CREATE if new.version_id == 1 else Interaction.UPDATE
             act = Act(interaction, new.type, id=new.id, version=new.version_id, word=Word.PUBLISHED)
             record(connection, tenant, act, Asker("migration"))
+
+
+def as_saved(versions: Sequence[NewVersion]) -> dict[str, Any]:
+    """The parameters of `save_resources`, for statements that do something else beside."""
+    return {
+        "new": orjson.dumps([_about(new) for new in versions]).decode(),
+        "bodies": [packed(new.type, new.body) for new in versions],
+        "digests": [hashlib.sha256(new.body).digest() for new in versions],
+    }
 
 
 def _about(new: NewVersion) -> dict[str, Any]:
