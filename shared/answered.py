@@ -20,7 +20,9 @@ from shared.ids import uuid7
 from shared.telemetry import correlated
 
 Guard = Callable[[Request], Awaitable[Response | None]]
-Direct = Mapping[tuple[str, str], ASGIApp]
+DirectAnswer = Callable[[Scope, Receive, Send], Awaitable[bool]]
+"""Answers a request, or says False before it read anything of its body: then it is for the framework."""
+Direct = Mapping[tuple[str, str], DirectAnswer]
 """By method and path: what answers for itself. The framework's layers cost more than a good part of such an answer."""
 Fault = Callable[[Request, Exception], Response]
 
@@ -86,8 +88,10 @@ class Answered:
 
         with correlated(request=identifier):
             try:
-                app = await self._guard(request) or self._direct.get((scope["method"], scope["path"]), self._app)
-                await app(scope, receive, answer)
+                refusal = await self._guard(request)
+                direct = self._direct.get((scope["method"], scope["path"])) if refusal is None else None
+                if direct is None or not await direct(scope, receive, answer):
+                    await (refusal or self._app)(scope, receive, answer)
             except ClientDisconnect:
                 return  # in the middle of its body: nobody is left to be answered, and nothing is wrong with us
             except Exception as error:

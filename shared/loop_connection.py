@@ -1,15 +1,18 @@
-"""One statement for all that an event loop writes, on a connection that the loop watches itself.
+"""One statement for all that an event loop asks of the database, on a connection that the loop watches itself.
 
-A thread, a pool and a cursor cost several times what they carry here: the values of one statement there, one row back.
-What is sent together is one transaction (libpq's pipeline mode): when its rows are told it is durable. Values travel as
-the server keeps them (binary), so that nothing in a text can end it early.
+A thread, a pool and a cursor cost several times what they carry here: the values of one statement there, its rows back.
+What comes first is sent at once; what comes meanwhile is sent together after it, as one transaction (libpq's pipeline
+mode), so that under load the flush to the disk is shared. When rows are told, what was written is durable. Values
+travel as the server keeps them (binary), so that nothing in a text can end it early.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
 
 from psycopg import pq
@@ -19,66 +22,74 @@ from shared.postgres import DatabaseError, DictConnection, OperationalError, has
 
 Values: TypeAlias = Sequence[bytes | None]
 Row: TypeAlias = tuple[bytes | None, ...]
-Done: TypeAlias = Callable[[list[Row] | DatabaseError], None]
 
+MOST: Final = 32
+"""Sets of values in one transaction."""
 PATIENCE_S: Final = 10.0
 """Longer than the server may take for a statement (`postgres.open_pool`); then nobody is there any more."""
 
 _NAME: Final = b"loop_connection"
 _BINARY: Final = 1
 _OIDS: Final = {"bool": 16, "bytea": 17, "text": 25, "uuid": 2950, "jsonb": 3802}
+_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """SQL with $1, $2, ... and their types. It gives one row for each set of values."""
+    """SQL with $1, $2, ... and their types."""
 
     text: str
     types: tuple[str, ...]
 
 
 @dataclass(slots=True, eq=False)
+class _Waiting:
+    values: Values
+    rows: asyncio.Future[list[Row]]
+
+
+@dataclass(slots=True, eq=False)
 class _Batch:
-    values: Sequence[Values]
-    done: Done
-    rows: list[Row] = field(default_factory=list)
+    waiting: Sequence[_Waiting]
+    results: list[list[Row]] = field(default_factory=list)
     error: DatabaseError | None = None
 
 
 class LoopConnection:
-    """For one event loop, and for one batch at a time. Connects when there is something to send, in a thread."""
+    """For the requests of one event loop. Connects when there is something to send, in a thread."""
 
     def __init__(
-        self, connect: Callable[[], DictConnection], statement: Statement, *, patience_s: float = PATIENCE_S
+        self,
+        connect: Callable[[], DictConnection],
+        statement: Statement,
+        *,
+        before: Callable[[], object] = lambda: None,
+        patience_s: float = PATIENCE_S,
     ) -> None:
-        self._connect, self._statement, self._patience_s = connect, statement, patience_s
+        """`before` is called before each transaction. `patience_s`: how long an answer may take."""
+        self._connect, self._statement, self._before, self._patience_s = connect, statement, before, patience_s
         self._formats = [_BINARY] * len(statement.types)
+        self._waiting: deque[_Waiting] = deque()
         self._connection: DictConnection | None = None
         self._socket = -1  # of the connection, which no longer tells once it is lost
         self._loop: asyncio.AbstractEventLoop | None = None
         self._batch: _Batch | None = None
         self._deadline: asyncio.TimerHandle | None = None
 
-    def send(self, values: Sequence[Values], done: Done) -> None:
-        """Run the statement with each of these in one transaction; never before the last batch is done.
+    async def run(self, values: Values) -> list[Row]:
+        """The rows of the statement with these values, once what it wrote is durable.
 
-        `done` is told the rows once they are durable, or the error: whether anything was stored then, `nothing_done`
-        says.
+        Raises DatabaseError; all that were sent together are told the same one. Whether anything was done then says
+        `nothing_done`.
         """
-        loop, self._batch = asyncio.get_running_loop(), _Batch(values, done)
-        if self._loop is not loop or (self._connection is not None and has_news(self._socket)):
-            self.close()
-        self._loop = loop
-        if self._connection is not None:
-            self._write(self._connection.pgconn)
-            return
-        try:
-            loop.run_in_executor(None, self._open).add_done_callback(self._opened)
-        except RuntimeError as error:  # no thread to be had
-            loop.call_soon(self._lose, OperationalError(f"nobody to connect: {error}"), self._batch)
+        mine = _Waiting(values, asyncio.get_running_loop().create_future())
+        self._waiting.append(mine)
+        if self._batch is None:
+            self._send_next()
+        return await mine.rows
 
     def close(self) -> None:
-        """End the connection. A batch that was not answered stays untold."""
+        """End the connection, once nobody asks any more."""
         connection, self._connection = self._connection, None
         if connection is None or self._loop is None:
             return
@@ -86,6 +97,23 @@ class LoopConnection:
             self._loop.remove_reader(self._socket)
             self._loop.remove_writer(self._socket)
         connection.close()
+
+    def _send_next(self) -> None:
+        if not self._waiting:
+            return
+        loop = asyncio.get_running_loop()
+        batch = self._batch = _Batch([self._waiting.popleft() for _ in range(min(len(self._waiting), MOST))])
+        if self._loop is not loop or (self._connection is not None and has_news(self._socket)):
+            self.close()
+        self._loop = loop
+        try:
+            self._before()
+            if self._connection is not None:
+                self._write(loop, self._connection.pgconn, batch)
+            else:
+                loop.run_in_executor(None, self._open).add_done_callback(self._opened)
+        except Exception as error:  # whatever it is, nobody waits for ever; and half of it may be sent
+            loop.call_soon(self._lose, _known(error), batch)
 
     def _open(self) -> DictConnection:
         connection = self._connect()
@@ -102,29 +130,27 @@ class LoopConnection:
         return connection
 
     def _opened(self, opening: asyncio.Future[DictConnection]) -> None:
+        assert self._loop is not None
+        assert self._batch is not None
         error = opening.exception()
         if error is not None:
             self._lose(_known(error), self._batch)
             return
-        assert self._loop is not None
         self._connection = opening.result()
         self._socket = self._connection.pgconn.socket
         self._loop.add_reader(self._socket, self._read)
-        self._write(self._connection.pgconn)
-
-    def _write(self, server: pq.abc.PGconn) -> None:
-        loop, batch = self._loop, self._batch
-        assert loop is not None
-        assert batch is not None
-        self._deadline = loop.call_later(self._patience_s, self._lose, OperationalError("no answer in time"), batch)
         try:
-            for values in batch.values:
-                server.send_query_prepared(_NAME, values, self._formats, _BINARY)
-            server.pipeline_sync()
-            if server.flush():
-                loop.add_writer(self._socket, self._flush, server)
-        except Exception as error:  # half of it may be sent: this connection is good for nothing more
-            loop.call_soon(self._lose, _known(error), batch)
+            self._write(self._loop, self._connection.pgconn, self._batch)
+        except Exception as failed:  # half of it may be sent
+            self._lose(_known(failed), self._batch)
+
+    def _write(self, loop: asyncio.AbstractEventLoop, server: pq.abc.PGconn, batch: _Batch) -> None:
+        self._deadline = loop.call_later(self._patience_s, self._lose, OperationalError("no answer in time"), batch)
+        for one in batch.waiting:
+            server.send_query_prepared(_NAME, one.values, self._formats, _BINARY)
+        server.pipeline_sync()
+        if server.flush():
+            loop.add_writer(self._socket, self._flush, server)
 
     def _flush(self, server: pq.abc.PGconn) -> None:
         assert self._loop is not None
@@ -136,7 +162,8 @@ class LoopConnection:
 
     def _read(self) -> None:
         """Something came: rows, or the news that the server is gone."""
-        assert self._connection is not None
+        if self._connection is None:
+            return
         server, batch = self._connection.pgconn, self._batch
         try:
             server.consume_input()
@@ -146,9 +173,10 @@ class LoopConnection:
                     if server.status != pq.ConnStatus.OK:
                         raise OperationalError("the connection is lost")
                 elif result.status == pq.ExecStatus.PIPELINE_SYNC:
-                    return self._settle(batch)
+                    self._settle(batch)
+                    return
                 elif result.status == pq.ExecStatus.TUPLES_OK:
-                    batch.rows.append(tuple(result.get_value(0, at) for at in range(result.nfields)))
+                    batch.results.append(_rows(result))
                 elif result.status != pq.ExecStatus.PIPELINE_ABORTED and batch.error is None:
                     batch.error = error_from_result(result)
         except DatabaseError as error:
@@ -157,26 +185,48 @@ class LoopConnection:
     def _settle(self, batch: _Batch) -> None:
         """The transaction is over: all of it is durable, or, after an error, nothing was done."""
         error = batch.error
-        if error is None and len(batch.rows) != len(batch.values):
-            error = OperationalError("other rows than were asked for")
+        if error is None and len(batch.results) != len(batch.waiting):
+            error = OperationalError("another number of results than of statements")
         if error is not None and unavailable(error):
             self.close()
-        self._tell(error or batch.rows)
+        self._tell(batch, error)
 
     def _lose(self, error: DatabaseError, batch: _Batch | None) -> None:
         """The connection is given up while this batch waits for its answer: nobody knows what became of it."""
         if self._batch is batch:
             self.close()
             if batch is not None:
-                self._tell(batch.error or error)
+                self._tell(batch, batch.error or error)
 
-    def _tell(self, what: list[Row] | DatabaseError) -> None:
-        batch, self._batch = self._batch, None
+    def _tell(self, batch: _Batch, error: DatabaseError | None) -> None:
+        """What came meanwhile is sent first, so that the server has work. Whoever asked may have gone."""
+        self._batch = None
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
-        if batch is not None:
-            batch.done(what)
+        self._send_next()
+        for at, one in enumerate(batch.waiting):
+            if one.rows.done():
+                continue
+            if error is None:
+                one.rows.set_result(batch.results[at])
+            else:
+                one.rows.set_exception(error)
+
+
+def whole_number(value: bytes | None) -> int:
+    """An integer of a row."""
+    return int.from_bytes(value or b"", "big", signed=True)
+
+
+def moment(value: bytes | None) -> datetime:
+    """A timestamptz of a row."""
+    return _EPOCH + timedelta(microseconds=whole_number(value))
+
+
+def _rows(result: pq.abc.PGresult) -> list[Row]:
+    columns = range(result.nfields)
+    return [tuple(result.get_value(row, column) for column in columns) for row in range(result.ntuples)]
 
 
 def _known(error: BaseException) -> DatabaseError:

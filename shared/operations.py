@@ -11,10 +11,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp
 
 from shared import jobs, outbox
-from shared.answered import Answered, Fault, Guard, RequestNumbers
+from shared.answered import Answered, DirectAnswer, Fault, Guard, RequestNumbers
 from shared.postgres import Pool
 from shared.trailing_slash import WithoutTrailingSlash
 
@@ -65,7 +64,7 @@ def install_operations(
     """
     http = metrics or Metrics()
     http.measures.append(measure)
-    app.state.checks, app.state.direct = dict(checks), dict[tuple[str, str], ASGIApp]()
+    app.state.checks, app.state.direct = dict(checks), dict[tuple[str, str], DirectAnswer]()
 
     app.add_middleware(
         Answered, service=service, numbers=http.requests, guard=guard, fault=fault, direct=app.state.direct

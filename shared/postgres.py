@@ -96,6 +96,12 @@ def connect(url: str, *, schema: str) -> DictConnection:
     return psycopg.connect(limited_conninfo(url, schema=schema, name="sural"), autocommit=True, row_factory=dict_row)
 
 
+def connect_beside(pool: Pool) -> DictConnection:
+    """One connection of its own, like those of the pool. Raises psycopg.OperationalError."""
+    assert isinstance(pool.conninfo, str)
+    return psycopg.connect(pool.conninfo, autocommit=True, row_factory=dict_row)
+
+
 @contextmanager
 def published_content(owner_url: str, *, schema: str) -> Iterator[DictConnection]:
     """A connection of the owner that writes what all tenants read (`PUBLISHED_TENANT`), and seals its audit.

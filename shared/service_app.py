@@ -24,6 +24,7 @@ from shared.fhir.http import FhirResponse, fault, guard, install_error_handlers
 from shared.fhir.resources import tenants_changed
 from shared.fhir.rest import ResourceApi
 from shared.fhir.security import security
+from shared.fhir.service_reads import ServiceReads
 from shared.head_and_gzip import CompressFhir, HeadAsGet
 from shared.operations import Gauge, Measure, Metrics, check_database, install_operations
 from shared.origin import HostCheck, host_check
@@ -86,11 +87,13 @@ def service_app(
     service's own routes. `audit_neighbours`: services by address whose audit is given out together with ours.
     """
     started = datetime.now(UTC)
+    reads = ServiceReads(resources)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
         close()
+        reads.close()
         resources.neighbours.close()
         resources.pool.close()
 
@@ -105,6 +108,7 @@ def service_app(
         guard=guard_of(host_check(resources.public_url, allowed_hosts), gate, Denials(resources.pool)),
         fault=fault,
     )
+    app.state.direct.update(reads.direct())
 
     def statement() -> dict[str, Any]:
         parts = [*parts_of(capabilities), *neighbours()]

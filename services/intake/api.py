@@ -81,12 +81,13 @@ def install_create(app: FastAPI, intake: IntakeContext) -> None:
             return answered
         return await run_in_threadpool(create, request, body)
 
-    async def create_directly(scope: Scope, receive: Receive, send: Send) -> None:
+    async def create_directly(scope: Scope, receive: Receive, send: Send) -> bool:
         try:
             response = await create_response(Request(scope, receive))
         except ProblemError as error:
             response = outcome_response(error.problems, error.http_status)
         await compressed(response)(scope, receive, send)
+        return True
 
     path = "/fhir/QuestionnaireResponse"
     app.state.direct["POST", path] = create_directly

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -21,7 +21,7 @@ from shared.fhir import resources
 from shared.fhir.resources import NewVersion, Stored
 from shared.fhir.search_index import Rows
 from shared.ids import WATCHDOG_TENANT, seen_by
-from shared.loop_connection import Row, Statement, Values
+from shared.loop_connection import Row, Statement, Values, moment
 from shared.postgres import DictConnection, database_now, load_queries
 from shared.problems import Category, Problem, ProblemError
 
@@ -140,7 +140,6 @@ CREATE: Final = Statement(
 )
 """Stores a new response that meets no other. Values are those of `create_values`, the row is for `created`."""
 JSONB_VERSION: Final = b"\x01"
-POSTGRES_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def create_values(tenant: UUID, new: NewResponse) -> Values:
@@ -176,8 +175,7 @@ def created(new: NewResponse, row: Row) -> StoreResult | None:
     time, twin = row
     if time is None:
         return None
-    moment = POSTGRES_EPOCH + timedelta(microseconds=int.from_bytes(time, "big", signed=True))
-    return StoreResult(Outcome.CREATED, new.id, 1, moment, None if twin is None else twin.decode())
+    return StoreResult(Outcome.CREATED, new.id, 1, moment(time), None if twin is None else twin.decode())
 
 
 def _text(text: str | None) -> bytes | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -32,6 +32,18 @@ def searchset(base: str, search: Search, page: Page, included: Included, present
         outcome = orjson.dumps(operation_outcome(problems))
         entries.append(b'{"resource":' + outcome + b',"search":{"mode":"outcome"}}')
     return _bundle("searchset", f"{base}/{search.resource_type}", links, entries, page.total)
+
+
+def found_bundle(
+    base: str,
+    resource_type: str,
+    asked: Mapping[str, str],
+    found: Sequence[Stored],
+    present: Callable[[Stored], bytes],
+) -> bytes:
+    """`searchset` of a search that found all it asks for on one page, and has nothing else to say."""
+    entries = [_entry(base, stored, present(stored), "match") for stored in found]
+    return _bundle("searchset", f"{base}/{resource_type}", [("self", tuple(asked.items()))], entries, len(entries))
 
 
 def history_bundle(
