@@ -87,6 +87,14 @@ def test_the_workload_has_every_kind_and_marks_every_patient() -> None:
     assert 0.08 < len(alerting) / len(drawn) < 0.3
 
 
+@pytest.mark.requirement("REQ-30")
+def test_some_emergencies_come_in_forms_that_are_refused() -> None:
+    one = next(one for one in submissions(5) if one.kind == "invalid_emergency")
+    assert not one.valid
+    assert rank(one.versions[0].urgency) == 0
+    assert b'"status":"finished"' in one.versions[0].body
+
+
 def test_what_is_withdrawn_is_the_same_form_of_the_same_patient() -> None:
     one = next(one for one in submissions(5) if one.kind == "withdrawn")
     before, after = one.versions

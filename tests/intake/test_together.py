@@ -128,6 +128,23 @@ def somebody_storing(database: Database, name: str, system: str = "urn:forms") -
 
 
 @pytest.mark.requirement("REQ-03")
+def test_nobody_is_told_that_an_answer_is_stored_before_it_is(database: Database) -> None:
+    with ThreadPoolExecutor(1) as threads:
+        with somebody_storing(database, "a") as other:
+            running = threads.submit(store_all, database, [new("a")])
+            eventually(lambda: waiting(other) == 1, within_s=10)
+            assert not running.done()
+        assert outcomes(running.result(timeout=20)) == {"a": Outcome.CREATED}
+    assert told(database) == recorded(database) == ["a"]
+
+
+def waiting(connection: psycopg.Connection[Any]) -> int:
+    """How many transactions of intake wait for another one."""
+    query = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE '%:intake'"
+    return len(connection.execute(query).fetchall())
+
+
+@pytest.mark.requirement("REQ-03")
 def test_when_the_connection_is_lost_all_are_asked_to_send_again_and_then_each_is_stored_once(
     database: Database,
 ) -> None:

@@ -317,4 +317,156 @@ MUTANTS = (
             ),
         ),
     ),
+    Mutant(
+        "a chunk finishes what another worker has",
+        "Among many responses one is written by a worker that was frozen, over what another one found since.",
+        "tests/triage/test_together.py::test_one_response_whose_lease_was_lost_is_left_to_whoever_has_it_now",
+        (
+            Change(
+                "shared/jobs.sql",
+                "  AND job.state = 'running' AND job.lease_token = ours.token\nRETURNING ours.token",
+                "  AND job.state = 'running'\nRETURNING ours.token",
+            ),
+        ),
+    ),
+    Mutant(
+        "a chunk does not look whose lease it is",
+        "The same, one room further: the database says whose lease is lost, and nobody reads it.",
+        "tests/triage/test_together.py::test_one_response_whose_lease_was_lost_is_left_to_whoever_has_it_now",
+        (
+            Change(
+                "services/triage/together.py",
+                "        if one.case.claimed.token not in ours:\n",
+                "        if one.case.claimed.token is None:\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "overtaken, and yet done",
+        "What a patient amended is never assessed: another worker wrote meanwhile, and the work counts as done.",
+        "tests/triage/test_together.py::test_an_amended_response_that_another_worker_overtook_is_evaluated_again",
+        (
+            Change(
+                "services/triage/together.py",
+                "        raise store.Overtaken\n",
+                '        log.warning("overtaken")\n',
+            ),
+        ),
+    ),
+    Mutant(
+        "one patient twice in a chunk",
+        "Two forms of one patient do not see each other, and the milder one takes back the emergency of the other.",
+        "tests/triage/test_together.py::test_two_responses_of_one_patient_that_are_claimed_together_see_each_other",
+        (
+            Change(
+                "services/triage/together.py",
+                "        (chunk if fits and not names & taken else others).append(case)\n",
+                "        (chunk if fits else others).append(case)\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "a chunk jumps over an earlier version",
+        "The emergency of the first version, whose message was lost, is forgotten by the milder second one.",
+        "tests/triage/test_together.py::test_a_later_version_among_others_waits_for_the_one_whose_message_was_lost",
+        (
+            Change(
+                "services/triage/together.py",
+                "    return is_newer and not store.unassessed(connection, case.claimed)\n",
+                "    return is_newer\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "an assessment leaves no trace",
+        "After harm nobody can say who assessed what, and when.",
+        "tests/triage/test_audit.py::test_an_assessment_is_recorded_with_the_service_that_made_it",
+        (
+            Change(
+                "services/triage/store.py",
+                '    record_all(connection, tenant, [_act(outcome) for outcome in written], Asker("service/triage"))\n',
+                "",
+            ),
+        ),
+    ),
+    Mutant(
+        "answered before it is stored",
+        "A sender is told that an answer was taken, and deletes it, before the database has it.",
+        "tests/intake/test_together.py::test_nobody_is_told_that_an_answer_is_stored_before_it_is",
+        (
+            Change(
+                "services/intake/together.py",
+                "            return loop.run_in_executor(self._thread, self._store, writes)\n",
+                "            loop.run_in_executor(self._thread, self._store, writes)\n"
+                "            early: asyncio.Future[list[StoreResult]] = loop.create_future()\n"
+                "            from services.intake.store import Outcome\n"
+                '            early.set_result([StoreResult(Outcome.CREATED, one["id"], 1, None) for one in writes])\n'
+                "            return early\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "stored without a record",
+        "An answer is stored, and the audit does not say who sent it.",
+        "tests/intake/test_together.py::"
+        "test_what_comes_together_is_stored_in_one_transaction_each_with_its_message_and_its_record",
+        (
+            Change(
+                "services/intake/store.sql",
+                "CASE WHEN s.outcome IN ('created', 'updated') AND %(recorded)s THEN record_audit(",
+                "CASE WHEN s.outcome = 'unchanged' AND %(recorded)s THEN record_audit(",
+            ),
+        ),
+    ),
+    Mutant(
+        "two senders take the same message",
+        "Every message goes out twice, and people learn not to look.",
+        "tests/notify/test_take_message.py::"
+        "test_a_message_that_another_sender_takes_at_this_moment_is_left_to_it_at_once",
+        (
+            Change(
+                "services/notify/migrations/0020_take_message.sql",
+                "        ORDER BY j.due_at LIMIT 2 FOR UPDATE SKIP LOCKED);",
+                "        ORDER BY j.due_at LIMIT 2);",
+            ),
+        ),
+    ),
+    Mutant(
+        "a message is taken from whoever sends it",
+        "The same: a message that is being sent just now is sent by a second one too.",
+        "tests/notify/test_take_message.py::test_a_message_that_one_sender_has_taken_is_given_to_no_other",
+        (
+            Change(
+                "services/notify/migrations/0020_take_message.sql",
+                "            OR (j.state = 'running' AND j.lease_until < now()))",
+                "            OR j.state = 'running')",
+            ),
+        ),
+    ),
+    Mutant(
+        "a message whose sender died",
+        "An emergency that was being sent when the process died is never told.",
+        "tests/notify/test_take_message.py::"
+        "test_a_message_whose_sender_died_is_given_to_another_once_its_lease_is_over",
+        (
+            Change(
+                "services/notify/migrations/0020_take_message.sql",
+                "\n            OR (j.state = 'running' AND j.lease_until < now()))",
+                ")",
+            ),
+        ),
+    ),
+    Mutant(
+        "a message does not wait for who acknowledges",
+        "Whoever acknowledges at that moment is told once more, and a message goes out on what was true before.",
+        "tests/notify/test_take_message.py::"
+        "test_a_message_whose_alert_somebody_acknowledges_at_this_moment_is_not_sent_on_what_was_before",
+        (
+            Change(
+                "services/notify/migrations/0020_take_message.sql",
+                "a.id = told.alert_id FOR SHARE SKIP LOCKED;",
+                "a.id = told.alert_id;",
+            ),
+        ),
+    ),
 )

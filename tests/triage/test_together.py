@@ -38,6 +38,11 @@ UNLIKE = re.compile(
     r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{64}|[0-9a-f]{16}|[0-9a-f]{12}|20[0-9-]+T[0-9:.]+Z"
 )
 """Ids, digests and times."""
+ASSESSED_ANEW = (
+    "UPDATE assessment SET version_id = 2",
+    "UPDATE resource SET version_id = 2 WHERE type IN ('RiskAssessment', 'DetectedIssue', 'Provenance')",
+)
+"""What another worker leaves that evaluated the same answers once more, with later knowledge."""
 
 
 @pytest.fixture(autouse=True)
@@ -162,6 +167,31 @@ def test_one_response_whose_lease_was_lost_is_left_to_whoever_has_it_now(line: L
     assert states(line).pop((ids[0], 1)) == ("running", None)
     assert urgencies(line, ids[1:]) == ["emergency"] * 3
     assert line.outbox() == [("notify.urgent", 1)] * 3
+
+
+@pytest.mark.requirement("REQ-05", "REQ-06")
+def test_an_amended_response_that_another_worker_overtook_is_evaluated_again(line: Line) -> None:
+    response = a_response(MILD, patient="p-1")
+    amended, other = line.post(response), line.post(a_response(MILD))
+    line.deliver(amended)
+    again = a_response(EMERGENCY, patient="p-1", status="amended") | {"identifier": response["identifier"]}
+    line.amend(amended, again, version=1)
+    first = iter([amended])
+
+    def before(response_id: str) -> None:
+        if next(first, None):
+            with tenant_transaction(line.pool, DEFAULT_TENANT) as connection:
+                for statement in ASSESSED_ANEW:
+                    connection.execute(statement)
+
+    watch(line, before)
+    line.assessor.work(claim(line, Ref(amended, 2), other))
+
+    assert urgencies(line, [other]) == ["routine"]
+    assert states(line).pop((amended, 2)) == ("done", None)
+    [assessment] = line.found("RiskAssessment", amended)
+    assert (assessment["meta"]["versionId"], urgency(assessment)) == ("3", "emergency")
+    assert line.outbox() == [("notify.urgent", 3)]
 
 
 @pytest.mark.requirement("SR-18")

@@ -23,6 +23,7 @@ PAUSE_S = 0.2
 """Between two attempts; a 503 asks for two seconds, and many senders do not listen."""
 GIVES_UP_S = 180.0
 HOLD_S = 0.1
+REFUSED = (400, 422)
 LOCATION = re.compile(rb"^location: \S*?/QuestionnaireResponse/([A-Za-z0-9.-]+)(?:/_history/([0-9]+))?", re.I | re.M)
 LENGTH = re.compile(rb"^content-length: *([0-9]+)", re.I | re.M)
 BEGINNING = b'{"resourceType":"QuestionnaireResponse",'
@@ -250,7 +251,7 @@ class Senders:
             self.tally.answers[str(answer.status)] += 1
         if answer.status in (429, 503):
             return None
-        if answer.status == 422 and not one.valid:
+        if answer.status in REFUSED and not one.valid:
             with self.tally.lock:
                 self.tally.refused += 1
             return None

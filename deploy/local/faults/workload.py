@@ -28,7 +28,8 @@ SHARES: Mapping[str, float] = {
     "emergency": 0.06,
     "same_day": 0.04,
     "page_1": 0.01,
-    "invalid": 0.06,
+    "invalid": 0.04,
+    "invalid_emergency": 0.02,
     "repeated": 0.08,
     "amended_worse": 0.02,
     "amended_better": 0.02,
@@ -118,6 +119,8 @@ def _drawn(chance: random.Random, examples: Mapping[str, Template], kind: str, m
             return Submission(kind, [_version(one(names[kind]), patient, form)])
         case "invalid":
             return Submission(kind, [_version(one(INVALID), patient, form)], valid=False)
+        case "invalid_emergency":  # refused, and yet somebody has to be told
+            return Submission(kind, [_version(one(EMERGENCIES), patient, form, status="finished")], valid=False)
         case "repeated":
             copies = chance.randint(2, MOST_AT_ONCE)
             return Submission(kind, [_version(one((*CALM, *EMERGENCIES[:1])), patient, form)], copies=copies)
