@@ -19,6 +19,7 @@ from deploy.local.faults.ledger import Accepted, Acknowledged
 from deploy.local.faults.quiet import unfinished
 from deploy.local.faults.receivers import Arrival
 from deploy.local.faults.result import Done, Result
+from deploy.local.faults.suite import LOST
 from shared.fhir.resources import packed
 from shared.ids import DEFAULT_TENANT
 from tests.conftest import Database
@@ -81,12 +82,12 @@ def test_a_system_that_kept_its_promises_is_found_to_have(world: Connection) -> 
 @pytest.mark.requirement("REQ-43")
 def test_a_response_that_was_deleted_is_found(world: Connection) -> None:
     world.execute("DELETE FROM intake.resource WHERE id = 'r-1'")
-    assert verdict(world) == ["accepted and lost"]
+    assert verdict(world) == ["accepted, and not there"]
 
 
 def test_a_response_that_was_stored_otherwise_is_found(world: Connection) -> None:
     world.execute("UPDATE intake.resource SET sha256 = 'other' WHERE id = 'r-1'")
-    assert verdict(world) == ["accepted and stored otherwise"]
+    assert verdict(world) == ["accepted, and not as it was sent"]
 
 
 @pytest.mark.requirement("REQ-43")
@@ -191,28 +192,26 @@ def test_a_name_in_a_log_or_a_message_is_found(tmp_path: Path) -> None:
     (tmp_path / "logs" / "web.log").write_bytes(b"x" * 999_996 + b"zzcanary p-1 was here")
     (tmp_path / "postgres" / "heap").write_text("ZZCANARY belongs here")
     found = judge.check_leaks(tmp_path, [b"fine", b"Dear ZZCANARY"], "sural_patient{name='zzcanary'} 1")
-    assert [one.what for one in found] == [
-        "health data in a message",
-        "health data in the metrics",
-        "health data in a file",
-    ]
+    assert [one.id for one in found] == [str(tmp_path / "logs" / "web.log"), "message 2", "/metrics"]
+    assert all(one.what.startswith("health data") for one in found)
 
 
 @pytest.mark.requirement("REQ-43")
 @pytest.mark.parametrize(
     ("what", "figure"),
     [
-        ("accepted and lost", "accepted and lost"),
+        ("accepted, and not there", "accepted and lost"),
+        ("accepted and not assessed", "accepted and lost"),
         ("second current RiskAssessment", "second current RiskAssessment"),
         ("urgent and told to nobody", "urgent alert neither acknowledged nor escalated"),
         ("I7: a step began after the acknowledgement", "page after acknowledgement"),
-        ("health data in a file", "health data outside the database"),
+        ("health data: holds the canary", "health data outside the database"),
         ("not at rest after 60 s", "any other violation"),
     ],
 )
 def test_each_kind_of_violation_misses_its_own_figure_and_fails_the_run(what: str, figure: str) -> None:
     result = Result(1, long=False, steps=[Done("F1", "x", violations=[Violation(what, "r-1")])], unfinished="")
-    result.lost = result.count("accepted and")
+    result.lost = result.count(*LOST)
     missed = [one.name for one in figures(result) if one.met is False]
     assert missed == [figure]
     assert not is_good(result)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,13 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
+from deploy.local import verify
 from deploy.local.faults.ledger import Accepted, Acknowledged
 from deploy.local.faults.receivers import Arrival
 from deploy.local.faults.workload import MARK, rank
+from deploy.local.verify.canaries import leaked
+from deploy.local.verify.checking import QUERIES as INVARIANTS
+from deploy.local.verify.ledger import missing
 from shared.fhir.resources import unpacked
 from shared.ids import DEFAULT_TENANT
 from shared.postgres import load_queries
@@ -38,21 +43,19 @@ Connection = psycopg.Connection[Any]
 
 def check_ledger(connection: Connection, accepted: Sequence[Accepted]) -> list[Violation]:
     """Every answer that was accepted is there, assessed once, as urgent as it is, and told of (I1 to I5)."""
-    found: list[Violation] = []
-    for start in range(0, len(accepted), BATCH):
-        part = accepted[start : start + BATCH]
-        found += _asked(connection, "lost", **_columns(part), digests=[entry.sha256 for entry in part])
-        found += _asked(connection, "assessed", **_columns(_newest(accepted, part)))
-        found += _misjudged(connection, _newest(accepted, part))
+    noted = [verify.Accepted(entry.id, entry.version, entry.sha256) for entry in accepted]
+    with connection.cursor(row_factory=dict_row) as cursor:
+        found = [Violation(one.what, one.id) for one in missing(cursor, INVARIANTS, noted)]
+    for part in _batches(_newest(accepted)):
+        found += _asked(connection, "assessed", **_columns(part))
+        found += _misjudged(connection, part)
     return found + check_told(connection, accepted)
 
 
 def check_told(connection: Connection, accepted: Sequence[Accepted]) -> list[Violation]:
     """Every urgent answer has an alert that somebody was told of, and that waits for something or is acknowledged."""
-    due, found = must_be_told(accepted), list[Violation]()
-    for start in range(0, len(due), BATCH):
-        found += _asked(connection, "untold", **_columns(due[start : start + BATCH]))
-    return found
+    parts = _batches(must_be_told(accepted))
+    return [found for part in parts for found in _asked(connection, "untold", **_columns(part))]
 
 
 def must_be_told(accepted: Sequence[Accepted]) -> list[Accepted]:
@@ -103,55 +106,37 @@ def check_leaks(
     folder: Path, texts: Sequence[bytes], metrics: str, *, but: Sequence[str] = ("postgres",)
 ) -> list[Violation]:
     """No name and no free text of a patient outside the database: messages, logs, the broker, command lines (I9)."""
-    mark = MARK.encode()
-    found = [Violation("health data in a message", "sent to a receiver") for text in texts if mark in text.upper()]
-    if MARK in metrics.upper():
-        found.append(Violation("health data in the metrics", "/metrics"))
-    found += [Violation("health data in a file", str(path)) for path in _files(folder, but) if _holds(path, mark)]
-    return found + [Violation("health data in a command line", name) for name in _processes_with(mark)]
+    files = [path for path in sorted(folder.iterdir()) if not path.name.startswith(tuple(but))]
+    named = {f"message {number}": text for number, text in enumerate(texts, start=1)}
+    others = {"/metrics": metrics.encode(), **_of_processes()}
+    return [
+        Violation(f"health data: {one.what}", one.id) for one in leaked([MARK], files=files, texts={**named, **others})
+    ]
 
 
-def _files(folder: Path, but: Sequence[str]) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.relative_to(folder).parts[0].startswith(tuple(but)):
-            yield path
-
-
-def _holds(path: Path, mark: bytes) -> bool:
-    """Whether a file holds the mark, read in pieces."""
-    rest = b""
-    try:
-        with path.open("rb") as file:
-            while piece := file.read(1_000_000):
-                if mark in (rest + piece).upper():
-                    return True
-                rest = piece[-len(mark) :]
-    except OSError:
-        return False
-    return False
-
-
-def _processes_with(mark: bytes) -> list[str]:
-    found = []
+def _of_processes() -> dict[str, bytes]:
+    """Command line and environment of every other process of this machine that we may read."""
+    found = {}
     for process in Path("/proc").glob("[0-9]*"):
         for name in ("cmdline", "environ"):
-            try:
-                text = (process / name).read_bytes()
-            except OSError:
-                continue
-            if mark in text.upper() and process.name != str(os.getpid()):
-                found.append(process.name)
+            with suppress(OSError):
+                if process.name != str(os.getpid()):
+                    found[str(process / name)] = (process / name).read_bytes()
     return found
 
 
-def _newest(accepted: Sequence[Accepted], part: Sequence[Accepted]) -> list[Accepted]:
-    """The newest version of each response of the part, wherever in the whole it stands."""
-    wanted = {entry.id for entry in part}
+def _newest(accepted: Sequence[Accepted]) -> list[Accepted]:
+    """The newest version of each response."""
     newest: dict[str, Accepted] = {}
     for entry in accepted:
-        if entry.id in wanted and entry.version >= (newest[entry.id].version if entry.id in newest else 0):
+        if entry.id not in newest or entry.version >= newest[entry.id].version:
             newest[entry.id] = entry
     return list(newest.values())
+
+
+def _batches(entries: Sequence[Accepted]) -> Iterator[Sequence[Accepted]]:
+    for start in range(0, len(entries), BATCH):
+        yield entries[start : start + BATCH]
 
 
 def _misjudged(connection: Connection, newest: Sequence[Accepted]) -> list[Violation]:

@@ -1,14 +1,5 @@
 -- What the ledger outside says, compared with what the database holds. Each query returns what is wrong.
 
--- name: lost
--- I1: accepted, and not there with the same bytes.
-SELECT given.id || ' version ' || given.version AS id,
-       CASE WHEN r.id IS NULL THEN 'accepted and lost' ELSE 'accepted and stored otherwise' END AS what
-FROM unnest(%(ids)s::text[], %(versions)s::integer[], %(digests)s::text[]) AS given (id, version, digest)
-LEFT JOIN intake.resource AS r ON r.tenant_id = %(tenant)s AND r.type = 'QuestionnaireResponse'
-    AND r.id = given.id AND r.version_id = given.version
-WHERE r.id IS NULL OR encode(r.sha256, 'hex') <> given.digest
-
 -- name: assessed
 -- I2: not exactly one current RiskAssessment of the newest version that was accepted.
 WITH newest AS (

@@ -76,7 +76,7 @@ def look(
         found += changed_texts(connection, QUERIES, tenant, since=since, most=MOST)
         found += broken_seals(connection, QUERIES, tenant, since=since)
         found += make_again(connection, QUERIES, tenant, since=since, number=recompute)
-    found += missing(connection, QUERIES, list(ledger or ()))
+    found += missing(connection.cursor(), QUERIES, list(ledger or ()))
     return sorted(found, key=lambda one: (int(one.invariant[1:]), one.what, one.id))
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
+
+import psycopg
 
 from deploy.local.verify.violation import Violation
 from shared.ids import DEFAULT_TENANT
-from shared.postgres import DictConnection
 
 AT_ONCE = 1000
 
@@ -24,7 +26,9 @@ class Accepted:
     tenant: UUID = DEFAULT_TENANT
 
 
-def missing(connection: DictConnection, queries: Mapping[str, str], noted: Sequence[Accepted]) -> Iterator[Violation]:
+def missing(
+    cursor: psycopg.Cursor[dict[str, Any]], queries: Mapping[str, str], noted: Sequence[Accepted]
+) -> Iterator[Violation]:
     """What was accepted and is not there, or not as it was sent."""
     tenants: dict[UUID, list[Accepted]] = defaultdict(list)
     for one in noted:
@@ -33,7 +37,7 @@ def missing(connection: DictConnection, queries: Mapping[str, str], noted: Seque
         for start in range(0, len(accepted), AT_ONCE):
             page = accepted[start : start + AT_ONCE]
             parameters = {"tenant": tenant, "ids": [one.id for one in page], "versions": [one.version for one in page]}
-            rows = connection.execute(queries["stored"], parameters).fetchall()
+            rows = cursor.execute(queries["stored"], parameters).fetchall()
             stored = {(row["id"], row["version"]): row["sha256"] for row in rows}
             for one in page:
                 held, name = stored[one.id, one.version], f"QuestionnaireResponse/{one.id}/_history/{one.version}"
