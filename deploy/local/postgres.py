@@ -98,18 +98,17 @@ class EmbeddedPostgres(EmbeddedServer):
         )
         (draft / "pg_hba.conf").write_text("host all all 127.0.0.1/32 scram-sha-256\n")
         password = self.data.secret("postgres-owner")
-        self._run(
-            "postgres",
-            "--single",
-            "-D",
-            str(draft),
-            "-c",
-            "password_encryption=scram-sha-256",
-            "postgres",
-            stdin=f"CREATE ROLE {OWNER} LOGIN CREATEROLE CREATEDB PASSWORD '{password}'\n"
-            f"GRANT pg_monitor TO {OWNER}\n"
-            f"CREATE DATABASE {DATABASE} OWNER {OWNER}\n",
+        self._as_superuser(
+            draft,
+            f"CREATE ROLE {OWNER} LOGIN CREATEROLE CREATEDB PASSWORD '{password}'",
+            f"GRANT pg_monitor TO {OWNER}",
+            f"CREATE DATABASE {DATABASE} OWNER {OWNER}",
         )
+
+    def _as_superuser(self, data: Path, *statements: str) -> None:
+        """Run these, a line each, in a server that has no other user and nobody can reach. Raises StartError."""
+        encrypted = ("-c", "password_encryption=scram-sha-256")
+        self._run("postgres", "--single", "-D", str(data), *encrypted, "postgres", stdin="\n".join([*statements, ""]))
 
     def _run(self, program: str, *arguments: str, stdin: str = "") -> None:
         """Run one of the programs to its end. Raises StartError with its complaint."""
@@ -156,9 +155,12 @@ class EmbeddedPostgres(EmbeddedServer):
             if not (program.exists() and "postgres" in program.read_text()):
                 pid_file.unlink()
 
+    def _settings(self) -> dict[str, str]:
+        """What the server is started with."""
+        return SETTINGS | {"port": str(self.port)}
+
     def _spawn(self, lock: IO[str]) -> subprocess.Popen[bytes]:
-        settings = SETTINGS | {"port": str(self.port)}
-        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        options = [part for name, value in self._settings().items() for part in ("-c", f"{name}={value}")]
         return spawn(
             [self._programs / "postgres", "-D", self._cluster, *options],
             log=self.log,

@@ -9,14 +9,14 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import psycopg
 from psycopg.conninfo import make_conninfo
 
 from deploy.local.folder import make_folder
-from deploy.local.postgres import ENVIRONMENT, SETTINGS, EmbeddedPostgres
-from deploy.local.process import spawn, wait_until
+from deploy.local.postgres import EmbeddedPostgres
+from deploy.local.process import wait_until
 
 REPLICATOR = "sural_replicator"
 PROMOTED_S = 20.0
@@ -54,23 +54,10 @@ class BreakablePostgres(EmbeddedPostgres):
         with (draft / "pg_hba.conf").open("a") as file:
             file.write(f"host replication {REPLICATOR} 127.0.0.1/32 scram-sha-256\n")
         password = self.data.secret("postgres-replicator")
-        self._run(
-            *("postgres", "--single", "-D", str(draft), "-c", "password_encryption=scram-sha-256", "postgres"),
-            stdin=f"CREATE ROLE {REPLICATOR} LOGIN REPLICATION PASSWORD '{password}'\n",
-        )
+        self._as_superuser(draft, f"CREATE ROLE {REPLICATOR} LOGIN REPLICATION PASSWORD '{password}'")
 
-    def _spawn(self, lock: IO[str]) -> subprocess.Popen[bytes]:
-        settings = {**SETTINGS, "port": str(self.port), "wal_keep_size": "256MB", **self.more}
-        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        return spawn(
-            [self._programs / "postgres", "-D", self._cluster, *options],
-            log=self.log,
-            env=ENVIRONMENT,
-            cwd=Path("/"),
-            death_signal=signal.SIGQUIT,
-            user=self._user,
-            keep_open=[lock.fileno()],
-        )
+    def _settings(self) -> dict[str, str]:
+        return {**super()._settings(), "wal_keep_size": "256MB", **self.more}
 
 
 class Standby(BreakablePostgres):

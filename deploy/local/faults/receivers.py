@@ -10,11 +10,11 @@ import socket
 import socketserver
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import orjson
 
@@ -107,9 +107,34 @@ class Receiver:
         self._server.server_close()
         self._thread.join()
 
+    refusals: ClassVar[Mapping[Manner, bytes]]
+    """What it says where it takes nothing."""
+    thanks: ClassVar[bytes]
+    """What it says where it took a message."""
+    long_thanks: ClassVar[bytes]
+    """The same, with a byte a second."""
+    flood: ClassVar[bytes]
+    """The same, in a megabyte."""
+
     def talk(self, client: socketserver.StreamRequestHandler) -> None:
         """One conversation."""
         raise NotImplementedError
+
+    def take(self, client: socketserver.StreamRequestHandler, arrival: Arrival | None, text: bytes) -> bool:
+        """Note a message, and say so in the manner of the moment; False where the conversation is over."""
+        if arrival is not None:
+            self.post.take(arrival, text)
+        match self.manner:
+            case Manner.DROPS:
+                self.drop(client)
+                return False
+            case Manner.DRIPS:
+                self.drip(client, self.long_thanks)
+            case Manner.FLOODS:
+                client.wfile.write(self.flood)
+            case _:
+                client.wfile.write(self.thanks)
+        return True
 
     def hang(self) -> None:
         """Say nothing for a minute, or until the end."""
@@ -132,6 +157,15 @@ class Receiver:
 class MailServer(Receiver):
     """SMTP, as far as a sender of one plain message needs it."""
 
+    refusals: ClassVar[Mapping[Manner, bytes]] = {
+        Manner.TEMPORARY: b"451 later",
+        Manner.PERMANENT: b"550 never",
+        Manner.TOO_MANY: b"421 too many",
+        Manner.REDIRECTS: b"551 elsewhere",
+    }
+    thanks, long_thanks = b"250 taken\r\n", b"250 taken, at great length\r\n"
+    flood = (b"250-" + b"x" * 500 + b"\r\n") * (LARGE // 506) + thanks
+
     def __init__(self, post: Post) -> None:
         super().__init__("email", post)
 
@@ -144,11 +178,11 @@ class MailServer(Receiver):
             word = line[:4].upper().strip()
             if word in (b"EHLO", b"HELO"):
                 client.wfile.write(b"250 faults\r\n")
-            elif word == b"RCPT" and (refusal := self._refusal()):
-                client.wfile.write(refusal)
+            elif word == b"RCPT" and self.manner in self.refusals:
+                client.wfile.write(self.refusals[self.manner] + b"\r\n")
             elif word == b"DATA":
                 client.wfile.write(b"354 go on\r\n")
-                if not self._take(client):
+                if not self._read(client):
                     return
             elif word == b"QUIT":
                 client.wfile.write(b"221 bye\r\n")
@@ -156,15 +190,7 @@ class MailServer(Receiver):
             else:
                 client.wfile.write(b"250 ok\r\n")
 
-    def _refusal(self) -> bytes:
-        return {
-            Manner.TEMPORARY: b"451 later\r\n",
-            Manner.PERMANENT: b"550 never\r\n",
-            Manner.TOO_MANY: b"421 too many\r\n",
-            Manner.REDIRECTS: b"551 elsewhere\r\n",
-        }.get(self.manner, b"")
-
-    def _take(self, client: socketserver.StreamRequestHandler) -> bool:
+    def _read(self, client: socketserver.StreamRequestHandler) -> bool:
         """Read the text and answer; False where the conversation is over."""
         text = b""
         while (line := client.rfile.readline(10_000)) not in (b"", b".\r\n"):
@@ -172,31 +198,29 @@ class MailServer(Receiver):
         if self.manner is Manner.HANGS:
             self.hang()
             return False
+        return self.take(client, self._arrival(text), text)
+
+    def _arrival(self, text: bytes) -> Arrival | None:
+        """What a mail says; None for one that is not about an alert."""
         alert, delivery, link = ALERT.search(text), MESSAGE_ID.search(text), LINK.search(text)
-        if alert and delivery:
-            arrival = Arrival(
-                self.channel,
-                alert[1].decode(),
-                delivery[1].decode(),
-                link[1].decode() if link else None,
-                not link,
-                now(),
-            )
-            self.post.take(arrival, text)
-        if self.manner is Manner.DROPS:
-            self.drop(client)
-            return False
-        if self.manner is Manner.DRIPS:
-            self.drip(client, b"250 taken, at great length\r\n")
-        elif self.manner is Manner.FLOODS:
-            client.wfile.write((b"250-" + b"x" * 500 + b"\r\n") * (LARGE // 506) + b"250 taken\r\n")
-        else:
-            client.wfile.write(b"250 taken\r\n")
-        return True
+        if not (alert and delivery):
+            return None
+        token = link[1].decode() if link else None
+        return Arrival(self.channel, alert[1].decode(), delivery[1].decode(), token, token is None, now())
 
 
 class WebhookServer(Receiver):
     """HTTP, as far as a sender of one POST needs it."""
+
+    refusals: ClassVar[Mapping[Manner, bytes]] = {
+        Manner.TEMPORARY: b"503 Later",
+        Manner.PERMANENT: b"410 Never",
+        Manner.TOO_MANY: b"429 Too many\r\nRetry-After: 3",
+        Manner.REDIRECTS: b"302 Elsewhere\r\nLocation: http://127.0.0.1:1/",
+    }
+    thanks = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"
+    long_thanks = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    flood = f"HTTP/1.1 200 OK\r\nContent-Length: {LARGE}\r\nConnection: close\r\n\r\n".encode() + b"x" * LARGE
 
     def __init__(self, post: Post) -> None:
         super().__init__("webhook", post)
@@ -213,32 +237,13 @@ class WebhookServer(Receiver):
         body = client.rfile.read(size)
         if self.manner is Manner.HANGS:
             self.hang()
-            return
-        if refusal := self._refusal():
+        elif refusal := self.refusals.get(self.manner):
             client.wfile.write(b"HTTP/1.1 " + refusal + b"\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
-            return
-        self._note(body)
-        if self.manner is Manner.DROPS:
-            self.drop(client)
-        elif self.manner is Manner.DRIPS:
-            self.drip(client, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-        elif self.manner is Manner.FLOODS:
-            head = f"HTTP/1.1 200 OK\r\nContent-Length: {LARGE}\r\nConnection: close\r\n\r\n"
-            client.wfile.write(head.encode() + b"x" * LARGE)
         else:
-            client.wfile.write(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+            self.take(client, self._arrival(body), body)
 
-    def _refusal(self) -> bytes:
-        return {
-            Manner.TEMPORARY: b"503 Later",
-            Manner.PERMANENT: b"410 Never",
-            Manner.TOO_MANY: b"429 Too many\r\nRetry-After: 3",
-            Manner.REDIRECTS: b"302 Elsewhere\r\nLocation: http://127.0.0.1:1/",
-        }.get(self.manner, b"")
-
-    def _note(self, body: bytes) -> None:
+    def _arrival(self, body: bytes) -> Arrival:
         data = orjson.loads(body)["data"]
         link = data.get("acknowledge")
         token = link.rpartition("/")[2] if link else None
-        arrival = Arrival(self.channel, data["alert"], data["delivery"], token, token is None, now())
-        self.post.take(arrival, body)
+        return Arrival(self.channel, data["alert"], data["delivery"], token, token is None, now())
