@@ -19,6 +19,20 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "outbox dropped for what comes together",
+        "The same for what is stored at first sight, which nearly all forms are.",
+        "tests/intake/test_together.py::"
+        "test_what_comes_together_is_stored_in_one_transaction_each_with_its_message_and_its_record",
+        (
+            Change(
+                "services/intake/migrations/0013_create_response.sql",
+                "    INSERT INTO outbox (tenant_id, queue, ref_id, ref_version) "
+                "VALUES (in_tenant, in_queue, in_id, 1);\n",
+                "",
+            ),
+        ),
+    ),
+    Mutant(
         "message acknowledged early",
         "A worker that dies takes the message of an emergency with it.",
         "tests/shared/test_broker.py::test_a_message_whose_worker_dies_comes_again",
@@ -391,17 +405,15 @@ MUTANTS = (
     ),
     Mutant(
         "answered before it is stored",
-        "A sender is told that an answer was taken, and deletes it, before the database has it.",
-        "tests/intake/test_together.py::test_nobody_is_told_that_an_answer_is_stored_before_it_is",
+        "A sender is told that an answer was taken, and deletes it; then the database cannot keep it.",
+        "tests/intake/test_together.py::test_what_the_database_takes_back_at_the_last_moment_is_not_said_to_be_stored",
         (
             Change(
-                "services/intake/together.py",
-                "            return loop.run_in_executor(self._thread, self._store, writes)\n",
-                "            loop.run_in_executor(self._thread, self._store, writes)\n"
-                "            early: asyncio.Future[list[StoreResult]] = loop.create_future()\n"
-                "            from services.intake.store import Outcome\n"
-                '            early.set_result([StoreResult(Outcome.CREATED, one["id"], 1, None) for one in writes])\n'
-                "            return early\n",
+                "shared/loop_connection.py",
+                "for at in range(result.nfields)))\n",
+                "for at in range(result.nfields)))\n"
+                "                    if len(batch.rows) == len(batch.values):\n"
+                "                        return self._settle(batch)\n",
             ),
         ),
     ),
@@ -412,9 +424,9 @@ MUTANTS = (
         "test_what_comes_together_is_stored_in_one_transaction_each_with_its_message_and_its_record",
         (
             Change(
-                "services/intake/store.sql",
-                "CASE WHEN s.outcome IN ('created', 'updated') AND %(recorded)s THEN record_audit(",
-                "CASE WHEN s.outcome = 'unchanged' AND %(recorded)s THEN record_audit(",
+                "services/intake/migrations/0013_create_response.sql",
+                "    IF in_recorded THEN\n",
+                "    IF NOT in_recorded THEN\n",
             ),
         ),
     ),
