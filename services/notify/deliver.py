@@ -25,7 +25,7 @@ from services.notify.escalate import request_id
 from services.notify.escalation import JOB_KINDS, gives_up, retry_pause
 from services.notify.notice import follow_up
 from services.notify.send import GRACE_S, send_within
-from services.notify.store import Alert, Delivery, Event, Recorded, Taken
+from services.notify.store import Alert, Delivery, Ending, Event, Recorded, Taken
 from services.notify.task import Task
 from shared import jobs
 from shared.failpoint import reach
@@ -118,10 +118,10 @@ def _ready(notify: Notify, claim: Claim) -> Ready | None:
             return alert, delivery, None
         if _is_wanted(alert, delivery):
             return alert, delivery, make_link(connection, alert, delivery)
-        if jobs.finish(connection, claim):
-            reason = _why_not(alert, delivery)
-            withdrawn = replace(delivery, state=WITHDRAWN, answer=reason)
-            met = store.look_at_outcome(connection, withdrawn, request_of(withdrawn))
+        reason = _why_not(alert, delivery)
+        withdrawn = replace(delivery, state=WITHDRAWN, answer=reason)
+        met = store.meet_outcome(connection, withdrawn, request_of(withdrawn), Ending(claim.kind, claim.token))
+        if met is not None:
             event = Event("withdrawn", delivery=withdrawn, detail=reason)
             _store_outcome(connection, met, withdrawn, Outcome("not-done", reason), event)
         return None
@@ -139,24 +139,25 @@ def _record(connection: DictConnection, claim: Claim, delivery: Delivery, result
     """Job, delivery, Communication, ledger and Task in one transaction; nothing when the lease was lost."""
     delivery = replace(delivery, attempts=delivery.attempts + 1, answer=result.detail)
     delivery = replace(delivery, state=_state_after(connection, delivery, result))
+    ending: Ending | None = Ending(claim.kind, claim.token)
     if delivery.state == PENDING:
-        pause = retry_pause(delivery.urgency, delivery.attempts, asked=result.retry_after)
+        ending, pause = None, retry_pause(delivery.urgency, delivery.attempts, asked=result.retry_after)
         held = jobs.retry(connection, claim, error=result.detail, delay_s=pause / timedelta(seconds=1), counts=False)
-    else:
-        held = jobs.finish(connection, claim)
-    if not held:
+        if not held:
+            return
+    met = store.meet_outcome(connection, delivery, request_of(delivery), ending)
+    if met is None:
         return
-    met = store.look_at_outcome(connection, delivery, request_of(delivery))
     alert, now = met.alert, met.at
     resources: list[dict[str, Any]] = []
     if delivery.state == SENT:
         delivery = replace(delivery, sent_at=now)
         if not delivery.notice:
-            alert, resources = _received(connection, met)
+            alert, resources = _received(met)
             follow_up(connection, alert, delivery, met.missed, now)
     detail = delivery.channel if delivery.state == SENT else result.detail
     event = Event(EVENTS[delivery.state], delivery=delivery, detail=detail)
-    _store_outcome(connection, met, delivery, _outcome(delivery), event, resources)
+    _store_outcome(connection, replace(met, alert=alert), delivery, _outcome(delivery), event, resources)
     if delivery.state != SENT and not delivery.notice:
         note_unreached(connection, alert, delivery, now)
     log.log(
@@ -194,13 +195,12 @@ def _outcome(delivery: Delivery) -> Outcome:
             return Outcome("not-done", reason=delivery.answer)
 
 
-def _received(connection: DictConnection, met: Recorded) -> tuple[Alert, list[Task]]:
-    """The first delivery makes the Task `received`: the alert, stored, and the version of the Task that is to be."""
+def _received(met: Recorded) -> tuple[Alert, list[Task]]:
+    """The first delivery makes the Task `received`: the alert and the version of the Task that are to be."""
     state = after_delivery(met.alert.state)
     if state is met.alert.state:
         return met.alert, []
     alert = replace(met.alert, state=state, task_version=met.alert.task_version + 1)
-    store.mark_received(connection, alert)
     assert met.task is not None
     return alert, [task.stamped(task.with_state(met.task, state), version=alert.task_version, now=met.at)]
 
@@ -224,9 +224,15 @@ def _store_outcome(
         version=met.versions + 1,
         now=met.at,
     )
-    stored = [*resources, current, *_ended_request(met, delivery)]
-    store.save_resources(connection, delivery.tenant_id, stored, met.at)
-    store.add(connection, met.alert, outcomes=[delivery], events=[event])
+    store.write(
+        connection,
+        met.alert,
+        met.at,
+        is_received=bool(resources),
+        resources=[*resources, current, *_ended_request(met, delivery)],
+        outcomes=[delivery],
+        events=[event],
+    )
 
 
 def _ended_request(met: Recorded, delivery: Delivery) -> list[dict[str, Any]]:

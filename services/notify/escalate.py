@@ -10,6 +10,7 @@ from uuid import UUID
 
 from services.notify import communication, store, task
 from services.notify.alert import State, after_snooze
+from services.notify.assessment import Assessment
 from services.notify.channels import subject_line
 from services.notify.escalation import Plan, Recipient, job_kind
 from services.notify.fatigue.suppress import Spared, over_budget, spare
@@ -136,13 +137,15 @@ def begin_step(
     budget: int,
     was_exhausted: bool = False,
     events: Sequence[Event] = (),
-) -> None:
+    opening: Assessment | None = None,
+) -> bool:
     """Store the alert's Task with its new step, and order that the turn's people are told, in the caller's transaction.
 
     Somebody for whom a message of the present urgency is still being tried gets no second one, nor does one wait twice
     for the end of somebody's quiet hours. What the turn passed over, held or reached the end of is in the ledger,
     behind `events`. `budget`: whoever was told of more steps than that in the last hour is spared this one, unless
-    nobody else is told.
+    nobody else is told. `opening`: the alert itself is stored too, for this assessment; False, and nothing stored, when
+    another one was opened for the same patient and pathway meanwhile.
     """
     assert alert.due_at is not None
     content = task.with_step(content, step=alert.step, due_at=alert.due_at)
@@ -152,7 +155,7 @@ def begin_step(
     waiting = set() if first else store.held_recipients(connection, alert)
     told = [recipient for recipient in turn.told if recipient not in pending]
     held = {one.recipient: one.until for one in turn.held if one.recipient not in pending | waiting}
-    order_messages(
+    return order_messages(
         connection,
         alert,
         content,
@@ -165,6 +168,7 @@ def begin_step(
         resources=[content],
         before=events,
         after=_of_turn(alert, turn, held, was_exhausted=was_exhausted),
+        opening=opening,
     )
 
 
@@ -195,11 +199,13 @@ def order_messages(
     resources: Sequence[Task] = (),
     before: Sequence[Event] = (),
     after: Sequence[Event] = (),
-) -> None:
+    opening: Assessment | None = None,
+) -> bool:
     """Order that these are told, with the alert's present step, in the caller's transaction.
 
     `until`: whose message waits, and when it goes out if the alert is still open then. `over`: who is spared it.
-    `resources`, `before` and `after` are stored with it: lines of the ledger before and after those of who is spared.
+    `resources`, `before` and `after` are stored with it: lines of the ledger before and after those of who is spared;
+    `opening` as in `begin_step`.
     """
     messages = [new_delivery(alert, alert.step, one, (until or {}).get(one), spared=one in over) for one in told]
     stored, spared = list(resources), Spared()
@@ -216,9 +222,16 @@ def order_messages(
         )
         spared = spare(alert, order, [one for one in messages if one.job is None], now)
         stored += [order, *spared.resources]
-    store.save_resources(connection, alert.tenant_id, stored, now)
-    events = [*before, *spared.events, *after]
-    store.add(connection, alert, messages=messages, outcomes=spared.deliveries, events=events, now=now)
+    return store.write(
+        connection,
+        alert,
+        now,
+        opening=opening,
+        resources=stored,
+        messages=messages,
+        outcomes=spared.deliveries,
+        events=[*before, *spared.events, *after],
+    )
 
 
 def new_delivery(

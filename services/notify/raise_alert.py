@@ -16,8 +16,9 @@ from services.notify.context import Notify
 from services.notify.escalate import begin_step, restart
 from services.notify.escalation import Plan
 from services.notify.fatigue.store import note_flags
-from services.notify.on_call.route import first_turn
-from services.notify.store import Alert, Event
+from services.notify.on_call.route import first_turn_of_new
+from services.notify.on_call.store import Mark
+from services.notify.store import Alert, Ending, Event
 from services.notify.take_back import note_change, take_back
 from services.notify.task import Task
 from shared import jobs
@@ -34,6 +35,9 @@ RAISE_URGENT, RAISE_ROUTINE = "raise.urgent", "raise.routine"
 RAISE_KIND = {NOTIFY_URGENT: RAISE_URGENT, NOTIFY_ROUTINE: RAISE_ROUTINE}
 """Jobs that a message on a queue makes. Two kinds, so that no emergency waits behind a backlog of the others."""
 
+OTHERWISE = {RAISE_URGENT: Urgency.EMERGENCY, RAISE_ROUTINE: Urgency.SAME_DAY}
+"""How urgent an assessment is that does not say so itself: as what it was told of."""
+
 JOINED = {Effect.JOIN: "joined", Effect.WAKE: "woken", Effect.RAISE: "raised"}
 """What the ledger says of an assessment that an alert took in."""
 
@@ -41,6 +45,44 @@ TRIAGE_PAUSE_S = 2.0
 TRIES_TO_OPEN = 5
 
 log = logging.getLogger(__name__)
+
+
+def hear(
+    notify: Notify, kind: str, refs: Sequence[Ref], *, again: bool = False, ordered: Callable[[], None] = lambda: None
+) -> None:
+    """Let what a message names have its effect, before anything that is left over from before.
+
+    What nobody has noted is done at once: its job is stored as done in the transaction of its effect. Whatever cannot
+    be done so is noted as a job, and done like all that is due. `again`: the message came before, and may have ended
+    the worker that had it; then all of it is noted first, so that attempts are counted.
+    """
+    left = list(refs) if again else _at_once(notify, kind, refs, ordered)
+    if left:
+        with notify.pool.connection() as connection:
+            jobs.add(connection, kind, left)
+        jobs.drain(notify.pool, kind, lambda claims: raise_alerts(notify, claims, ordered=ordered))
+
+
+def _at_once(notify: Notify, kind: str, refs: Sequence[Ref], ordered: Callable[[], None]) -> list[Ref]:
+    """Do these; returns those that were not done, whatever the reason."""
+    try:
+        found = notify.triage.read_many("RiskAssessment", refs)
+    except NeighbourUnavailable:
+        return list(refs)
+    left = []
+    for ref in refs:
+        done = False
+        try:
+            if (resource := found.get(ref)) is not None:
+                assessment = read_assessment(resource, ref, otherwise=OTHERWISE[kind])
+                done = _let_in(notify, assessment, Ending(kind))
+        except Exception as error:
+            log.warning("assessment not handled at once", extra={"reference": ref.id, "error": type(error).__name__})
+        if done:
+            ordered()
+        else:
+            left.append(ref)
+    return left
 
 
 def raise_alerts(notify: Notify, claims: Sequence[Claim], *, ordered: Callable[[], None] = lambda: None) -> None:
@@ -69,7 +111,7 @@ def raise_alerts(notify: Notify, claims: Sequence[Claim], *, ordered: Callable[[
 
 
 def _raise_one(notify: Notify, claim: Claim, resource: dict[str, Any] | None) -> None:
-    otherwise = Urgency.EMERGENCY if claim.kind == RAISE_URGENT else Urgency.SAME_DAY
+    otherwise = OTHERWISE[claim.kind]
     if claim.exhausted:
         log.error("assessment cannot be read, a human is told", extra={"assessment": claim.ref.id})
         assessment = unreadable(claim.ref, otherwise)
@@ -78,16 +120,23 @@ def _raise_one(notify: Notify, claim: Claim, resource: dict[str, Any] | None) ->
         return
     else:
         assessment = read_assessment(resource, claim.ref, otherwise=otherwise)
-    correlation = assessment.response_id or claim.ref.id
-    with correlated(correlation=correlation), tenant_transaction(notify.pool, claim.ref.tenant) as connection:
-        if jobs.finish(connection, claim):
-            effect = take_in(connection, notify.plan, assessment)
+    _let_in(notify, assessment, Ending(claim.kind, claim.token))
+
+
+def _let_in(notify: Notify, assessment: Assessment, ending: Ending) -> bool:
+    """Let an assessment have its effect and end its job, in one transaction. False: the job was not ours to end."""
+    ref = assessment.ref
+    correlation = assessment.response_id or ref.id
+    with correlated(correlation=correlation), tenant_transaction(notify.pool, ref.tenant) as connection:
+        effect = take_in(connection, notify.plan, assessment, ending)
+        if effect is not None:
             log.info(
                 "assessment handled",
-                extra={"assessment": claim.ref.id, "urgency": assessment.urgency, "state": effect},
+                extra={"assessment": ref.id, "urgency": assessment.urgency, "state": effect},
             )
         reach("notify.raise.before_commit")
     reach("notify.raise.after_commit")
+    return effect is not None
 
 
 def _unknown_to_triage(pool: Pool, claim: Claim) -> None:
@@ -100,17 +149,22 @@ def _unknown_to_triage(pool: Pool, claim: Claim) -> None:
             jobs.retry(connection, claim, error="not-found", delay_s=TRIAGE_PAUSE_S)
 
 
-def take_in(connection: DictConnection, plan: Plan, assessment: Assessment) -> Effect:
-    """Let an assessment have its effect in the caller's transaction, whoever else does the same at this moment."""
+def take_in(connection: DictConnection, plan: Plan, assessment: Assessment, ending: Ending) -> Effect | None:
+    """Let an assessment have its effect in the caller's transaction, whoever else does the same at this moment.
+
+    With it its job ends; None, and nothing done, where that is not ours to end.
+    """
     arrival = Arrival(assessment.ref.version, assessment.urgency.rank, assessment.alerts, assessment.withdrawn)
-    for _ in range(TRIES_TO_OPEN):
-        met = store.look_at_arrival(connection, assessment)
+    for number in range(TRIES_TO_OPEN):
+        met = store.meet_assessment(connection, assessment, ending if number == 0 else None)
+        if met is None:
+            return None
         alert, now = met.alert, met.at
         open_alert = OpenAlert(alert.id, alert.urgency.rank, alert.state is State.ON_HOLD) if alert else None
         effect = effect_of(arrival, seen=met.seen, open_alert=open_alert, withdrawn_version=met.withdrawn_version)
         match effect:
             case Effect.OPEN:
-                if not _open(connection, plan, assessment, now):
+                if not _open(connection, plan, assessment, met.document, now):
                     continue
             case Effect.JOIN | Effect.WAKE | Effect.RAISE:
                 assert alert is not None
@@ -127,7 +181,7 @@ def take_in(connection: DictConnection, plan: Plan, assessment: Assessment) -> E
     raise RuntimeError("alerts for one patient were opened and acknowledged faster than this one could join")
 
 
-def _open(connection: DictConnection, plan: Plan, assessment: Assessment, now: datetime) -> bool:
+def _open(connection: DictConnection, plan: Plan, assessment: Assessment, document: Mark | None, now: datetime) -> bool:
     """A new alert with its first step; False when another one came first."""
     alert = Alert(
         id=uuid7(),
@@ -146,13 +200,10 @@ def _open(connection: DictConnection, plan: Plan, assessment: Assessment, now: d
         refused_at=assessment.refused.received_at if assessment.refused else None,
         synthetic=assessment.ref.tenant == WATCHDOG_TENANT,
     )
-    alert, turn = first_turn(connection, plan, alert, now)
-    if not store.open_alert(connection, alert, assessment):
-        return False
+    alert, turn = first_turn_of_new(connection, plan, alert, document, now)
     content = task.new_task(alert.id, assessment, now)
     opened = Event("opened", assessment=assessment.ref, detail=assessment.urgency)
-    begin_step(connection, alert, content, turn, now, budget=plan.budget, events=[opened])
-    return True
+    return begin_step(connection, alert, content, turn, now, budget=plan.budget, events=[opened], opening=assessment)
 
 
 def _join(

@@ -17,6 +17,7 @@ from services.notify.acts.actor import NOTHING, Actor, Line
 from services.notify.alert import Seen, State
 from services.notify.assessment import Assessment
 from services.notify.escalation import Recipient
+from services.notify.on_call.store import Mark
 from services.notify.task import Task
 from shared import jobs
 from shared.audit.act import Act, Interaction, asker_or, parameters, patient_of
@@ -24,7 +25,7 @@ from shared.events import Ref
 from shared.failpoint import reach
 from shared.fhir import resources
 from shared.fhir.codes import Urgency
-from shared.fhir.resources import NewVersion
+from shared.fhir.resources import NewVersion, as_saved
 from shared.ids import WATCHDOG_TENANT
 from shared.jobs import Claim
 from shared.postgres import DictConnection, load_queries
@@ -129,12 +130,14 @@ class Event:
 class Arrived:
     """What an assessment meets: the newest version in which it was withdrawn (0: in none), the versions that alerts
     stand for already, and, locked, the open alert that it may join: that of its patient and pathway, else that of the
-    same submission, refused before, of which the patient was not known. `at`: by the database's clock."""
+    same submission, refused before, of which the patient was not known. `document`: the newest on-call document.
+    `at`: by the database's clock."""
 
     at: datetime
     withdrawn_version: int
     seen: Sequence[Seen]
     alert: Alert | None
+    document: Mark | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,20 +172,43 @@ class Recorded:
     missed: Sequence[tuple[int, str]]
 
 
-def look_at_arrival(connection: DictConnection, assessment: Assessment) -> Arrived:
-    """What this assessment meets. Nobody else lets a version of it have its effect until this transaction ends."""
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The job that ends with what is done: under the token of its lease, or without one, when nobody noted it yet."""
+
+    kind: str
+    token: UUID | None = None
+
+
+def meet_assessment(connection: DictConnection, assessment: Assessment, ending: Ending | None = None) -> Arrived | None:
+    """What this assessment meets, and the end of its job in the caller's transaction.
+
+    Nobody else lets a version of it have its effect until that ends. None: the lease was lost, or somebody noted the
+    job, and the caller must write nothing.
+    """
+    if ending is not None:
+        reach("jobs.before_finish")
     ref = assessment.ref
     asked = {
         "tenant_id": ref.tenant,
         "assessment_id": ref.id,
+        "version": ref.version,
+        "kind": ending.kind if ending else None,
+        "token": ending.token if ending else None,
         "subject_key": assessment.subject_key,
         "pathway": assessment.pathway,
         "submission": assessment.submission,
     }
-    row = connection.execute(QUERIES["look_at_arrival"], asked).fetchone()
-    assert row is not None
-    seen = [Seen(version, Urgency(urgency).rank, UUID(alert_id)) for version, urgency, alert_id in row["seen"]]
-    return Arrived(row["now"], row["withdrawn_version"], seen, Alert.of(row) if row["id"] else None)
+    row = connection.execute(QUERIES["meet_assessment"], asked).fetchone()
+    if row is None:
+        return None
+    return Arrived(
+        at=row["now"],
+        withdrawn_version=row["withdrawn_version"],
+        seen=[Seen(version, Urgency(urgency).rank, UUID(alert_id)) for version, urgency, alert_id in row["seen"]],
+        alert=Alert.of(row) if row["id"] else None,
+        document=Mark(row["document"], row["document_sha256"]) if row["document"] else None,
+    )
 
 
 def take_message(
@@ -222,16 +248,27 @@ def _told(row: Mapping[str, Any], ref: Ref) -> Delivery:
     )
 
 
-def look_at_outcome(connection: DictConnection, delivery: Delivery, request: UUID) -> Recorded:
-    """What the outcome of this message, ordered by that request, meets."""
+def meet_outcome(
+    connection: DictConnection, delivery: Delivery, request: UUID, ending: Ending | None = None
+) -> Recorded | None:
+    """What the outcome of this message, ordered by that request, meets, and the end of its job.
+
+    None: the lease was lost, and the caller must write nothing.
+    """
+    if ending is not None:
+        reach("jobs.before_finish")
     asked = {
         "tenant_id": delivery.tenant_id,
         "delivery_id": delivery.id,
         "alert_id": delivery.alert_id,
         "request_id": str(request),
+        "kind": ending.kind if ending else None,
+        "step": delivery.step,
+        "token": ending.token if ending else None,
     }
-    row = connection.execute(QUERIES["look_at_outcome"], asked).fetchone()
-    assert row is not None
+    row = connection.execute(QUERIES["meet_outcome"], asked).fetchone()
+    if row is None:
+        return None
     return Recorded(
         at=row["now"],
         alert=Alert.of(row),
@@ -267,29 +304,9 @@ def lock_due_alert(connection: DictConnection, tenant: UUID, alert_id: UUID) -> 
     return Alert.of(row) if row else None
 
 
-def open_alert(connection: DictConnection, alert: Alert, assessment: Assessment) -> bool:
-    """Store a new alert that stands for this assessment and its red flags.
-
-    False, and nothing stored, when one was opened for the same patient and pathway in the meantime.
-    """
-    asked = _columns(alert) | {
-        "assessment_id": assessment.ref.id,
-        "assessment_version": assessment.ref.version,
-        "submission": assessment.submission,
-        "flags": list(assessment.flags),
-    }
-    return connection.execute(QUERIES["open_alert"], asked).rowcount == 1
-
-
 def update_alert(connection: DictConnection, alert: Alert) -> None:
     """Store a changed alert."""
     connection.execute(QUERIES["update_alert"], _columns(alert))
-
-
-def mark_received(connection: DictConnection, alert: Alert) -> None:
-    """Store that the alert was told to somebody: its state and the version of its Task."""
-    asked = {"id": alert.id, "tenant_id": alert.tenant_id, "state": alert.state, "task_version": alert.task_version}
-    connection.execute(QUERIES["mark_received"], asked)
 
 
 def move_alert(connection: DictConnection, alert: Alert) -> bool:
@@ -408,7 +425,11 @@ def save_resources(
     connection: DictConnection, tenant: UUID, several: Sequence[Mapping[str, Any]], now: datetime
 ) -> None:
     """Store resources of ours, each as the next version that its meta names."""
-    versions = [
+    resources.save(connection, tenant, _versions(several, now))
+
+
+def _versions(several: Sequence[Mapping[str, Any]], now: datetime) -> list[NewVersion]:
+    return [
         NewVersion(
             type=resource["resourceType"],
             id=resource["id"],
@@ -420,7 +441,6 @@ def save_resources(
         )
         for resource in several
     ]
-    resources.save(connection, tenant, versions)
 
 
 def read_resource(
@@ -489,27 +509,77 @@ def add(
     alert: Alert,
     *,
     messages: Sequence[NewDelivery] = (),
-    outcomes: Sequence[Delivery] = (),
     events: Sequence[Event] = (),
     now: datetime | None = None,
 ) -> None:
-    """Messages of the alert's present step with their jobs, how messages stand, and lines of the ledger: all at once.
+    """Messages of the alert's present step with their jobs, and lines of the ledger.
 
     `now`: when the messages are ordered.
     """
-    assert now is not None or not messages
-    rows = {
-        "messages": [_message(alert, message, now) for message in messages if now],
-        "outcomes": [_outcome(delivery) for delivery in outcomes],
-        "events": [_event(alert, event) for event in events],
-    }
-    _add(connection, alert, {name: some for name, some in rows.items() if some})
+    _add(connection, alert, _rows(alert, messages, (), events, now))
 
 
 def _add(connection: DictConnection, alert: Alert, rows: Mapping[str, Any]) -> None:
     if rows:
         asked = {"tenant_id": alert.tenant_id, "alert_id": alert.id, "rows": orjson.dumps(rows).decode()}
         connection.execute(QUERIES["add_to_alert"], asked)
+
+
+def write(
+    connection: DictConnection,
+    alert: Alert,
+    now: datetime,
+    *,
+    opening: Assessment | None = None,
+    is_received: bool = False,
+    resources: Sequence[Mapping[str, Any]] = (),
+    messages: Sequence[NewDelivery] = (),
+    outcomes: Sequence[Delivery] = (),
+    events: Sequence[Event] = (),
+) -> bool:
+    """What a transaction writes of an alert, in one statement.
+
+    `opening`: it is a new one, which stands for this assessment and its red flags. `is_received`: it is stored that it
+    was told to somebody. `resources`: of ours, each as the next version that its meta names. `messages`: of its present
+    step, with their jobs; `outcomes`: how messages stand; `events`: lines of its ledger.
+
+    False, and nothing stored, when another one was opened for the same patient and pathway meanwhile.
+    """
+    rows = _rows(alert, messages, outcomes, events, now)
+    if opening is not None:
+        rows["opened"] = _opened(alert, opening)
+    if is_received:
+        rows["received"] = alert.task_version
+    new = as_saved(_versions(resources, now)) if resources else {"new": None, "bodies": None, "digests": None}
+    asked = {"tenant_id": alert.tenant_id, "alert_id": alert.id, "rows": orjson.dumps(rows).decode()} | new
+    row = connection.execute(QUERIES["write_alert"], asked).fetchone()
+    assert row is not None
+    return bool(row["written"])
+
+
+def _opened(alert: Alert, assessment: Assessment) -> dict[str, Any]:
+    return {name: getattr(alert, name) for name in Alert.__dataclass_fields__} | {
+        "assessment_id": assessment.ref.id,
+        "assessment_version": assessment.ref.version,
+        "submission": assessment.submission,
+        "flags": assessment.flags,
+    }
+
+
+def _rows(
+    alert: Alert,
+    messages: Sequence[NewDelivery],
+    outcomes: Sequence[Delivery],
+    events: Sequence[Event],
+    now: datetime | None,
+) -> dict[str, Any]:
+    assert now is not None or not messages
+    rows = {
+        "messages": [_message(alert, message, now) for message in messages if now],
+        "outcomes": [_outcome(delivery) for delivery in outcomes],
+        "events": [_event(alert, event) for event in events],
+    }
+    return {name: some for name, some in rows.items() if some}
 
 
 def _message(alert: Alert, message: NewDelivery, now: datetime) -> dict[str, Any]:

@@ -1,14 +1,15 @@
 -- Named queries of services/notify/store.py. Columns are named one by one: a statement that is kept for use would fail once
 -- a newer version of Sural has given the table one more.
 
--- name: look_at_arrival
-SELECT now, withdrawn_version, seen,
+-- name: meet_assessment
+SELECT now, withdrawn_version, seen, document, document_sha256,
        (held).id, (held).tenant_id, (held).subject_key, (held).pathway, (held).subject, (held).state, (held).urgency,
        (held).first_step, (held).step, (held).task_version, (held).opened_at, (held).due_at, (held).acknowledged_at,
        (held).acknowledged_by, (held).closed_at, (held).withdrawn_at, (held).refused_client, (held).refused_at,
        (held).policy, (held).policy_version, (held).team, (held).position, (held).round, (held).exhausted_at, (held).owner,
        (held).snoozed_until, (held).snoozes, (held).outcome, (held).override_reason, (held).synthetic
-FROM look_at_arrival(%(tenant_id)s, %(assessment_id)s, %(subject_key)s, %(pathway)s, %(submission)s)
+FROM meet_assessment(%(tenant_id)s, %(assessment_id)s, %(version)s, %(kind)s, %(token)s, %(subject_key)s, %(pathway)s,
+                     %(submission)s)
 
 -- name: take_message
 SELECT job_tenant, job_id, job_version, job_token, job_attempts, job_error, job_age_s, more, told_alert, told_channel,
@@ -20,14 +21,17 @@ SELECT job_tenant, job_id, job_version, job_token, job_attempts, job_error, job_
        (held).snoozed_until, (held).snoozes, (held).outcome, (held).override_reason, (held).synthetic
 FROM take_message(%(kind)s, %(min_age_s)s, %(lease_s)s, %(link)s, %(lasts)s)
 
--- name: look_at_outcome
+-- name: meet_outcome
 SELECT now, task, request, versions, others_pending, others_sent, missed,
        (held).id, (held).tenant_id, (held).subject_key, (held).pathway, (held).subject, (held).state, (held).urgency,
        (held).first_step, (held).step, (held).task_version, (held).opened_at, (held).due_at, (held).acknowledged_at,
        (held).acknowledged_by, (held).closed_at, (held).withdrawn_at, (held).refused_client, (held).refused_at,
        (held).policy, (held).policy_version, (held).team, (held).position, (held).round, (held).exhausted_at, (held).owner,
        (held).snoozed_until, (held).snoozes, (held).outcome, (held).override_reason, (held).synthetic
-FROM look_at_outcome(%(tenant_id)s, %(delivery_id)s, %(alert_id)s, %(request_id)s)
+FROM meet_outcome(%(tenant_id)s, %(delivery_id)s, %(alert_id)s, %(request_id)s, %(kind)s, %(step)s, %(token)s)
+
+-- name: write_alert
+SELECT write_alert(%(tenant_id)s, %(alert_id)s, %(rows)s::jsonb, %(new)s::jsonb, %(bodies)b, %(digests)b) AS written
 
 -- name: add_to_alert
 SELECT add_to_alert(%(tenant_id)s, %(alert_id)s, %(rows)s::jsonb)
@@ -51,30 +55,6 @@ SELECT id, tenant_id, subject_key, pathway, subject, state, urgency, first_step,
        acknowledged_at, acknowledged_by, closed_at, withdrawn_at, refused_client, refused_at, policy, policy_version,
        team, position, round, exhausted_at, owner, snoozed_until, snoozes, outcome, override_reason, synthetic
 FROM alert WHERE tenant_id = %(tenant_id)s AND id = %(id)s AND due_at <= now() FOR UPDATE SKIP LOCKED
-
--- name: open_alert
--- A new alert with the assessment and the red flags behind it; no row when another one was opened for the same patient and
--- pathway at the same time.
-WITH opened AS (
-    INSERT INTO alert (id, tenant_id, subject_key, pathway, subject, state, urgency, first_step, step, task_version,
-                       opened_at, due_at, refused_client, refused_at, policy, policy_version, team, position, round,
-                       exhausted_at, synthetic)
-    VALUES (%(id)s, %(tenant_id)s, %(subject_key)s, %(pathway)s, %(subject)s, %(state)s, %(urgency)s, %(first_step)s,
-            %(step)s, %(task_version)s, %(opened_at)s, %(due_at)s, %(refused_client)s, %(refused_at)s, %(policy)s,
-            %(policy_version)s, %(team)s, %(position)s, %(round)s, %(exhausted_at)s, %(synthetic)s)
-    ON CONFLICT (tenant_id, subject_key, pathway) WHERE state IN ('requested', 'received', 'on-hold') DO NOTHING
-    RETURNING id, tenant_id
-), standing AS (
-    INSERT INTO alert_assessment (tenant_id, assessment_id, assessment_version, alert_id, urgency, joined_at, submission)
-    SELECT tenant_id, %(assessment_id)s, %(assessment_version)s, id, %(urgency)s, %(opened_at)s, %(submission)s FROM opened
-), flagged AS (
-    INSERT INTO alert_flag (tenant_id, alert_id, flag)
-    SELECT tenant_id, id, flag FROM opened, unnest(%(flags)s::text[]) AS flag ON CONFLICT DO NOTHING
-)
-SELECT id FROM opened
-
--- name: mark_received
-UPDATE alert SET state = %(state)s, task_version = %(task_version)s WHERE tenant_id = %(tenant_id)s AND id = %(id)s
 
 -- name: update_alert
 UPDATE alert SET state = %(state)s, urgency = %(urgency)s, first_step = %(first_step)s, step = %(step)s,

@@ -12,9 +12,8 @@ from services.notify.context import Notify, open_notify
 from services.notify.deliver import deliver_to, due_recipients
 from services.notify.escalation import JOB_KINDS
 from services.notify.lanes import Lanes
-from services.notify.raise_alert import RAISE_KIND, RAISE_URGENT, raise_alerts
+from services.notify.raise_alert import RAISE_KIND, RAISE_URGENT, hear
 from services.notify.settings import NotifySettings
-from shared import jobs
 from shared.broker import TASKS, make_celery
 from shared.canary import install_canary
 from shared.events import NOTIFY_ROUTINE, NOTIFY_URGENT, decode
@@ -44,12 +43,10 @@ def make_worker(settings: NotifySettings) -> Celery:
 
     @app.task(name=TASKS[NOTIFY_URGENT], bind=True)
     def raise_for(self: Task, message: Any) -> None:
-        """Note what the message names, let it have its effect, and wake the senders after each alert."""
-        queue = (self.request.delivery_info or {}).get("routing_key", "")
-        kind = RAISE_KIND.get(str(queue), RAISE_URGENT)
-        with pool().connection() as connection:
-            jobs.add(connection, kind, decode(message))
-        jobs.drain(pool(), kind, lambda claims: raise_alerts(notify(), claims, ordered=lanes.wake))
+        """Let what the message names have its effect, and wake the senders after each alert."""
+        told = self.request.delivery_info or {}
+        kind = RAISE_KIND.get(str(told.get("routing_key", "")), RAISE_URGENT)
+        hear(notify(), kind, decode(message), again=bool(told.get("redelivered")), ordered=lanes.wake)
 
     @worker_process_shutdown.connect(weak=False)
     def let_senders_end(**_: Any) -> None:

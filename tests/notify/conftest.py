@@ -13,7 +13,7 @@ from psycopg.rows import dict_row
 
 from services.notify.context import Notify, open_notify
 from services.notify.escalation import JOB_KINDS
-from services.notify.raise_alert import RAISE_ROUTINE, RAISE_URGENT, raise_alerts
+from services.notify.raise_alert import RAISE_ROUTINE, RAISE_URGENT, hear, raise_alerts
 from services.notify.settings import NotifySettings
 from shared import jobs
 from shared.events import Ref
@@ -71,11 +71,10 @@ class Service:
 
     def hears(self, *refs: Ref, kind: str = RAISE_URGENT) -> None:
         """What a worker does with a message."""
-        with self.notify.pool.connection() as connection:
-            jobs.add(connection, kind, refs)
-        self.works()
+        hear(self.notify, kind, refs)
 
     def works(self) -> None:
+        """What the background process does with what is left over."""
         for kind in (RAISE_URGENT, RAISE_ROUTINE):
             jobs.drain(self.notify.pool, kind, lambda claims: raise_alerts(self.notify, claims))
 

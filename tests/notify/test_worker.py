@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,13 @@ def publisher(servers: Servers) -> Iterator[Publisher]:
 @pytest.fixture
 def worker(settings: NotifySettings, database: Database, servers: Servers, tmp_path: Path) -> Iterator[Path]:
     """`python -m services.notify worker urgent`; gives its log."""
+    with a_worker(settings, database, servers, tmp_path / "worker.log") as log:
+        yield log
+
+
+@contextmanager
+def a_worker(settings: NotifySettings, database: Database, servers: Servers, log: Path, **more: str) -> Iterator[Path]:
+    """The same, with further variables."""
     assert settings.smtp_url is not None
     assert settings.webhook_url is not None
     environment = {
@@ -45,14 +53,16 @@ def worker(settings: NotifySettings, database: Database, servers: Servers, tmp_p
         "SURAL_ALERT_RECIPIENTS": settings.alert_recipients,
         "SURAL_WEBHOOK_URL": settings.webhook_url.get_secret_value(),
         "SURAL_WEBHOOK_SECRET": SECRET,
+        **more,
     }
-    log = tmp_path / "worker.log"
     command = [sys.executable, "-m", "services.notify", "worker", "urgent"]
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
-    yield log
-    process.terminate()
-    process.wait(timeout=30)
+    try:
+        yield log
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
 
 
 def test_a_message_becomes_an_alert_that_people_get(
@@ -73,3 +83,23 @@ def test_a_message_becomes_an_alert_that_people_get(
     eventually(lambda: rows("SELECT state FROM alert") == [{"state": "received"}])
     assert rows("SELECT kind FROM job WHERE kind LIKE 'raise%'") == [{"kind": "raise.urgent"}]
     assert "Wrenfield" not in worker.read_text()
+
+
+@pytest.mark.requirement("REQ-10")
+def test_of_an_assessment_that_kills_its_worker_the_attempts_are_counted(
+    settings: NotifySettings,
+    publisher: Publisher,
+    triage: Triage,
+    database: Database,
+    servers: Servers,
+    rows: Callable[..., list[dict[str, object]]],
+    tmp_path: Path,
+) -> None:
+    with a_worker(
+        settings, database, servers, tmp_path / "worker.log", SURAL_FAILPOINT="notify.raise.before_commit:exit"
+    ):
+        publisher(NOTIFY_URGENT, [triage.publish(an_assessment())])
+
+        eventually(lambda: rows("SELECT kind FROM job WHERE kind = 'raise.urgent' AND attempts > 0"), within_s=30)
+
+    assert rows("SELECT * FROM alert") == []

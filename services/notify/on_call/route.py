@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from services.notify.escalation import WATCHDOG, Place, Plan
 from services.notify.on_call import store as on_call
 from services.notify.on_call.document import Document, Kind, Target, team_for
 from services.notify.on_call.flaw import DocumentFlawed
+from services.notify.on_call.store import Mark
 from services.notify.on_call.turn import Route, Turn, turn_at
 from services.notify.store import Alert
 from shared.postgres import DictConnection
@@ -30,6 +33,22 @@ def first_turn(
     the chain begins, a team in place of the one that it would go to.
     """
     document = None if alert.synthetic else _document(connection, alert.tenant_id)
+    return _stamped(plan, alert, document, now, owner_first=owner_first)
+
+
+def first_turn_of_new(
+    connection: DictConnection, plan: Plan, alert: Alert, newest: Mark | None, now: datetime
+) -> tuple[Alert, Turn]:
+    """The same for a new alert, where the newest document is known by its mark."""
+    document = None
+    if newest is not None and not alert.synthetic:
+        document = _read(partial(on_call.marked, connection, alert.tenant_id, newest), newest.version)
+    return _stamped(plan, alert, document, now)
+
+
+def _stamped(
+    plan: Plan, alert: Alert, document: Document | None, now: datetime, *, owner_first: bool = False
+) -> tuple[Alert, Turn]:
     team = first = None
     if document is not None:
         team = document.team(alert.owner) if owner_first and alert.owner else None
@@ -110,11 +129,16 @@ def _between(plan: Plan, alert: Alert, stamped: Document, newest: Document) -> R
 
 
 def _document(connection: DictConnection, tenant: UUID, version: int | None = None) -> Document | None:
-    """The newest document, or this version. One that cannot be read any more counts as not there, loudly."""
+    """The newest document, or this version."""
+    if version is None:
+        return _read(partial(on_call.current, connection, tenant), 0)
+    return _read(partial(on_call.at_version, connection, tenant, version), version)
+
+
+def _read(how: Callable[[], Document | None], version: int) -> Document | None:
+    """A document that cannot be read any more counts as not there, loudly."""
     try:
-        if version is None:
-            return on_call.current(connection, tenant)
-        return on_call.at_version(connection, tenant, version)
+        return how()
     except DocumentFlawed as error:
-        log.error("on-call document cannot be read", extra={"error": type(error).__name__, "number": version or 0})
+        log.error("on-call document cannot be read", extra={"error": type(error).__name__, "number": version})
         return None

@@ -16,7 +16,20 @@ from services.notify.on_call.read import read_document
 from shared.audit.act import Act, Interaction, asker_or, record
 from shared.postgres import DictConnection, load_queries
 
-__all__ = ["Saved", "Watch", "at_version", "current", "newest", "person_of", "save", "saved", "tenants", "watch"]
+__all__ = [
+    "Mark",
+    "Saved",
+    "Watch",
+    "at_version",
+    "current",
+    "marked",
+    "newest",
+    "person_of",
+    "save",
+    "saved",
+    "tenants",
+    "watch",
+]
 
 QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 MOST_KEPT = 64
@@ -33,6 +46,14 @@ class Saved:
     sha256: str
     saved_at: datetime
     saved_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What stands for a version: its number, and the hash of its text."""
+
+    version: int
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +74,11 @@ def current(connection: DictConnection, tenant: UUID) -> Document | None:
     Raises DocumentFlawed when it cannot be read (it could when it was saved).
     """
     return _document(connection, tenant, connection.execute(QUERIES["newest"], {"tenant_id": tenant}).fetchone())
+
+
+def marked(connection: DictConnection, tenant: UUID, mark: Mark) -> Document | None:
+    """The document that somebody has just seen to be there. Raises DocumentFlawed when it cannot be read."""
+    return _document(connection, tenant, {"version": mark.version, "sha256": mark.sha256})
 
 
 def newest(connection: DictConnection, tenant: UUID) -> int:
