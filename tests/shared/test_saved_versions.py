@@ -84,3 +84,34 @@ def test_a_resource_that_says_the_same_thing_twice_is_stored_and_has_it_once(poo
         resources.save(connection, DEFAULT_TENANT, [an_issue(1, code={"coding": twice}, identifier=number)])
 
         assert codes(connection, 1) == ["flag-1"]
+
+
+def places(connection: DictConnection, number: int) -> dict[tuple[str, str], str]:
+    """Where each search row of a resource lies: a row that is written anew lies elsewhere."""
+    found = connection.execute(
+        "SELECT param, value, ctid::text AS place FROM search_value WHERE id = %s", (f"issue-{number}",)
+    ).fetchall()
+    return {(row["param"], row["value"]): row["place"] for row in found}
+
+
+def test_of_a_new_version_only_what_it_says_differently_is_written(pool: Pool) -> None:
+    with tenant_transaction(pool, DEFAULT_TENANT) as connection:
+        resources.save(connection, DEFAULT_TENANT, [an_issue(1)])
+        before = places(connection, 1)
+        resources.save(connection, DEFAULT_TENANT, [an_issue(1, version=2)])
+        after = places(connection, 1)
+
+    assert before.keys() - after.keys() == {("code", "flag-1")}
+    assert after.keys() - before.keys() == {("code", "flag-2")}
+    assert {row: after[row] for row in before.keys() & after.keys()} == {
+        row: before[row] for row in before.keys() & after.keys()
+    }
+
+
+def test_a_new_version_whose_system_and_code_changed_places_is_found_by_what_it_says(pool: Pool) -> None:
+    one, other = {"system": "a", "code": "b"}, {"system": "b", "code": "a"}
+    with tenant_transaction(pool, DEFAULT_TENANT) as connection:
+        resources.save(connection, DEFAULT_TENANT, [an_issue(1, code={"coding": [one]})])
+        resources.save(connection, DEFAULT_TENANT, [an_issue(1, version=2, code={"coding": [other]})])
+
+        assert codes(connection, 1) == ["a"]
