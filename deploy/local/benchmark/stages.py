@@ -7,9 +7,10 @@ generator sends, and for a response of 60 items.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from itertools import cycle
 from typing import Any
 
 import orjson
@@ -17,11 +18,14 @@ import orjson
 from deploy.local.benchmark.bodies import TENTH
 from deploy.local.benchmark.form import sixty_items
 from deploy.local.benchmark.stage import Stage
+from deploy.local.benchmark.strangers import strangers
 from deploy.local.triage import shipped_form
 from services.intake.acceptor import Acceptor
 from services.intake.conformance import check_conformance
+from services.triage.assess_response import evaluate_response
 from services.triage.basis import Basis, Run
 from services.triage.engine.assess import evaluate
+from services.triage.engine.pack import Pack
 from services.triage.findings import FactReader
 from services.triage.knowledge.loader import load_packs
 from services.triage.risk_assessment import build_resources
@@ -34,6 +38,8 @@ from shared.fhir.structure import check_structure
 RESPONSE = "QuestionnaireResponse"
 MIXED = 10
 """Responses of the mix in one round."""
+STRANGERS = 300
+"""More than triage keeps results for (`flag_plans.py`), so that hardly any is known when its turn comes again."""
 SIXTY = "gate and validation, 60 items"
 RUN = Run("00000000-0000-4000-8000-000000000000", 1, datetime(2026, 1, 1, tzinfo=UTC))
 
@@ -52,7 +58,7 @@ def pure_stages() -> list[Stage]:
         for name, work in _of_response(data, form, pack, reader):
             by_name.setdefault(name, []).append(work)
     stages = [Stage(name, partial(_all, works), len(works)) for name, works in by_name.items()]
-    return [*stages, *_sixty()]
+    return [*stages, *_assessments(packs, readers), *_sixty()]
 
 
 def _of_response(body: bytes, form: QuestionnaireIndex, pack: Any, reader: FactReader) -> Iterator[tuple[str, Work]]:
@@ -74,6 +80,21 @@ def _of_response(body: bytes, form: QuestionnaireIndex, pack: Any, reader: FactR
     yield "engine", lambda: evaluate(pack, findings)
     yield "explanation and FHIR", lambda: build_resources(assessment, pack, basis=basis, run=RUN)
     yield "written as text", lambda: orjson.dumps(resources)
+
+
+def _assessments(packs: Mapping[str, Pack], readers: Mapping[str, FactReader]) -> Iterator[Stage]:
+    """From the answers to the resources, all in one: for the mix, and for as many patients as were never seen."""
+
+    def work_of(response: Mapping[str, Any]) -> Work:
+        named, canonical = {**response, "id": "bench"}, str(response["questionnaire"])
+        basis = Basis.of(named, version=1, sha256="")
+        return lambda: evaluate_response(named, readers[canonical], packs[canonical], basis=basis, run=RUN).resources
+
+    mix = [work_of(orjson.loads(body.marked(str(number)))) for number, (body, _) in enumerate(TENTH.bodies(MIXED))]
+    yield Stage("assessment", partial(_all, mix), len(mix))
+    others = [work_of(response) for response in strangers(STRANGERS)]
+    turns = cycle([others[first : first + MIXED] for first in range(0, STRANGERS, MIXED)])
+    yield Stage("assessment, never seen", lambda _given: _all(next(turns), None), MIXED)
 
 
 def _sixty() -> Iterator[Stage]:
