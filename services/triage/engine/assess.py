@@ -56,7 +56,7 @@ def evaluate(
     withheld = any(floor.withholds_ranking for floor in applied)
     trusted = not (contradictions or quality.conflicting)
     told = [result.urgency for result in flags.fired]
-    outcome = _Outcome(pack, scope, told, lambda: flags.all_clear, ranked, withheld=withheld, trusted=trusted)
+    outcome = Outcome(pack, scope, told, lambda: flags.all_clear, ranked, withheld=withheld, trusted=trusted)
     urgency = outcome.urgency(applied)
     return Assessment(
         pack=pack.head,
@@ -74,6 +74,7 @@ def evaluate(
         raises=_raised(pack, flags, ranked, applied, quality),
         candidates=ranked.candidates,
         panel=ranked.panel,
+        weights=ranked.weights,
         state=state,
         advice=advise(
             pack.advice,
@@ -103,7 +104,7 @@ def urgency_of(state: State, *, floors: Sequence[AppliedFloor], enough: Urgency)
         return found
     flags = frozenset(flag.id for flag, _ in fired)
     ranked = Differential() if pack.ranking is None else rank(pack.ranking, state.of_what_was_asked(), flags)
-    outcome = _Outcome(
+    outcome = Outcome(
         pack,
         Scope.FULL,
         [line.urgency for _, line in fired],
@@ -116,8 +117,10 @@ def urgency_of(state: State, *, floors: Sequence[AppliedFloor], enough: Urgency)
 
 
 @dataclass(frozen=True, slots=True)
-class _Outcome:
-    """`told`: the urgencies of the flags that fired. `all_clear`: see `FlagResults`, asked for only if it matters."""
+class Outcome:
+    """What everything that was found makes of the urgency.
+
+    `told`: the urgencies of the flags that fired. `all_clear`: see `FlagResults`, asked for only if it matters."""
 
     pack: Pack
     scope: Scope

@@ -17,6 +17,7 @@ from services.triage.engine.assess import urgency_of
 from services.triage.engine.compile import Values
 from services.triage.engine.criteria import Compare, Criterion, Operator, comparisons_in, names_in
 from services.triage.engine.deciding import Deciding
+from services.triage.engine.imagining import Imagining
 from services.triage.engine.model import (
     MORE_UNKNOWN,
     DerivedFact,
@@ -217,8 +218,7 @@ def _lowering(pack: Pack, assessment: Assessment, weighing: Weighing, urgency: U
         values = weighing.state.imagine(changed)
         if any(test(values) & YES for test in lines):
             continue
-        imagined = _imagined(pack, assessment, weighing, changed)
-        lower = urgency_of(imagined, floors=_from_outside(pack, assessment), enough=urgency)
+        lower = _urgency_if(pack, assessment, weighing, changed, enough=urgency)
         if lower is not None and lower.rank > urgency.rank:
             yield Change(name, opposite, lower)
             found += 1
@@ -226,14 +226,17 @@ def _lowering(pack: Pack, assessment: Assessment, weighing: Weighing, urgency: U
                 return
 
 
-def _imagined(pack: Pack, assessment: Assessment, weighing: Weighing, changed: Mapping[str, Value]) -> State:
-    """The state of an evaluation with these yes/no answers changed; read anew where answers are doubtful."""
-    quality = assessment.quality
+def _urgency_if(
+    pack: Pack, assessment: Assessment, weighing: Weighing, changed: Mapping[str, Value], *, enough: Urgency
+) -> Urgency | None:
+    """The urgency with these yes/no answers changed; everything is read anew where answers are doubtful."""
+    quality, floors = assessment.quality, _from_outside(pack, assessment)
     if not (quality.contradictions or quality.conflicting or quality.unusable):
-        return weighing.state.changed(changed)
+        return Imagining(pack, assessment, weighing.state, floors).urgency(changed, enough=enough)
     given = assessment.findings
     imagined = {one: replace(given.get(one), value=value, alternatives=()) for one, value in changed.items()}
-    return State(pack, Findings({**given.by_name, **imagined}, given.respondent), assessment.scope)
+    state = State(pack, Findings({**given.by_name, **imagined}, given.respondent), assessment.scope)
+    return urgency_of(state, floors=floors, enough=enough)
 
 
 def _from_outside(pack: Pack, assessment: Assessment) -> tuple[AppliedFloor, ...]:

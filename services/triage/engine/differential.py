@@ -9,7 +9,7 @@ a condition is supported is judged by an order without them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from operator import add
 from typing import Any
@@ -17,8 +17,21 @@ from typing import Any
 from services.triage.engine.compile import Values
 from services.triage.engine.conditions import RankingMethod
 from services.triage.engine.model import Urgency
+from services.triage.engine.moving import Moving
 from services.triage.engine.ranking import HALF, MASK, OUT, TOTAL, Ranking, split
 from services.triage.engine.results import Candidate, Panel, Support
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What all conditions weigh on one set of values, before any flag adds to it.
+
+    `weighs`: the findings of each (`ranking.py`). `numbers`: the same with the prior. `known`: without what is unknown.
+    """
+
+    weighs: list[int]
+    numbers: list[int]
+    known: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +40,7 @@ class Differential:
 
     candidates: tuple[Candidate, ...] = ()
     panel: Panel | None = None
+    weights: Weights | None = None
 
     @property
     def supported(self) -> tuple[Candidate, ...]:
@@ -47,36 +61,87 @@ class Differential:
 
 def rank(ranking: Ranking, values: Values, flags_fired: Collection[str]) -> Differential:
     """All conditions in order, the first `shown` of them as candidates. `flags_fired`: ids of flags."""
-    method, conditions = ranking.method, ranking.conditions
-    guarded = {place for flag in flags_fired for place in ranking.guarded.get(flag, ())}
+    weights = _weigh(ranking, values)
+    order, candidates = _ranked(ranking, weights, flags_fired)
+    supported = {one.condition.id for one in candidates if one.support is not Support.WEAK}
+    panel = Panel(
+        conditions=ranking.conditions,
+        urgent=ranking.must_not_miss,
+        order=tuple(order),
+        flagged=_guarded(ranking, flags_fired),
+        supported=frozenset(supported),
+        at_site=_known_here(ranking, values),
+    )
+    return Differential(candidates, panel, weights)
+
+
+def rank_again(
+    ranking: Ranking,
+    moving: Moving,
+    weights: Weights,
+    before: Values,
+    values: Values,
+    slots: Iterable[int],
+    flags_fired: Collection[str],
+) -> Differential:
+    """The candidates alone, where only these slots hold other values than before, none of them a site.
+
+    `weights`: those of the values before. Only findings that read a changed value are weighed again.
+    """
+    moved = moving.moved(before, values, slots)
+    if moved is None:
+        weights = _weigh(ranking, values)
+    elif moved:
+        weights = Weights(weights.weighs.copy(), weights.numbers.copy(), weights.known.copy())
+        for place, more in moved.items():
+            if weights.weighs[place] != OUT:
+                weights.numbers[place] += more
+                weights.weighs[place] += more
+                weights.known[place] = _known(weights.numbers[place], weights.weighs[place])
+    return Differential(_ranked(ranking, weights, flags_fired)[1])
+
+
+def _weigh(ranking: Ranking, values: Values) -> Weights:
     weighs = ranking.weigh(values)
     numbers = list(map(add, weighs, _priors(ranking, values)))
-    for place in guarded:
-        numbers[place] += conditions[place].flagged << TOTAL
-    order = sorted(range(len(numbers)), key=numbers.__getitem__, reverse=True)
-    while order and numbers[order[-1]] < OUT // 2:
-        order.pop()
     known = [
         (number - weighed >> TOTAL) + ((weighed + HALF) & MASK) - HALF
         for number, weighed in zip(numbers, weighs, strict=True)
     ]
+    return Weights(weighs, numbers, known)
+
+
+def _known(number: int, weighed: int) -> int:
+    """The prior and what the known findings weigh."""
+    return (number - weighed >> TOTAL) + ((weighed + HALF) & MASK) - HALF
+
+
+def _ranked(
+    ranking: Ranking, weights: Weights, flags_fired: Collection[str]
+) -> tuple[Sequence[int], tuple[Candidate, ...]]:
+    """The places of all conditions that are in the question, in order, and the first `shown` of them as candidates."""
+    method, numbers, known = ranking.method, weights.numbers, weights.known
+    guarded = _guarded(ranking, flags_fired)
+    if guarded:
+        numbers, known = numbers.copy(), known.copy()
+        for place in guarded:
+            numbers[place] += ranking.conditions[place].flagged << TOTAL
+            known[place] += ranking.conditions[place].flagged
+    order = sorted(range(len(numbers)), key=numbers.__getitem__, reverse=True)
+    while order and numbers[order[-1]] < OUT // 2:
+        order.pop()
     best = sorted(map(known.__getitem__, order), reverse=True)[: method.support_rank]
-    candidates = tuple(
+    return order, tuple(
         [
             _candidate(ranking, place, number, numbers[place], supported=_stands_out(method, known[place], best))
             for number, place in enumerate(order[: method.shown], 1)
         ]
     )
-    supported = {one.condition.id for one in candidates if one.support is not Support.WEAK}
-    panel = Panel(
-        conditions=conditions,
-        urgent=ranking.must_not_miss,
-        order=tuple(order),
-        flagged=frozenset(guarded),
-        supported=frozenset(supported),
-        at_site=_known_here(ranking, values),
-    )
-    return Differential(candidates, panel)
+
+
+def _guarded(ranking: Ranking, flags_fired: Collection[str]) -> frozenset[int]:
+    """The places of the conditions that these flags guard against."""
+    return frozenset([place for flag in flags_fired for place in ranking.guarded.get(flag, ())])
 
 
 def _stands_out(method: RankingMethod, known: int, best: Sequence[int]) -> bool:

@@ -28,6 +28,7 @@ from services.triage.engine.model import (
     TextMatch,
     Urgency,
 )
+from services.triage.engine.moving import Moving
 from services.triage.engine.ranking import Ranking, compile_ranking
 from services.triage.engine.reads import Reads
 from services.triage.engine.scales import Scales
@@ -64,7 +65,9 @@ class Pack:
     `base_facts`: for each derived fact, score quantity and base fact, the base facts it depends on.
     `size`: how many values an evaluation has: the slots, and after them the truths of comparisons that many criteria
     make. `compute_steps`: all of these and all steps at once. `line_truths`: all lines of all flags, in pack order
-    (`lines`: with their flags; `line_ids`; `flag_of_line`: the numbers of their flags). `flag_plans`: all flags.
+    (`lines`: with their flags; `line_ids`; `line_tests`; `flag_of_line`: the numbers of their flags). `flag_plans`: all
+    flags. `lines_reading`, `contradictions_reading`: by slot, the places of those that read it. `moving`: the findings
+    of conditions by the slots that they read.
     `read_plan`: name, whether it is a yes/no fact, and definition of every base fact; `not_yes_no`: the other slots.
     `text_searches`: of each text match its slot, its words ready to be searched for, and the slot of its text.
     `examined`: examination items.
@@ -86,14 +89,18 @@ class Pack:
     compute_steps: Callable[[list[Any], Callable[[CompiledScore, Values], Any]], object]
     scores: tuple[CompiledScore, ...]
     line_truths: Callable[[Values], list[int]]
+    line_tests: tuple[Test, ...]
+    lines_reading: Mapping[int, tuple[int, ...]]
     lines: tuple[tuple[Flag, FlagLine], ...]
     line_ids: tuple[str, ...]
     flag_plans: tuple[FlagPlan, ...]
     flag_of_line: tuple[int, ...]
     contradictions: tuple[tuple[Contradiction, Test], ...]
+    contradictions_reading: Mapping[int, tuple[int, ...]]
     floors: tuple[tuple[Floor, Test], ...]
     raised_screen: Test
     ranking: Ranking | None
+    moving: Moving
     scales: Scales
     advice: CompiledAdvice
     grounds: Grounds
@@ -152,16 +159,20 @@ def build_pack(content: Content) -> Pack:
         scores=tuple(scores.values()),
         compute_steps=_all_steps([steps[name] for name in order], compared, Generator(slots, compiler, compared)),
         line_truths=_line_truths(content, Generator(slots, compiler, compared)),
+        line_tests=tuple(compiler.test_of(line.when) for flag in content.flags for line in flag.lines),
+        lines_reading=reads.by_slot([[line.when] for flag in content.flags for line in flag.lines]),
         lines=tuple((flag, line) for flag in content.flags for line in flag.lines),
         line_ids=tuple(line.id for flag in content.flags for line in flag.lines),
         flag_plans=flag_plans(content.flags, reads),
         flag_of_line=tuple(number for number, flag in enumerate(content.flags) for _ in flag.lines),
         contradictions=tuple((one, compiler.compile(one.when)) for one in safety.contradictions),
+        contradictions_reading=reads.by_slot([[one.when] for one in safety.contradictions]),
         floors=tuple((floor, compiler.compile(floor.when)) for floor in safety.floors),
         raised_screen=compiler.compile(safety.screen.raised_when),
         ranking=None
         if content.ranking is None
         else compile_ranking(content.ranking, content.conditions, slots, Generator(slots, compiler, compared)),
+        moving=Moving(content.conditions, compiler, reads),
         scales=Scales(lambda: Generator(slots, compiler, compared), facts, reads),
         grounds=Grounds(
             compiler, {name: name for name in facts} | {one.name: one.fact for one in content.text_matches}, slots

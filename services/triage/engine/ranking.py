@@ -90,6 +90,11 @@ def weight_of(finding: ConditionFinding, truths: int) -> int | None:
     return 0 if truths & NOT_REACHED else None
 
 
+def number_of(finding: ConditionFinding, truths: int) -> int:
+    """The number of a finding by itself under these truths."""
+    return _number(weight_of(finding, truths), finding.unknown)
+
+
 def split(number: int) -> tuple[int, int]:
     """The total, and the weight of the known findings."""
     total = (number + HALF) >> TOTAL
@@ -116,7 +121,7 @@ class _Weighers:
 
     def _table(self, finding: ConditionFinding) -> str:
         """A table from truths to the finding's number; made once for all findings that weigh the same."""
-        return self._constant(tuple(_number(weight_of(finding, truths), finding.unknown) for truths in range(SETS)))
+        return self._constant(tuple(number_of(finding, truths) for truths in range(SETS)))
 
     def _constant(self, table: tuple[int, ...]) -> str:
         if table not in self._tables:
@@ -126,7 +131,7 @@ class _Weighers:
     def _group(self, findings: Sequence[ConditionFinding]) -> str:
         """A look-up by the states of all findings, four for each, where that is small enough."""
         truths = [self._generator.truth(one.when) for one in findings]
-        strongest = _strongest(findings)
+        strongest = strongest_of(findings)
         if len(findings) > _LARGEST_TABLE:
             return f"{self._generator.constant(strongest)}(({','.join(truths)},))"
         table = tuple(strongest(states) for states in product(_KINDS, repeat=len(findings)))
@@ -141,7 +146,7 @@ def _number(weight: int | None, unknown: int) -> int:
     return unknown << TOTAL if weight is None else (weight << TOTAL) + weight
 
 
-def _strongest(findings: Sequence[ConditionFinding]) -> Callable[[Sequence[int]], int]:
+def strongest_of(findings: Sequence[ConditionFinding]) -> Callable[[Sequence[int]], int]:
     """The number of a group: its strongest known finding; if none is known, its most telling silence."""
 
     def number(truths: Sequence[int]) -> int:

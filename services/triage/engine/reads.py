@@ -6,7 +6,7 @@ and known points of scores; of a free text only whether it matched.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -46,6 +46,27 @@ class Reads:
             case All(parts) | AnyOf(parts):
                 return set[int]().union(*map(self.of, parts))
         raise TypeError(f"not a criterion: {criterion!r}")
+
+    def directly(self, criterion: Criterion) -> set[int]:
+        """The places of the values that the criterion itself reads: a name's own, not what stands behind it."""
+        match criterion:
+            case Compare() if criterion in self._compared:
+                return {self._compared[criterion], self._slots[criterion.name]}
+            case Fact(name) | Compare(name):
+                return {self._slots[name]}
+            case Not(part) | OrUnknown(part):
+                return self.directly(part)
+            case All(parts) | AnyOf(parts):
+                return set[int]().union(*map(self.directly, parts))
+        raise TypeError(f"not a criterion: {criterion!r}")
+
+    def by_slot(self, several: Sequence[Iterable[Criterion]]) -> dict[int, tuple[int, ...]]:
+        """By slot, the numbers of those among which some criterion itself reads it."""
+        found: dict[int, list[int]] = {}
+        for number, criteria in enumerate(several):
+            for slot in sorted(set[int]().union(*map(self.directly, criteria))):
+                found.setdefault(slot, []).append(number)
+        return {slot: tuple(numbers) for slot, numbers in found.items()}
 
     def _named(self, name: str) -> set[int]:
         """Of a computed name also what it is computed from, as that says which answers it rests on."""

@@ -47,9 +47,9 @@ def verdict(truths: int) -> Verdict:
 def evaluate_flags(state: State, deciding: Deciding) -> FlagResults:
     """Evaluate every line of every flag."""
     pack = state.pack
-    truths = pack.line_truths(state.values)
+    truths = state.line_truths()
     touched = dict.fromkeys([pack.flag_of_line[place] for place, truth in enumerate(truths) if truth != NO])
-    found = [_result(pack.flag_plans[number], truths, state, deciding) for number in touched]
+    found = [flag_result(pack.flag_plans[number], truths, state, deciding) for number in touched]
     results = [result for result in found if result is not None]
     fired = [result for result in results if result.verdict is Verdict.FIRED]
     fired.sort(key=_rank)
@@ -64,10 +64,10 @@ def evaluate_flags(state: State, deciding: Deciding) -> FlagResults:
 def fired_lines(state: State) -> list[tuple[Flag, FlagLine]]:
     """The lines that fire, with their flags, in pack order."""
     lines = state.pack.lines
-    return [lines[place] for place, truth in enumerate(state.pack.line_truths(state.values)) if truth & YES]
+    return [lines[place] for place, truth in enumerate(state.line_truths()) if truth & YES]
 
 
-def _result(plan: FlagPlan, truths: Sequence[int], state: State, deciding: Deciding) -> FlagResult | None:
+def flag_result(plan: FlagPlan, truths: Sequence[int], state: State, deciding: Deciding) -> FlagResult | None:
     """What came of one flag; None when no line of it fired or is undecided. The same values say the same once more."""
     values = plan.read(state.values)
     if values in plan.known:

@@ -25,6 +25,7 @@ from services.triage.engine.model import (
 )
 
 if TYPE_CHECKING:
+    from services.triage.engine.differential import Weights
     from services.triage.engine.state import State
 
 
@@ -295,7 +296,7 @@ class Assessment:
     `not_reached` counts the lines that page 1 alone cannot decide.
     `candidates` are the first conditions in order of support (none from page 1 alone), `must_not_miss` all conditions
     that cannot wait or that a fired flag guards against: flagged ones first, then supported ones, then the others.
-    `state`: the values that all of this was computed from, for whoever asks why.
+    `state`: the values that all of this was computed from, and `weights` of all conditions, for whoever asks why.
     """
 
     pack: PackHead
@@ -315,6 +316,7 @@ class Assessment:
     panel: Panel | None = None
     advice: tuple[AdviceGiven, ...] = ()
     state: State | None = field(default=None, repr=False, compare=False)
+    weights: Weights | None = field(default=None, repr=False, compare=False)
 
     @property
     def must_not_miss(self) -> tuple[MustNotMiss, ...]:

@@ -45,6 +45,7 @@ class State:
 
     __slots__ = (
         "_asked",
+        "_line_truths",
         "_not_put",
         "conflicting",
         "findings",
@@ -67,6 +68,7 @@ class State:
         self.unclear: list[int] = []
         self._not_put: list[tuple[int, bool]] = []
         self._asked: list[Any] | None = None
+        self._line_truths: list[int] | None = None
         self.values: list[Any] = [None] * pack.size
         self._read()
         for slot, words, text_slot in pack.text_searches:
@@ -123,9 +125,18 @@ class State:
             return ()
         return tuple([compute(score, self.values, self.findings.respondent) for score in self.pack.scores])
 
-    def imagine(self, changed: Mapping[str, Value]) -> list[Any]:
-        """The values as they would be if these base facts had these values; the state itself stays as it is."""
-        values = self.values.copy()
+    def line_truths(self) -> list[int]:
+        """The truths of all lines of all flags, in pack order."""
+        if self._line_truths is None:
+            self._line_truths = self.pack.line_truths(self.values)
+        return self._line_truths
+
+    def imagine(self, changed: Mapping[str, Value], among: list[Any] | None = None) -> list[Any]:
+        """The values as they would be if these base facts had these values; the state itself stays as it is.
+
+        `among`: other values of the same answers.
+        """
+        values = (self.values if among is None else among).copy()
         for name, value in changed.items():
             fact = self.pack.facts[name]
             values[self.pack.slots[name]] = (
@@ -139,10 +150,22 @@ class State:
 
     def changed(self, changed: Mapping[str, Value]) -> State:
         """As if these yes/no answers were others. Not where answers are doubtful, or a contradiction was considered."""
+        asked = self.of_what_was_asked()
         other = copy(self)
-        other.values = self.imagine(changed)
-        other._asked = None
+        other.values = other._asked = self.imagine(changed)
+        if asked is not self.values:
+            not_put = {slot for slot, _ in self._not_put}
+            put = {name: value for name, value in changed.items() if self.pack.slots[name] not in not_put}
+            other._asked = self.imagine(put, asked)
+        other._line_truths = None
         return other
+
+    def moved_to(self, values: Sequence[Any], changed: Iterable[str], before: Sequence[Any] | None = None) -> list[int]:
+        """The slots in which imagined values differ. `changed`: the answers that were imagined otherwise."""
+        before = self.values if before is None else before
+        slots = {self.pack.slots[name] for name in changed}
+        slots.update([step.slot for name in changed for step in self.pack.dependents[name]])
+        return [slot for slot in slots if values[slot] != before[slot]]
 
     def of_what_was_asked(self) -> list[Any]:
         """All values with questions that were not put as open as if nobody had got to them: the basis of ranking."""
@@ -174,7 +197,7 @@ class State:
             for name, value in reading.items():
                 self._add(self.pack.facts[name], value)
         if readings:
-            self._asked = None
+            self._asked = self._line_truths = None
             self.compute()
 
     def _add(self, fact: FactDefinition, value: Value) -> None:

@@ -1,0 +1,85 @@
+"""What is worked out again for one answer imagined otherwise is what is worked out for somebody who answered so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from services.triage.engine.assess import evaluate, urgency_of
+from services.triage.engine.differential import rank, rank_again
+from services.triage.engine.imagining import Imagining
+from services.triage.engine.model import FactKind, Findings, Presence, Urgency, Value, Visibility
+from services.triage.engine.results import Scope
+from services.triage.engine.state import State
+from tests.triage.people import World
+from tests.triage.test_properties import both_packs, bounded, somebody
+
+OTHERS = 3
+"""How many answers are imagined otherwise at most."""
+
+
+def clear(world: World, data: st.DataObject) -> Findings:
+    """Somebody whose answers leave no doubt; some questions were hidden, or never put."""
+    found = dict(somebody(world, data).by_name)
+    for name, finding in data.draw(world.anything()):
+        if finding.problem is None and not finding.alternatives:
+            found[name] = finding
+    return Findings(found)
+
+
+def otherwise(world: World, findings: Findings, data: st.DataObject) -> dict[str, Value]:
+    """A few known yes/no answers turned round."""
+    known = [
+        fact.name
+        for fact in world.pack.content.facts
+        if fact.kind is FactKind.PRESENCE and findings.get(fact.name).value in (Presence.PRESENT, Presence.ABSENT)
+    ]
+    names = data.draw(st.lists(st.sampled_from(known), min_size=1, max_size=OTHERS, unique=True))
+    turned = {Presence.PRESENT: Presence.ABSENT, Presence.ABSENT: Presence.PRESENT}
+    return {name: turned[value] for name in names if isinstance(value := findings.get(name).value, Presence)}
+
+
+@pytest.mark.requirement("SR-20")
+@both_packs
+@given(data=st.data())
+@bounded(100)
+def test_the_urgency_worked_out_again_is_that_of_somebody_who_answered_so(world: World, data: st.DataObject) -> None:
+    findings = clear(world, data)
+    changed = otherwise(world, findings, data)
+    assessment = evaluate(world.pack, findings)
+    quality, state = assessment.quality, assessment.state
+    assume(not (quality.contradictions or quality.conflicting or quality.unusable))
+    assert state is not None
+
+    answered = {name: replace(findings.get(name), value=value) for name, value in changed.items()}
+    anew = State(world.pack, Findings({**findings.by_name, **answered}), Scope.FULL)
+    for enough in Urgency:
+        again = Imagining(world.pack, assessment, state, ()).urgency(changed, enough=enough)
+        assert again is urgency_of(anew, floors=(), enough=enough)
+
+
+@pytest.mark.requirement("SR-20")
+@both_packs
+@given(data=st.data())
+@bounded(100)
+def test_the_candidates_weighed_again_are_those_of_somebody_who_answered_so(world: World, data: st.DataObject) -> None:
+    findings = clear(world, data)
+    changed = otherwise(world, findings, data)
+    state, ranking = State(world.pack, findings, Scope.FULL), world.pack.ranking
+    assert ranking is not None
+    flags = data.draw(st.sets(st.sampled_from([flag.id for flag in world.pack.content.flags]), max_size=3))
+    before, imagined = state.of_what_was_asked(), state.changed(changed)
+    weights = rank(ranking, before, flags).weights
+    assert weights is not None
+
+    values = imagined.of_what_was_asked()
+    slots = state.moved_to(values, changed, before)
+    again = rank_again(ranking, world.pack.moving, weights, before, values, slots, flags)
+    assert again.candidates == rank(ranking, values, flags).candidates
+    put = {name: value for name, value in changed.items() if findings.get(name).visibility is not Visibility.NOT_PUT}
+    answered = {name: replace(findings.get(name), value=value) for name, value in put.items()}
+    anew = State(world.pack, Findings({**findings.by_name, **answered}), Scope.FULL).of_what_was_asked()
+    assert values[: len(world.pack.slots)] == anew[: len(world.pack.slots)]
