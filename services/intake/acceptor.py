@@ -9,11 +9,11 @@ Questionnaire says: an item that equals the one with a listed coding is sound, w
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-from services.intake.acceptor_form import ANSWERED, Entry, Form, Given, compile_form
+from services.intake.acceptor_form import Children, Entry, Form, Rule, Values, compile_form
 from services.intake.acceptor_values import sound_text
 from services.intake.conformance import JUDGED
 from shared.fhir.answer_values import AnswerValue, typed
@@ -60,30 +60,55 @@ class Acceptor:
 class _Walk:
     """The items of one response. A method that says False means: look closer."""
 
-    __slots__ = ("answered", "body", "fractions", "given", "hidden", "shown", "tokens")
+    __slots__ = ("answered", "body", "fractions", "given", "hidden", "shown", "tokens", "values")
 
     def __init__(self, body: bytes) -> None:
         self.body = body
         self.tokens = 0
         self.answered = 0
         self.fractions: Iterator[str] | None = None
-        self.given: Given = {}
+        self.given = 0
+        self.values: Values = {}
         self.shown: set[int] = set()
         self.hidden: set[int] = set()
 
     def agrees(self, form: Form) -> bool:
         """Every answered item is asked, and every required one that is missing is not."""
-        given, rules = self.given, form.rules
-        return all(rules[rule](given) for rule in self.shown) and not any(rules[rule](given) for rule in self.hidden)
+        return self._all_are(form.rules, self.shown, True) and self._all_are(form.rules, self.hidden, False)
 
-    def place(self, items: Any, expected: dict[str, Entry], required: tuple[Entry, ...]) -> bool:
-        """The items of the response, of one group or of one answer."""
+    def _all_are(self, rules: Sequence[Rule], numbers: Iterable[int], wanted: bool) -> bool:
+        given, values = self.given, self.values
+        for number in numbers:
+            bits, holds = rules[number]
+            if (given & bits != 0 if holds is None else holds(given, values)) is not wanted:
+                return False
+        return True
+
+    def place(self, items: Any, expected: Children, required: tuple[Entry, ...]) -> bool:
+        """The items of the response, of one group or of one answer.
+
+        The commonest by far is a whole item, one listed coding with the texts of the Questionnaire: it is compared.
+        """
         if type(items) is not list or not items:
             return False
-        latest, missing = -1, len(required)
+        entries, wholes = expected
+        latest, missing, tokens, answered, given = -1, len(required), 0, 0, 0
         for raw in items:
             try:
-                entry = expected[raw["linkId"]]
+                whole = wholes[raw["linkId"]][raw["answer"][0]["valueCoding"]["code"]]
+            except (KeyError, TypeError, IndexError):
+                whole = None
+            if whole is not None and whole.order > latest and raw == whole.item:
+                latest = whole.order
+                missing -= whole.is_required
+                tokens += whole.tokens
+                answered += 1
+                given |= whole.given
+                if whole.rule is not None:
+                    self.shown.add(whole.rule)
+                continue
+            try:
+                entry = entries[raw["linkId"]]
             except (KeyError, TypeError):
                 return False
             if entry.index > latest:
@@ -91,25 +116,12 @@ class _Walk:
                 missing -= entry.is_required
             elif entry.index < latest or not (entry.is_group and entry.repeats):
                 return False
-            if not (entry.wholes and self._whole(raw, entry)) and not self._item(raw, entry):
+            if not self._item(raw, entry):
                 return False
+        self.tokens += tokens
+        self.answered += answered
+        self.given |= given
         return not missing or self._lacks(required, {raw["linkId"] for raw in items})
-
-    def _whole(self, raw: dict[str, Any], entry: Entry) -> bool:
-        """The commonest item by far. False means only that it is not one of those."""
-        try:
-            whole = entry.wholes[raw["answer"][0]["valueCoding"]["code"]]
-        except (KeyError, TypeError, IndexError):
-            return False
-        if raw != whole.item:
-            return False
-        self.tokens += whole.tokens
-        self.answered += 1
-        if entry.is_gate:
-            self.given[whole.key] = self.given[entry.link_id, ANSWERED] = []
-        if entry.rule is not None:
-            self.shown.add(entry.rule)
-        return True
 
     def _item(self, raw: dict[str, Any], entry: Entry) -> bool:
         members, before = 1, self.answered
@@ -161,8 +173,10 @@ class _Walk:
         if len(answers) > 1 and not entry.exclusive.isdisjoint(codes):
             return False
         if entry.is_gate:
-            self.given.update(((entry.link_id, code), []) for code in codes)
-            self.given[entry.link_id, ANSWERED] = values
+            self.given |= entry.answered
+            for code in codes:
+                self.given |= entry.given[code]
+            self.values[entry.link_id] = values
         return True
 
     def _coding(self, coding: Any, entry: Entry) -> str | None:

@@ -6,8 +6,10 @@ short walk, is not compiled, and whatever holds an item that is not compiled is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
+from functools import reduce
+from operator import or_
 from typing import Any, Final, NamedTuple
 
 from services.intake.acceptor_values import Check, answers_are_known, checks_of, listed_codings, sound_text
@@ -42,25 +44,47 @@ ANSWERED: Final = "an answer, whatever it is"
 
 Key = tuple[str, str]
 
-Given = dict[Key, list[tuple[str, AnswerValue]]]
-"""What was answered: (linkId, code) of a coding; (linkId, ANSWERED) of any answer, with kind and value if not coded."""
+Values = dict[str, list[tuple[str, AnswerValue]]]
+"""By linkId: kind and value of the answers that are not coded."""
 
-Holds = Callable[[Given], bool]
+Holds = Callable[[int, Values], bool]
+"""Whether conditions hold, given the bits and the values of what was answered."""
+
+
+class Rule(NamedTuple):
+    """The conditions of an item. Without `holds` one of the bits suffices."""
+
+    bits: int
+    holds: Holds | None
+
+
+class Bits:
+    """What was answered, as one number: one bit for (linkId, code) of a coding, one for (linkId, ANSWERED)."""
+
+    def __init__(self) -> None:
+        self._places: dict[Key, int] = {}
+
+    def of(self, keys: Iterable[Key]) -> int:
+        """These keys together."""
+        return sum(1 << self._places.setdefault(key, len(self._places)) for key in frozenset(keys))
 
 
 class Whole(NamedTuple):
-    """A complete item with one listed coding, its key in Given, and how many names and strings it has."""
+    """A complete item with one listed coding: how many names and strings it has, and all that the walk notes of it."""
 
     item: dict[str, Any]
-    key: Key
     tokens: int
+    order: int
+    is_required: bool
+    given: int
+    rule: int | None
 
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """One item. `wholes` is by code; `rule` is the number of its conditions in Form.rules.
+    """One item. `rule` is the number of its conditions in Form.rules.
 
-    `is_gate`: conditions of other items ask for its answers.
+    `is_gate`: conditions of other items ask for its answers; `given` are their bits by code, `answered` that of any.
     """
 
     link_id: str
@@ -74,10 +98,18 @@ class Entry:
     codings: dict[str, dict[str, str]]
     checks: dict[str, Check]
     exclusive: frozenset[str]
+    given: dict[str, int]
+    answered: int
     rule: int | None = None
-    children: dict[str, Entry] = field(default_factory=dict)
+    children: Children = field(default_factory=lambda: Children({}, {}))
     required: tuple[Entry, ...] = ()
-    wholes: dict[str, Whole] = field(default_factory=dict)
+
+
+class Children(NamedTuple):
+    """The compiled items of one place by linkId, and the whole items of those that have some by linkId and code."""
+
+    entries: dict[str, Entry]
+    wholes: dict[str, dict[str, Whole]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,39 +120,42 @@ class Form:
     compared in each of many conditions, which whoever writes a Questionnaire can make take many seconds.
     """
 
-    roots: dict[str, Entry]
+    roots: Children
     required: tuple[Entry, ...]
-    rules: tuple[Holds, ...]
+    rules: tuple[Rule, ...]
     is_short: bool
 
 
 def compile_form(index: QuestionnaireIndex) -> Form:
     """Items that are not compiled are left out of `roots` and `children`, but never out of `required`."""
+    bits = Bits()
     gates = {condition.question for item in index.items.values() for condition in item.enable_when}
-    entries = {link_id: _entry(item, is_gate=link_id in gates) for link_id, item in index.items.items()}
-    rules: list[Holds] = []
+    entries = {link_id: _entry(item, bits, is_gate=link_id in gates) for link_id, item in index.items.items()}
+    rules: list[Rule] = []
     numbers: dict[object, int] = {}
-
-    def compiled(names: tuple[str, ...]) -> dict[str, Entry]:
-        return {name: entries[name] for name in names if _fits(index.items[name], index)}
-
     for link_id, item in index.items.items():
         entry = entries[link_id]
-        entry.children = compiled(item.children)
         entry.required = tuple(entries[name] for name in item.required_children)
         if item.rule is not None and item.enable_when:
             if item.rule not in numbers:
                 numbers[item.rule] = len(rules)
-                rules.append(_rule(item, entries))
+                rules.append(_rule(item, entries, bits))
             entry.rule = numbers[item.rule]
-        if not entry.required:
-            entry.wholes = {code: _whole(entry, code) for code in entry.codings}
+
+    def compiled(names: tuple[str, ...]) -> Children:
+        found = {name: entries[name] for name in names if _fits(index.items[name], index)}
+        return Children(found, {name: _wholes(entry) for name, entry in found.items()})
+
+    for link_id, item in index.items.items():
+        entries[link_id].children = compiled(item.children)
     required = tuple(entries[name] for name in index.required_roots)
     is_short = not any(entries[name].repeats and entries[name].checks for name in gates if name in entries)
     return Form(compiled(index.roots), required, tuple(rules), is_short)
 
 
-def _entry(item: QuestionItem, *, is_gate: bool) -> Entry:
+def _entry(item: QuestionItem, bits: Bits, *, is_gate: bool) -> Entry:
+    codings = listed_codings(item) if item.is_question else {}
+    answered = (item.link_id, ANSWERED)
     return Entry(
         link_id=item.link_id,
         text=item.text,
@@ -130,10 +165,16 @@ def _entry(item: QuestionItem, *, is_gate: bool) -> Entry:
         is_required=item.required,
         repeats=item.repeats,
         is_gate=is_gate,
-        codings=listed_codings(item) if item.is_question else {},
+        codings=codings,
         checks=checks_of(item),
         exclusive=frozenset(str(o.value.code) for o in item.options if o.exclusive and isinstance(o.value, Coding)),
+        given={code: bits.of([(item.link_id, code), answered]) for code in codings} if is_gate else {},
+        answered=bits.of([answered]) if is_gate else 0,
     )
+
+
+def _wholes(entry: Entry) -> dict[str, Whole]:
+    return {} if entry.required else {code: _whole(entry, code) for code in entry.codings}
 
 
 def _whole(entry: Entry, code: str) -> Whole:
@@ -141,7 +182,8 @@ def _whole(entry: Entry, code: str) -> Whole:
     coding = entry.codings[code]
     text = {"text": entry.text} if entry.text is not None else {}
     item = {"linkId": entry.link_id, **text, "answer": [{"valueCoding": coding}]}
-    return Whole(item, (entry.link_id, code), 4 + 2 * len(text) + 2 * len(coding))
+    tokens = 4 + 2 * len(text) + 2 * len(coding)
+    return Whole(item, tokens, entry.index, entry.is_required, entry.given.get(code, 0), entry.rule)
 
 
 def _fits(item: QuestionItem, index: QuestionnaireIndex) -> bool:
@@ -165,46 +207,39 @@ def _only_known(part: QuestionItem | Option | Condition) -> bool:
     return all(getattr(part, each.name) == each.default for each in fields(part) if each.name not in known)
 
 
-def _rule(item: QuestionItem, entries: dict[str, Entry]) -> Holds:
-    """The conditions of an item as one function. Right only where every answered question is one that is asked."""
-    tests = [_test(each, entries[each.question]) for each in item.enable_when]
-    keys = [test for test in tests if isinstance(test, frozenset)]
-    others = [test for test in tests if not isinstance(test, frozenset)]
+def _rule(item: QuestionItem, entries: dict[str, Entry], bits: Bits) -> Rule:
+    """The conditions of an item. Right only where every answered question is one that is asked."""
+    tests = [_test(each, entries[each.question], bits) for each in item.enable_when]
+    some = [test for test in tests if isinstance(test, int)]
+    others = [test for test in tests if not isinstance(test, int)]
     if item.enable_behavior == "any":
-        keys = [frozenset[Key]().union(*keys)]
-    if not others and len(keys) == 1:
-        return _one_of(keys[0])
+        some = [reduce(or_, some, 0)]
+    if not others and len(some) == 1:  # nearly all conditions: one question has one of these answers
+        return Rule(some[0], None)
     if item.enable_behavior == "any":
-        any_of = keys[0]
-        return lambda given: not given.keys().isdisjoint(any_of) or any(holds(given) for holds in others)
-    return lambda given: (
-        all(not given.keys().isdisjoint(each) for each in keys) and all(holds(given) for holds in others)
+        any_of = some[0]
+        return Rule(0, lambda given, values: given & any_of != 0 or any(holds(given, values) for holds in others))
+    return Rule(
+        0,
+        lambda given, values: all(given & each != 0 for each in some) and all(holds(given, values) for holds in others),
     )
 
 
-def _one_of(keys: frozenset[Key]) -> Holds:
-    """Nearly all conditions are this: one question has one of these answers, mostly a certain one."""
-    if len(keys) == 1:
-        [key] = keys
-        return lambda given: key in given
-    return lambda given: not given.keys().isdisjoint(keys)
-
-
-def _test(condition: Condition, gate: Entry) -> frozenset[Key] | Holds:
-    """The keys of Given of which one suffices, or a function where that does not tell."""
+def _test(condition: Condition, gate: Entry, bits: Bits) -> int | Holds:
+    """The bits of which one suffices, or a function where that does not tell."""
     operator, kind, expected = condition.operator, condition.kind, condition.expected
-    answered = (gate.link_id, ANSWERED)
+    link_id, answered = gate.link_id, gate.answered
     if operator == "exists":
-        return frozenset({answered}) if expected is True else lambda given: answered not in given
-    codes = frozenset(
-        (gate.link_id, str(key[1])) for key, holds in condition.outcomes.items() if holds and isinstance(key, tuple)
+        return answered if expected is True else lambda given, _values: given & answered == 0
+    codes = bits.of(
+        (link_id, str(key[1])) for key, holds in condition.outcomes.items() if holds and isinstance(key, tuple)
     )
     if not gate.checks:
         return codes
-    return lambda given: (
-        not given.keys().isdisjoint(codes)
+    return lambda given, values: (
+        given & codes != 0
         or any(
             compare(actual_kind, actual, operator, kind, expected) is True
-            for actual_kind, actual in given.get(answered, ())
+            for actual_kind, actual in values.get(link_id, ())
         )
     )
