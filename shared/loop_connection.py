@@ -76,7 +76,7 @@ class LoopConnection:
         self._batch: _Batch | None = None
         self._deadline: asyncio.TimerHandle | None = None
 
-    async def run(self, values: Values) -> list[Row]:
+    def run(self, values: Values) -> asyncio.Future[list[Row]]:
         """The rows of the statement with these values, once what it wrote is durable.
 
         Raises DatabaseError; all that were sent together are told the same one. Whether anything was done then says
@@ -86,7 +86,7 @@ class LoopConnection:
         self._waiting.append(mine)
         if self._batch is None:
             self._send_next()
-        return await mine.rows
+        return mine.rows
 
     def close(self) -> None:
         """End the connection, once nobody asks any more."""

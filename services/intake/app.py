@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 from fastapi import FastAPI
 
@@ -35,6 +36,7 @@ from shared.fhir import identity
 from shared.fhir.capability import parts_of
 from shared.fhir.neighbours import Neighbours
 from shared.fhir.rest import ResourceApi
+from shared.loop_waker import LoopWaker
 from shared.operations import Gauge, Metrics, measure_work
 from shared.outbox import Waker
 from shared.postgres import Pool, connect, open_pool
@@ -47,8 +49,9 @@ def create_app(settings: IntakeSettings, *, metrics: Metrics | None = None) -> F
     """The ASGI application of intake. Opens its pool at once and closes it at shutdown."""
     url = settings.intake_database_url.get_secret_value()
     pool = open_pool(url, schema=SCHEMA, size=settings.pool_size, name="web")
-    together = Together(lambda: connect(url, schema=SCHEMA))
-    waker = Waker(lambda: connect(url, schema=SCHEMA), SCHEMA)
+    together = Together(partial(connect, url, schema=SCHEMA))
+    beside = partial(connect, url, schema=SCHEMA)
+    waker = LoopWaker(beside, SCHEMA, Waker(beside, SCHEMA))
     addresses = {"triage": settings.triage_url, "notify": settings.notify_url}
     resources = ResourceApi(
         pool,

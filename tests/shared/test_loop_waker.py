@@ -1,0 +1,97 @@
+"""The relay is woken from an event loop: soon, not for every row, and whatever happened to the connection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import psycopg
+import pytest
+
+from shared.loop_waker import LoopWaker
+from shared.outbox import Waker, channel
+from shared.postgres import DictConnection, connect
+from tests.conftest import Database
+
+
+@pytest.fixture
+def listening(database: Database) -> Iterator[DictConnection]:
+    with connect(database.intake_url, schema="intake") as connection:
+        connection.execute(f"LISTEN {channel('intake')}".encode())
+        yield connection
+
+
+@contextmanager
+def waker_in(database: Database) -> Iterator[LoopWaker]:
+    beside = partial(connect, database.intake_url, schema="intake")
+    waker = LoopWaker(beside, "intake", Waker(beside, "intake"))
+    try:
+        yield waker
+    finally:
+        waker.close()
+
+
+def heard(listening: DictConnection) -> int:
+    """How many announcements came, once the first has."""
+    first = len(list(listening.notifies(timeout=10, stop_after=1)))
+    return first + len(list(listening.notifies(timeout=0.2)))
+
+
+async def hear(listening: DictConnection) -> int:
+    return await asyncio.to_thread(heard, listening)
+
+
+def test_many_rows_at_once_are_announced_once(database: Database, listening: DictConnection) -> None:
+    async def wake() -> int:
+        with waker_in(database) as waker:
+            for _ in range(50):
+                waker.wake()
+            return await hear(listening)
+
+    assert asyncio.run(wake()) == 1
+
+
+def test_what_comes_later_is_announced_again_also_after_the_connection_was_lost(
+    database: Database, listening: DictConnection
+) -> None:
+    async def wake() -> list[int]:
+        with waker_in(database) as waker:
+            waker.wake()
+            found = [await hear(listening)]
+            with psycopg.connect(database.intake_url, autocommit=True) as other:
+                ours = "application_name = 'sural:intake' AND query LIKE '%pg_notify%' AND pid <> pg_backend_pid()"
+                ended = other.execute(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {ours}")
+                assert ended.fetchall() == [(True,)]
+            waker.wake()
+            return [*found, await hear(listening)]
+
+    assert asyncio.run(wake()) == [1, 1]
+
+
+def test_who_stores_in_a_thread_wakes_the_relay_too(database: Database, listening: DictConnection) -> None:
+    with waker_in(database) as waker:
+        waker.wake()
+        assert heard(listening) == 1
+
+
+def test_a_database_that_is_away_is_no_error(database: Database) -> None:
+    def away() -> DictConnection:
+        raise psycopg.OperationalError("away")
+
+    async def wake() -> None:
+        waker = LoopWaker(away, "intake", Waker(away, "intake"))
+        for _ in range(3):
+            waker.wake()
+            await asyncio.sleep(0.02)
+        waker.close()
+
+    errors: list[object] = []
+
+    async def watched() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: errors.append(context))
+        await wake()
+
+    asyncio.run(watched())
+    assert errors == []
