@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from starlette.concurrency import run_in_threadpool
@@ -56,6 +57,10 @@ WHOLE = SystemCapability(("batch", "transaction"))
 AUDIT = ResourceCapability("AuditEvent", ("read", "search-type"), search=query.PARAMETERS | {"_lastUpdated"})
 CAPABILITIES = (RESPONSE, QUESTIONNAIRE, AUDIT, *definitions_api.CAPABILITIES)
 
+MOST_IN_HAND: Final = 500
+"""New responses that may wait at the same moment, mostly for a database that is away: at most half a gigabyte of them.
+Whoever comes then is asked to come again, as the sender keeps a response better than this memory does."""
+
 NEVER_DELETED = (
     "A response is never deleted: what was assessed must stay readable. To withdraw it, PUT it with the status "
     "entered-in-error; the assessment and its alerts are then withdrawn."
@@ -81,17 +86,34 @@ def install_create(app: FastAPI, intake: IntakeContext) -> None:
             return answered
         return await run_in_threadpool(create, request, body)
 
+    in_hand = 0
+
     async def create_directly(scope: Scope, receive: Receive, send: Send) -> bool:
+        nonlocal in_hand
+        in_hand += 1
         try:
+            if in_hand > MOST_IN_HAND:
+                raise ProblemError(_busy())
             response = await create_response(Request(scope, receive))
         except ProblemError as error:
             response = outcome_response(error.problems, error.http_status)
+        finally:
+            in_hand -= 1
         await compressed(response)(scope, receive, send)
         return True
 
     path = "/fhir/QuestionnaireResponse"
     app.state.direct["POST", path] = create_directly
     app.router.routes.insert(0, Route(path, create_response, methods=["POST"]))
+
+
+def _busy() -> Problem:
+    return Problem(
+        Category.UNAVAILABLE,
+        "busy",
+        "Too many responses wait to be stored; this one was not read. Send the same request again.",
+        issue_code="transient",
+    )
 
 
 async def stored_at_once(intake: IntakeContext, request: Request, body: bytes) -> Response | None:
