@@ -15,20 +15,19 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg_pool import PoolTimeout
 
 from shared.events import Ref
 from shared.failpoint import reach
+from shared.leases import Leases
 from shared.postgres import DictConnection, Pool, load_queries
 
 QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 LEASE_S = 10
-HEARTBEAT_S = 3
 BATCH = 50
-HOLD_S = 60.0
-"""Longest time for which a lease is extended: work that hangs goes to another worker after that."""
 DRAIN_S = 10.0
 """After this time no further batch is begun in one call: half the soft time limit of a task."""
 MAX_ATTEMPTS = 3
@@ -108,25 +107,27 @@ def claim(
     `min_age_s` leaves young work to the workers: the sweep takes only what they should have done by now.
     `fresh_first`: failed work only where no fresh work is due. Whoever claims again and again takes turns.
     """
-    sizes = [("claim_tried", 1), ("claim_fresh", limit)]
-    for query, size in reversed(sizes) if fresh_first else sizes:
-        rows = connection.execute(
-            QUERIES[query], {"kind": kind, "limit": size, "lease_s": LEASE_S, "min_age_s": min_age_s}
-        ).fetchall()
-        if rows:
-            reach("jobs.after_claim")
-            return [
-                Claim(
-                    kind=kind,
-                    ref=Ref(id=row["ref_id"], version=row["ref_version"], tenant=row["tenant_id"]),
-                    token=row["lease_token"],
-                    attempts=row["attempts"],
-                    age_s=row["age_s"],
-                    error=row["error"],
-                )
-                for row in rows
-            ]
-    return []
+    parameters = {
+        "kind": kind,
+        "limit": limit,
+        "lease_s": LEASE_S,
+        "min_age_s": min_age_s,
+        "fresh_first": fresh_first,
+    }
+    rows = connection.execute(QUERIES["claim"], parameters).fetchall()
+    if rows:
+        reach("jobs.after_claim")
+    return [
+        Claim(
+            kind=kind,
+            ref=Ref(id=row["ref_id"], version=row["ref_version"], tenant=row["tenant_id"]),
+            token=row["lease_token"],
+            attempts=row["attempts"],
+            age_s=row["age_s"],
+            error=row["error"],
+        )
+        for row in rows
+    ]
 
 
 def due_kinds(
@@ -181,26 +182,22 @@ def _arrays(claims: Sequence[Claim]) -> dict[str, object]:
     }
 
 
+_leases: WeakKeyDictionary[Pool, Leases[Claim]] = WeakKeyDictionary()
+_lock = threading.Lock()
+
+
 @contextmanager
-def kept_alive(
-    pool: Pool, claims: Sequence[Claim], *, every_s: float = HEARTBEAT_S, hold_s: float = HOLD_S
-) -> Iterator[None]:
-    """Extend the leases of these claims every few seconds while the block runs, for `hold_s` at the most."""
-    stop = threading.Event()
-    ours = _arrays(claims) | {"lease_s": LEASE_S}
-    end = time.monotonic() + hold_s
+def kept_alive(pool: Pool, claims: Sequence[Claim]) -> Iterator[None]:
+    """Extend the leases of these claims every few seconds while the block runs, for a minute at the most."""
+    with _lock:
+        leases = _leases.setdefault(pool, Leases())
 
-    def beat() -> None:
-        while not stop.wait(every_s) and time.monotonic() < end:
-            with suppress(psycopg.Error, PoolTimeout), pool.connection() as connection:
-                connection.execute(QUERIES["heartbeat"], ours)
+    def extend(held: Sequence[Claim]) -> None:
+        with suppress(psycopg.Error, PoolTimeout), pool.connection() as connection:
+            connection.execute(QUERIES["heartbeat"], _arrays(held) | {"lease_s": LEASE_S})
 
-    thread = threading.Thread(target=beat, name="lease-heartbeat", daemon=True)
-    thread.start()
-    try:
+    with leases.held(claims, extend):
         yield
-    finally:
-        stop.set()
 
 
 def drain(

@@ -8,26 +8,25 @@ ON CONFLICT (tenant_id, kind, ref_id, ref_version) DO UPDATE
 SET state = 'pending', attempts = 0, due_at = excluded.due_at, created_at = now(), error = NULL, finished_at = NULL
 WHERE known.state = 'dead'
 
--- name: claim_fresh
-WITH due AS (
-    SELECT tenant_id, kind, ref_id, ref_version FROM job
-    WHERE kind = %(kind)s AND is_open AND state = 'pending' AND attempts = 0
-      AND due_at <= now() - make_interval(secs => %(min_age_s)s)
-    ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
-)
-UPDATE job SET state = 'running', attempts = job.attempts + 1, lease_token = gen_random_uuid(),
-               lease_until = now() + make_interval(secs => %(lease_s)s)
-FROM due WHERE (job.tenant_id, job.kind, job.ref_id, job.ref_version) = (due.tenant_id, due.kind, due.ref_id, due.ref_version)
-RETURNING job.tenant_id, job.ref_id, job.ref_version, job.lease_token, job.attempts, job.error,
-          extract(epoch FROM now() - job.created_at)::float8 AS age_s
-
--- name: claim_tried
-WITH due AS (
+-- name: claim
+-- Fresh jobs, or one that was tried before: whichever comes first, and the other where there is none of it.
+WITH tried AS (
     SELECT tenant_id, kind, ref_id, ref_version FROM job
     WHERE kind = %(kind)s AND is_open
       AND ((state = 'pending' AND attempts > 0 AND due_at <= now() - make_interval(secs => %(min_age_s)s))
         OR (state = 'running' AND lease_until < now()))
+    ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED
+),
+fresh AS (
+    SELECT tenant_id, kind, ref_id, ref_version FROM job
+    WHERE kind = %(kind)s AND is_open AND state = 'pending' AND attempts = 0
+      AND due_at <= now() - make_interval(secs => %(min_age_s)s)
     ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+),
+due AS (
+    SELECT * FROM tried WHERE NOT %(fresh_first)s OR NOT EXISTS (SELECT FROM fresh)
+    UNION ALL
+    SELECT * FROM fresh WHERE %(fresh_first)s OR NOT EXISTS (SELECT FROM tried)
 )
 UPDATE job SET state = 'running', attempts = job.attempts + 1, lease_token = gen_random_uuid(),
                lease_until = now() + make_interval(secs => %(lease_s)s)

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg_pool import PoolTimeout
 
-from shared import jobs
+from shared import jobs, leases
 from shared.events import Ref
 from shared.postgres import DictConnection, Pool, connect, open_pool, unavailable
 from tests.conftest import Database
@@ -268,19 +268,94 @@ def test_a_call_that_has_worked_long_enough_leaves_the_rest_to_the_next(connecti
     assert jobs.drain(pool, KIND, lambda _claims: None, within_s=0) == jobs.BATCH
 
 
+@pytest.mark.parametrize("fresh_first", [True, False])
+def test_what_a_claim_leaves_another_worker_can_have_at_once(
+    connection: DictConnection, database: Database, fresh_first: bool
+) -> None:
+    jobs.add(connection, KIND, [REF])
+    jobs.claim(connection, KIND)
+    end_leases(connection)
+    jobs.add(connection, KIND, [Ref("response-8", 1), Ref("response-9", 1)])
+
+    with connect(database.triage_url, schema="triage") as other, connection.transaction():
+        mine = jobs.claim(connection, KIND, fresh_first=fresh_first)
+        theirs = jobs.claim(other, KIND, fresh_first=fresh_first)
+
+    tried, fresh = {"response-7"}, {"response-8", "response-9"}
+    assert {claim.ref.id for claim in mine} == (fresh if fresh_first else tried)
+    assert {claim.ref.id for claim in theirs} == (tried if fresh_first else fresh)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leases are extended all the time."""
+    monkeypatch.setattr(leases, "HEARTBEAT_S", 0.01)
+
+
+def left_s(connection: DictConnection, ref: Ref = REF) -> float:
+    """For how many seconds somebody still has this job."""
+    row = connection.execute(
+        "SELECT extract(epoch FROM lease_until - now())::float8 AS left_s FROM job WHERE ref_id = %s", (ref.id,)
+    ).fetchone()
+    assert row is not None
+    return float(row["left_s"])
+
+
 @pytest.mark.requirement("REQ-05")
-def test_a_job_that_hangs_is_let_go(connection: DictConnection, pool: Pool) -> None:
+@pytest.mark.usefixtures("quick")
+def test_work_that_goes_on_keeps_its_lease_beside_other_work(connection: DictConnection, pool: Pool) -> None:
+    jobs.add(connection, KIND, [REF, Ref("response-8", 1)])
+    one, two = jobs.claim(connection, KIND)
+
+    for _ in range(2):
+        with jobs.kept_alive(pool, [one]):
+            with jobs.kept_alive(pool, [two]):
+                end_leases(connection)
+                eventually(lambda: left_s(connection, one.ref) > 5 and left_s(connection, two.ref) > 5)
+            end_leases(connection)
+            eventually(lambda: left_s(connection, one.ref) > 5)
+        eventually(lambda: not beating())
+
+
+@pytest.mark.requirement("REQ-05")
+@pytest.mark.usefixtures("quick")
+def test_a_job_that_hangs_is_let_go(connection: DictConnection, pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "HOLD_S", 0.05)
     jobs.add(connection, KIND, [REF])
     claims = jobs.claim(connection, KIND)
 
-    def beating() -> bool:
-        return any(thread.name == "lease-heartbeat" for thread in threading.enumerate())
-
-    with jobs.kept_alive(pool, claims, every_s=0.01, hold_s=0.05):
+    with jobs.kept_alive(pool, claims):
         eventually(lambda: not beating())
         end_leases(connection)
 
         assert [claim.ref for claim in jobs.claim(connection, KIND)] == [REF]
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_failed_or_could_not_begin_is_followed_by_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    extended = threading.Event()
+    held: leases.Leases[int] = leases.Leases()
+
+    def fails(_claims: Sequence[int]) -> None:
+        raise SystemExit  # a thread ends with it in silence
+
+    with held.held([1], fails):
+        eventually(lambda: not beating())
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", raises)
+            with pytest.raises(RuntimeError), held.held([2], fails):
+                pass
+        with held.held([3], lambda claims: extended.set() if list(claims) == [1, 3] else None):
+            assert extended.wait(10)
+
+
+def raises(_thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+def beating() -> bool:
+    return any(thread.name == "lease-heartbeat" for thread in threading.enumerate())
 
 
 def test_old_finished_work_is_deleted_in_portions(connection: DictConnection) -> None:
