@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from math import inf
 from typing import Any, TypeAlias
 
@@ -23,8 +24,12 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
+@lru_cache(maxsize=16)
 def span(text: str) -> Span:
-    """The span of a date: a year, a month, a day, a minute, a second, or a millisecond. Raises ValueError."""
+    """The span of a date: a year, a month, a day, a minute, a second, or a millisecond. Raises ValueError.
+
+    Kept for a moment, as what is stored together states the same time.
+    """
     try:
         if rough := _YEAR_MONTH.fullmatch(text):
             year, month = int(rough[1]), int(rough[2] or 1)

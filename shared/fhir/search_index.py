@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeAlias
@@ -24,6 +24,8 @@ MOST_BYTES = 1000
 
 Value: TypeAlias = tuple[str, str]
 """(system, value), as they are stored."""
+
+Steps: TypeAlias = tuple[tuple[str, str, str], ...]
 
 _VERSIONED = re.compile(r"(.+)/_history/([A-Za-z0-9.-]{1,64})")
 _STEP = re.compile(r"(\w+)(?:\[(\w+)=([\w-]+)\])?")
@@ -50,15 +52,18 @@ def rows(resource: Mapping[str, Any]) -> Rows:
     """All rows of a resource."""
     values: dict[tuple[str, str, str], None] = {}
     ranges: dict[tuple[str, float, float], None] = {}
-    for parameter in indexed(str(resource.get("resourceType"))):
-        elements = [found for path in parameter.paths for found in elements_at(resource, path)]
+    for parameter, paths in _read_of(str(resource.get("resourceType"))):
+        elements = _elements(resource, paths)
         if not elements:
             continue
         if parameter.type in ("date", "number"):
             read = span_of if parameter.type == "date" else number_of
-            ranges.update(((parameter.name, *span), None) for span in map(read, elements) if span is not None)
+            for span in map(read, elements):
+                if span is not None:
+                    ranges[parameter.name, *span] = None
         else:
-            values.update(((parameter.name + suffix, *value), None) for suffix, value in _values(parameter, elements))
+            for suffix, system, value in _values(parameter, elements):
+                values[parameter.name + suffix, system, value] = None
     if isinstance(version := resource.get("version"), str):
         values = _with_version(values, str(resource.get("url")), version)
     return Rows(tuple(values), tuple(ranges))
@@ -66,21 +71,29 @@ def rows(resource: Mapping[str, Any]) -> Rows:
 
 def elements_at(resource: Mapping[str, Any], path: str) -> Sequence[Any]:
     """All values at a path, lists opened."""
-    found: list[Any] = [resource]
-    for name, member, wanted in _steps(path):
-        following: list[Any] = []
-        for holder in found:
-            value = holder.get(name) if type(holder) is dict or isinstance(holder, Mapping) else None
-            if isinstance(value, list):
-                following += value
-            elif value is not None:
-                following.append(value)
-        if member:
-            following = [each for each in following if isinstance(each, Mapping) and each.get(member) == wanted]
-        if not following:
-            return ()
-        found = following
-    return [value for value in found if value is not None]
+    return _elements(resource, (_steps(path),))
+
+
+def _elements(resource: Mapping[str, Any], paths: Sequence[Steps]) -> list[Any]:
+    """All values at any of these paths."""
+    elements: list[Any] = []
+    for steps in paths:
+        if steps[0][0] not in resource:
+            continue
+        found: list[Any] = [resource]
+        for name, member, wanted in steps:
+            following: list[Any] = []
+            for holder in found:
+                value = holder.get(name) if type(holder) is dict or isinstance(holder, Mapping) else None
+                if isinstance(value, list):
+                    following += value
+                elif value is not None:
+                    following.append(value)
+            if member:
+                following = [each for each in following if isinstance(each, Mapping) and each.get(member) == wanted]
+            found = following
+        elements += found
+    return [value for value in elements if value is not None] if None in elements else elements
 
 
 def fitted(text: str) -> str:
@@ -119,57 +132,63 @@ def number_of(value: Any) -> Span | None:
 
 
 @cache
-def _steps(path: str) -> tuple[tuple[str, str, str], ...]:
+def _steps(path: str) -> Steps:
     """(name, member, wanted value of the member) of each step."""
     matches = [_STEP.fullmatch(step) for step in path.split(".")]
     assert all(matches), path
     return tuple((match[1], match[2] or "", match[3] or "") for match in matches if match)
 
 
-def _values(parameter: Parameter, elements: Sequence[Any]) -> Iterator[tuple[str, Value]]:
-    """(suffix of the parameter's name, value): references by identifier have rows of their own."""
-    found = False
+@cache
+def _read_of(resource_type: str) -> tuple[tuple[Parameter, tuple[Steps, ...]], ...]:
+    """The parameters of a type that rows are made for, with the steps of their paths."""
+    return tuple((each, tuple(_steps(path) for path in each.paths)) for each in indexed(resource_type))
+
+
+def _values(parameter: Parameter, elements: Sequence[Any]) -> list[tuple[str, str, str]]:
+    """(suffix of the parameter's name, system, value): references by identifier have rows of their own."""
+    made: list[tuple[str, str, str]] = []
     for element in elements:
         match parameter.type:
             case "reference":
-                made = list(_reference(element))
+                made += _reference(element)
             case "string":
-                made = [("", (fitted(element), folded(element)))] if isinstance(element, str) else []
+                if isinstance(element, str):
+                    made.append(("", fitted(element), folded(element)))
             case "uri":
-                made = [("", ("", fitted(element)))] if isinstance(element, str) else []
+                if isinstance(element, str):
+                    made.append(("", "", fitted(element)))
             case _:
-                made = [("", value) for value in _tokens(element, parameter.system)]
-        found = found or bool(made)
-        yield from made
-    if not found:
-        yield "", ("", "")
+                made += [("", system, value) for system, value in _tokens(element, parameter.system)]
+    return made or [("", "", "")]
 
 
-def _reference(element: Any) -> Iterator[tuple[str, Value]]:
+def _reference(element: Any) -> list[tuple[str, str, str]]:
     if isinstance(element, str):
-        yield "", apart(element)
-        return
+        return [("", *apart(element))]
     if not isinstance(element, Mapping):
-        return
+        return []
+    made = []
     reference, identifier = element.get("reference"), element.get("identifier")
     if isinstance(reference, str) and not reference.startswith("#"):
-        yield "", apart(reference)
+        made.append(("", *apart(reference)))
     if isinstance(identifier, Mapping) and isinstance(identifier.get("value"), str):
-        yield ":identifier", (fitted(str(identifier.get("system", ""))), fitted(identifier["value"]))
+        made.append((":identifier", fitted(str(identifier.get("system", ""))), fitted(identifier["value"])))
+    return made
 
 
-def _tokens(element: Any, system: str) -> Iterator[Value]:
+def _tokens(element: Any, system: str) -> list[Value]:
     """Code, boolean, Coding, CodeableConcept, Identifier or ContactPoint."""
     match element:
         case bool():
-            yield system, "true" if element else "false"
+            return [(system, "true" if element else "false")]
         case str():
-            yield system, fitted(element)
+            return [(system, fitted(element))]
         case {"coding": list(codings)}:
-            for coding in codings:
-                yield from _tokens(coding, "")
+            return [value for coding in codings for value in _tokens(coding, "")]
         case {"code": str(value)} | {"value": str(value)}:
-            yield fitted(str(element.get("system", ""))), fitted(value)
+            return [(fitted(str(element.get("system", ""))), fitted(value))]
+    return []
 
 
 def _with_version(

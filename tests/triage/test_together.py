@@ -49,6 +49,7 @@ ASSESSED_ANEW = (
 def no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """A slow machine does not make the chunks of these tests smaller."""
     monkeypatch.setattr(together, "CHUNK_S", 60.0)
+    monkeypatch.setattr(assess_response, "PREPARE_S", 60.0)
 
 
 def claim(line: Line, *refs: Ref | str) -> list[Claim]:
