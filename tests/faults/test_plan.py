@@ -14,7 +14,7 @@ from deploy.local.faults.plan import ALWAYS, NOT_HERE, PROCESSES, TITLES, make_p
 from deploy.local.faults.receivers import Manner
 from deploy.local.faults.samples import Sample, grown
 from deploy.local.faults.soak import FAULTS
-from deploy.local.faults.workload import MARK, SHARES, rank, submissions
+from deploy.local.faults.workload import EXPECTED_SHARES, MARK, SHARES, rank, submissions
 from shared.failpoint import NAMES
 
 
@@ -87,6 +87,14 @@ def test_the_workload_has_every_kind_and_marks_every_patient() -> None:
     assert any(one.copies > 1 for one in drawn)
     alerting = [one for one in drawn if one.valid and rank(one.versions[0].urgency) <= 1]
     assert 0.08 < len(alerting) / len(drawn) < 0.3
+
+
+def test_over_a_long_time_one_in_nine_alerts_and_every_kind_comes() -> None:
+    assert set(EXPECTED_SHARES) == set(SHARES)
+    assert round(sum(EXPECTED_SHARES.values()), 6) == round(sum(SHARES.values()), 6) == 1
+    drawn = list(islice(submissions(5, shares=EXPECTED_SHARES), 10_000))
+    alerting = [one for one in drawn if any(rank(version.urgency) <= 1 for version in one.versions)]
+    assert 0.09 < len(alerting) / len(drawn) < 0.13
 
 
 @pytest.mark.requirement("REQ-30")

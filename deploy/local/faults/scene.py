@@ -24,7 +24,8 @@ from deploy.local.faults.workload import Submission, emergencies, submissions
 
 SENDERS = 8
 LOOK_S = 0.5
-MOST_WAITING = 100
+MOST_WAITING, MOST_WAITING_S = 100, 10.0
+"""Things that may wait, and seconds of the load that may, before the senders wait too."""
 WAITING = """
 SELECT (SELECT count(*) FROM intake.outbox)
      + (SELECT count(*) FROM triage.job WHERE state IN ('pending', 'running') AND due_at <= now())
@@ -69,7 +70,8 @@ class Scene:
         line = line or submissions(seed)
         senders = Senders(self.sandbox.port, self.ledger, line, senders=SENDERS, rate=rate, most=most)
         ended = threading.Event()
-        watcher = threading.Thread(target=self._hold_back, args=(senders.held_back, ended), daemon=True)
+        most_waiting = max(MOST_WAITING, int(rate * MOST_WAITING_S))
+        watcher = threading.Thread(target=self._hold_back, args=(senders.held_back, ended, most_waiting), daemon=True)
         watcher.start()
         try:
             with senders:
@@ -78,12 +80,12 @@ class Scene:
             ended.set()
             watcher.join()
 
-    def _hold_back(self, held_back: threading.Event, ended: threading.Event) -> None:
+    def _hold_back(self, held_back: threading.Event, ended: threading.Event, most_waiting: int) -> None:
         """Senders wait while too much waits: what is looked for is loss, and a slow machine must not be buried."""
         while not ended.wait(LOOK_S):
             with suppress(psycopg.Error), owner(self.sandbox.postgres) as connection:
                 row = connection.execute(WAITING).fetchone()
-                (held_back.set if row and row[0] > MOST_WAITING else held_back.clear)()
+                (held_back.set if row and row[0] > most_waiting else held_back.clear)()
 
     def send(self, line: Iterator[Submission], number: int, *, senders: int = SENDERS) -> Tally:
         """Send so many submissions as fast as they are taken."""

@@ -25,7 +25,7 @@ from deploy.local.faults.result import Done, Result, begin
 from deploy.local.faults.robot import Robot
 from deploy.local.faults.sandbox import CHANNEL_TIMEOUT_S, Sandbox
 from deploy.local.faults.scene import Scene
-from deploy.local.faults.workload import submissions, templates
+from deploy.local.faults.workload import EXPECTED_SHARES, SHARES, submissions, templates
 from deploy.local.process import wait_until
 from deploy.local.verify import check as check_invariants
 from deploy.local.verify.checking import connect_as_owner
@@ -162,7 +162,9 @@ def _invariants(scene: Scene, started: datetime, *, quiet_s: float, recompute: i
 @contextmanager
 def _loaded(scene: Scene, step: Step) -> Iterator[Tally]:
     if step.rate:
-        with scene.load(step.seed, rate=step.rate, most=step.most) as tally:
+        shares = EXPECTED_SHARES if step.action == "soak" else SHARES
+        line = submissions(step.seed, shares=shares)
+        with scene.load(step.seed, rate=step.rate, most=step.most, line=line) as tally:
             yield tally
     else:
         yield Tally()
@@ -185,7 +187,7 @@ def _judge(scene: Scene, step: Step, entries: Sequence[Accepted], first_arrival:
 def _fill(scene: Scene, step: Step, least: int, done: Done) -> None:
     """As many responses as are missing, as fast as they are taken."""
     first, began = len(scene.ledger.accepted), time.monotonic()
-    line = submissions(f"{step.seed}-fill")
+    line = submissions(f"{step.seed}-fill", shares=EXPECTED_SHARES)
     while (missing := least - _responses(scene)) > 0:
         tally = scene.send(line, min(missing, FILLED_AT_ONCE), senders=FILLING_SENDERS)
         done.posts += tally.posts

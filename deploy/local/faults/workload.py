@@ -36,7 +36,21 @@ SHARES: Mapping[str, float] = {
     "withdrawn": 0.02,
     "same_patient": 0.03,
 }
-"""How often each kind of submission comes."""
+"""How often each kind of submission comes while something is broken: every kind soon."""
+EXPECTED_SHARES: Mapping[str, float] = {
+    "calm": 0.82,
+    "emergency": 0.03,
+    "same_day": 0.02,
+    "page_1": 0.005,
+    "invalid": 0.02,
+    "invalid_emergency": 0.005,
+    "repeated": 0.05,
+    "amended_worse": 0.01,
+    "amended_better": 0.01,
+    "withdrawn": 0.01,
+    "same_patient": 0.02,
+}
+"""The same for a long time: one in nine alerts, as is expected of a large site."""
 MOST_AT_ONCE = 5
 
 
@@ -87,11 +101,11 @@ def templates() -> dict[str, Template]:
     }
 
 
-def submissions(seed: int | str, *, prefix: str = "") -> Iterator[Submission]:
+def submissions(seed: int | str, *, prefix: str = "", shares: Mapping[str, float] = SHARES) -> Iterator[Submission]:
     """An endless line of them; the same for the same seed. `prefix` keeps patients of several lines apart."""
     chance = random.Random(str(seed))  # noqa: S311 - it has to be the same again, not secret
     examples = templates()
-    kinds, weights = list(SHARES), list(SHARES.values())
+    kinds, weights = list(shares), list(shares.values())
     number = 0
     while True:
         number += 1
