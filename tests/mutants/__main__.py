@@ -1,9 +1,13 @@
-"""`python -m tests.mutants [--only NAME] [--write]`: exit code 1 when a mutant lives, or a test fails without one."""
+"""`python -m tests.mutants [--only NAME] [--jobs N] [--write]`.
+
+Exit code 1 when a mutant lives, or a test fails without one.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,12 +24,14 @@ def main() -> int:
     """Try each mutant; print a line for each, and write the page with `--write`."""
     given = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     given.add_argument("--only", metavar="NAME", action="append", help="only mutants with this in their name")
+    given.add_argument("--jobs", metavar="N", type=int, default=2, help="so many at a time (2)")
     given.add_argument("--write", action="store_true", help="write docs/mutants.md")
     arguments = given.parse_args()
     wanted = [one for one in MUTANTS if not arguments.only or any(part in one.name for part in arguments.only)]
-    fates = [told(try_mutant(mutant)) for mutant in wanted]
-    whole = try_whole([mutant.test for mutant in wanted])
-    if whole is not None:
+    with ThreadPoolExecutor(arguments.jobs) as workers:
+        without = workers.submit(try_whole, [mutant.test for mutant in wanted])
+        fates = list(workers.map(lambda mutant: told(try_mutant(mutant)), wanted))
+    if (whole := without.result()) is not None:
         typer.echo(f"FAIL without any mutant: {whole}")
         return 1
     if arguments.write and all(fate.problem is None for fate in fates):
@@ -61,7 +67,7 @@ SQL are replaced in a copy of the tree, one test is run there, and it must fail;
 {number} were noticed on {day}. Seconds are those of the test on the broken tree, its servers included, on a shared
 machine.
 
-    python -m tests.mutants [--only NAME] [--write]
+    python -m tests.mutants [--only NAME] [--jobs N] [--write]
 
 The daily tests only check that every change still applies and every named test exists
 (`tests/mutants/test_mutants.py`). Whoever changes such a place finds the mutant there and adapts it; whoever adds a

@@ -12,6 +12,7 @@ BROKER = frozenset({"empty_broker", "kill_broker", "fill_broker", "freeze_broker
 TIMES = (
     ("emergency told, a worker killed every 10 s", frozenset({"kill_workers"}), 15.0, "told_max_s"),
     ("emergency told, the broker emptied", frozenset({"empty_broker"}), 45.0, "told_max_s"),
+    ("emergency told, one channel hangs", frozenset({"hang"}), 15.0, "told_max_s"),
     ("database restarted: 503 for", frozenset({"restart_database"}), 10.0, "gap_s"),
     ("database failed over: 503 for", frozenset({"fail_over"}), 30.0, "gap_s"),
     ("killed at every failpoint: at rest after", frozenset({"traps_by_chance", "kill_at_random"}), 15.0, "recovery_s"),

@@ -12,8 +12,8 @@ from deploy.local.faults.sandbox import children_of
 
 MEMORY_GROWTH, MEMORY_SLACK_MB = 1.05, 30.0
 HANDLES_GROWTH, HANDLES_SLACK = 1.10, 20.0
-WAITING_SLACK = 200.0
-"""Rows of work that may wait at any moment: a few seconds of the load after a fault."""
+WAITING_SLACK = 300.0
+"""Rows of work that may wait at any moment: five seconds of the load, after which the senders wait too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from deploy.local.faults.workload import Submission, emergencies, submissions
 
 SENDERS = 8
 LOOK_S = 0.5
-MOST_WAITING, MOST_WAITING_S = 100, 10.0
+MOST_WAITING, MOST_WAITING_S = 100, 5.0
 """Things that may wait, and seconds of the load that may, before the senders wait too."""
 WAITING = """
 SELECT (SELECT count(*) FROM intake.outbox)
