@@ -170,7 +170,7 @@ MUTANTS = (
         "tests/triage/test_store.py::test_a_run_for_an_older_response_that_commits_last_writes_nothing",
         (
             Change(
-                "services/triage/store.sql",
+                "services/triage/migrations/0010_chunk.sql",
                 "WHERE held.response_version < excluded.response_version AND held.version_id = excluded.version_id - 1",
                 "WHERE held.version_id >= excluded.version_id - 1",
             ),
@@ -337,21 +337,21 @@ MUTANTS = (
         "tests/triage/test_together.py::test_one_response_whose_lease_was_lost_is_left_to_whoever_has_it_now",
         (
             Change(
-                "shared/jobs.sql",
-                "  AND job.state = 'running' AND job.lease_token = ours.token\nRETURNING ours.token",
-                "  AND job.state = 'running'\nRETURNING ours.token",
+                "services/triage/migrations/0010_chunk.sql",
+                "      AND j.state = 'running' AND j.lease_token = ours.token;",
+                "      AND j.state = 'running';",
             ),
         ),
     ),
     Mutant(
-        "a chunk does not look whose lease it is",
-        "The same, one room further: the database says whose lease is lost, and nobody reads it.",
+        "a chunk does not hear that a lease was lost",
+        "One lost lease, and all who came with it count as done and are never assessed.",
         "tests/triage/test_together.py::test_one_response_whose_lease_was_lost_is_left_to_whoever_has_it_now",
         (
             Change(
-                "services/triage/together.py",
-                "        if one.case.claimed.token not in ours:\n",
-                "        if one.case.claimed.token is None:\n",
+                "services/triage/store.py",
+                "            raise LeaseLost\n",
+                "            pass\n",
             ),
         ),
     ),
@@ -361,9 +361,33 @@ MUTANTS = (
         "tests/triage/test_together.py::test_an_amended_response_that_another_worker_overtook_is_evaluated_again",
         (
             Change(
-                "services/triage/together.py",
-                "        raise store.Overtaken\n",
-                '        log.warning("overtaken")\n',
+                "services/triage/store.py",
+                "            raise Overtaken\n",
+                "            pass\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "nobody waits for who writes of a patient",
+        "Two workers evaluate one patient at once, neither sees the other's emergency, and the milder one stands.",
+        "tests/triage/test_together.py::test_a_patient_that_another_worker_writes_of_holds_up_no_other_patient",
+        (
+            Change(
+                "services/triage/migrations/0010_chunk.sql",
+                "        SELECT pg_try_advisory_xact_lock(hashtextextended(asked.key, 0))\n",
+                "        SELECT true\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "notify hears nothing",
+        "An emergency is assessed as one, and nobody is told.",
+        "tests/triage/test_together.py::test_responses_that_are_claimed_together_are_written_together",
+        (
+            Change(
+                "services/triage/migrations/0010_chunk.sql",
+                "    WHERE new.queue IS NOT NULL ORDER BY",
+                "    WHERE false ORDER BY",
             ),
         ),
     ),
@@ -398,8 +422,8 @@ MUTANTS = (
         (
             Change(
                 "services/triage/store.py",
-                '    record_all(connection, tenant, [_act(outcome) for outcome in written], Asker("service/triage"))\n',
-                "",
+                "    acts = [] if tenant == WATCHDOG_TENANT else",
+                "    acts = [] if tenant else",
             ),
         ),
     ),
@@ -410,10 +434,11 @@ MUTANTS = (
         (
             Change(
                 "shared/loop_connection.py",
-                "for at in range(result.nfields)))\n",
-                "for at in range(result.nfields)))\n"
-                "                    if len(batch.rows) == len(batch.values):\n"
-                "                        return self._settle(batch)\n",
+                "                    batch.results.append(_rows(result))\n",
+                "                    batch.results.append(_rows(result))\n"
+                "                    if len(batch.results) == len(batch.waiting):\n"
+                "                        self._settle(batch)\n"
+                "                        return\n",
             ),
         ),
     ),
