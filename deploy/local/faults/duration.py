@@ -9,22 +9,29 @@ from collections.abc import Sequence
 
 from deploy.local.faults.plan import Step
 
-START_S, END_S = 20.0, 60.0
-REST_S = 5.0
+START_S, END_S = 20.0, 120.0
+"""`END_S`: for what is missing of the responses, and the verdict on everything."""
+REST_S = 6.0
 """From the end of a fault until the next one begins: rest, and the verdict."""
-ONE_TRAP_S, ONE_KILL_S = 4.0, 0.1
+ONE_TRAP_S, ONE_KILL_S = 4.5, 0.25
 MEASURED_S = {
-    "restart_database": 4.0,
-    "fail_over": 6.0,
-    "fill_disk": 12.0,
-    "forge_messages": 2.0,
-    "repeat_messages": 12.0,
-    "poison": 30.0,
-    "upgrade": 25.0,
-    "race": 12.0,
+    "restart_database": 14.0,
+    "kill_database": 12.0,
+    "read_only_database": 7.0,
+    "take_connections": 7.0,
+    "lock_jobs": 7.0,
+    "fail_over": 14.0,
+    "fill_disk": 24.0,
+    "forge_messages": 16.0,
+    "repeat_messages": 5.0,
+    "poison": 18.0,
+    "one_way": 7.0,
+    "cut_messages": 6.0,
+    "upgrade": 7.0,
+    "race": 14.0,
     "restore": 90.0,
 }
-"""What a fault takes beside the seconds that its step names."""
+"""What a fault takes beside the seconds that its step names, and its rest beside `REST_S`: leases end, say."""
 
 
 def expected_s(step: Step) -> float:
