@@ -63,10 +63,10 @@ def test_the_long_plan_sets_a_trap_at_every_failpoint_that_the_workload_reaches_
     assert kills + len(places) + workers + by_chance >= LONG_DEMANDS.kills, "and the soak adds to these"
 
 
-def test_the_long_run_takes_fifty_minutes_of_which_thirty_are_soak() -> None:
+def test_the_long_run_takes_about_fifty_minutes_of_which_thirty_are_soak() -> None:
     plan = make_plan(1, long=True)
     assert [step.settings["seconds"] for step in plan if step.action == "soak"] == [LONG_DEMANDS.soak_s]
-    assert 40 * 60 < whole_s(plan) < 52 * 60
+    assert 45 * 60 < whole_s(plan) < 53 * 60
 
 
 def test_only_the_faults_that_were_asked_for_are_planned_and_a_wrong_name_is_refused() -> None:
