@@ -39,6 +39,11 @@ NOT_EVALUATED: Final = {
 """Expressions that a Questionnaire may hold and that nobody evaluates here, and what that means."""
 
 
+MOST_CONDITIONS: Final = 100
+"""Different conditions on one question that takes many answers to be compared: with 4,000 answers, the most that a
+response may have, they take less than a second. No shipped form has any such condition."""
+
+
 @dataclass(frozen=True, slots=True)
 class Authored:
     """A Questionnaire that may be published. `value_sets`: those that are not contained, by canonical, expanded."""
@@ -66,6 +71,7 @@ def examine(body: bytes, *, find_value_set: FindValueSet) -> Authored:
         index = QuestionnaireIndex.build(resource, value_sets)
     except ProblemError as refused:
         raise ProblemError([*refused.problems, *problems]) from None
+    problems += _check_conditions(index)
     # The second reading is the dearest by far: only for what has nothing else against it.
     if problems := problems or validate_with_fhir_resources(resource):
         raise ProblemError(problems)
@@ -120,6 +126,32 @@ def _check_patterns(element: Mapping[str, Any], expression: str) -> Iterator[Pro
                     issue_code="not-supported",
                 )
         yield from _check_patterns(item, here)
+
+
+def _check_conditions(index: QuestionnaireIndex) -> Iterator[Problem]:
+    """Every question that takes many answers and is asked for in too many ways, in document order.
+
+    Each answer may have to be compared in each condition, so that a response could take many seconds to judge. Listed
+    codings are looked up instead.
+    """
+    asked: dict[str, set[int]] = {}
+    for item in index.items.values():
+        for condition in item.enable_when:
+            asked.setdefault(condition.question, set()).add(condition.number)
+    for link_id, item in index.items.items():
+        is_many = item.repeats or not item.singular
+        number = len(asked.get(link_id, ()))
+        if number > MOST_CONDITIONS and is_many and any(kind != "Coding" for kind in item.answer_kinds):
+            yield Problem(
+                Category.UNPROCESSABLE,
+                "too-many-conditions",
+                f"{link_id}: {number} different conditions (enableWhen) ask for a question that takes many answers, at "
+                f"most {MOST_CONDITIONS} may. Let items share conditions, put them into one group, or list the answers "
+                "as codings.",
+                expression="Questionnaire.item",
+                link_id=link_id,
+                issue_code="too-costly",
+            )
 
 
 def _expressions(element: Mapping[str, Any], expression: str, link_id: str | None) -> Iterator[Problem]:

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from services.intake.app import create_app
+from services.intake.publication import MOST_CONDITIONS
 from services.intake.settings import IntakeSettings
 from tests.builders import posterior_lower_limb
 from tests.conftest import Database
@@ -74,6 +75,43 @@ def test_the_author_may_choose_the_id(ehr: httpx.Client) -> None:
     assert (first.status_code, id_of(first), again.status_code) == (201, "knee-1", 200)
     assert errors(send(ehr, "PUT", f"{FORMS}/other", a_questionnaire())) == ["id"]
     assert errors(put(ehr, a_questionnaire(), If_None_Match="*")) == ["already-exists"]
+
+
+def asked_for_in(number: int, first: dict[str, Any], *, alike: bool = False) -> dict[str, Any]:
+    """A Questionnaire in which so many items depend on its first question."""
+    asks = [
+        question(
+            f"q{at}", "string", enableWhen=[{"question": "first", "operator": ">", "answerInteger": 1 if alike else at}]
+        )
+        for at in range(number)
+    ]
+    return a_questionnaire(first, *asks)
+
+
+def test_a_question_with_many_answers_is_asked_for_in_no_more_ways_than_can_be_judged_quickly(
+    ehr: httpx.Client,
+) -> None:
+    many = question("first", "integer", repeats=True)
+    refused = publish(ehr, asked_for_in(MOST_CONDITIONS + 1, many))
+
+    assert (refused.status_code, errors(refused)) == (422, ["too-many-conditions"])
+    text = refused.json()["issue"][0]["details"]["text"]
+    assert text.startswith(f"first: {MOST_CONDITIONS + 1} different conditions")
+    for at, fine in enumerate(
+        (
+            asked_for_in(MOST_CONDITIONS, many),
+            asked_for_in(MOST_CONDITIONS + 1, many, alike=True),
+            asked_for_in(MOST_CONDITIONS + 1, question("first", "integer")),
+        )
+    ):
+        answer = publish(ehr, {**fine, "id": f"fine-{at}", "version": f"fine-{at}"})
+        assert (answer.status_code, errors(answer)) == (201, []), at
+
+
+def test_a_question_of_a_repeating_group_takes_many_answers_too(ehr: httpx.Client) -> None:
+    inside = group("episodes", question("first", "integer"), repeats=True)
+
+    assert errors(publish(ehr, asked_for_in(MOST_CONDITIONS + 1, inside))) == ["too-many-conditions"]
 
 
 def test_a_draft_may_change_and_an_active_one_may_only_retire(ehr: httpx.Client) -> None:
