@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 import re
 import select
@@ -37,6 +38,8 @@ that the request was wrong."""
 SILENT_S = 5.0
 """A connection that was not used for so long is asked whether its server is still there."""
 
+log = logging.getLogger(__name__)
+
 MIGRATION_LOCK = 7_201_733_041
 SHARED_MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -66,6 +69,7 @@ def open_pool(url: str, *, schema: str, size: int = 8, name: str = "sural") -> P
         timeout=3,
         max_lifetime=1800,
         reconnect_timeout=30,
+        configure=_wait_for_the_disk,
         check=check_connection,
         open=True,
         name=name,
@@ -93,13 +97,50 @@ def has_news(fileno: int) -> bool:
 
 def connect(url: str, *, schema: str) -> DictConnection:
     """One connection of its own, with the same limits as the pool's. Raises psycopg.OperationalError."""
-    return psycopg.connect(limited_conninfo(url, schema=schema, name="sural"), autocommit=True, row_factory=dict_row)
+    return _connect(limited_conninfo(url, schema=schema, name="sural"))
 
 
 def connect_beside(pool: Pool) -> DictConnection:
     """One connection of its own, like those of the pool. Raises psycopg.OperationalError."""
     assert isinstance(pool.conninfo, str)
-    return psycopg.connect(pool.conninfo, autocommit=True, row_factory=dict_row)
+    return _connect(pool.conninfo)
+
+
+def _connect(conninfo: str) -> DictConnection:
+    connection = psycopg.connect(conninfo, autocommit=True, row_factory=dict_row)
+    try:
+        _wait_for_the_disk(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _wait_for_the_disk(connection: DictConnection) -> None:
+    """What is confirmed must be on a disk, whatever is set for the server, the database or the role."""
+    connection.execute(
+        "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+    )
+
+
+class NotDurable(Exception):
+    """The server may lose what it confirmed. The text says what to do."""
+
+
+def require_durable(pool: Pool, *, refuse: bool) -> None:
+    """Said loudly at the start: a server that does not wait for its disk. Nothing where it does not answer yet.
+
+    `refuse`: raises NotDurable; else it is only logged.
+    """
+    try:
+        with pool.connection(timeout=3.0) as connection:
+            row = connection.execute("SELECT current_setting('fsync') AS fsync").fetchone()
+    except DatabaseError:
+        return
+    if row is not None and row["fsync"] == "off":
+        log.critical("the database loses what it confirmed: fsync is off")
+        if refuse:
+            raise NotDurable("The database runs with fsync=off and may lose answers of patients. Set fsync to on.")
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
@@ -28,6 +29,7 @@ from shared.fhir.service_reads import ServiceReads
 from shared.head_and_gzip import CompressFhir, HeadAsGet
 from shared.operations import Gauge, Measure, Metrics, check_database, install_operations
 from shared.origin import HostCheck, host_check
+from shared.postgres import require_durable
 from shared.principal import principal_of
 from shared.version import VERSION
 
@@ -83,6 +85,7 @@ def service_app(
 ) -> FastAPI:
     """A FastAPI application on `resources.pool`, which it closes (after `close`) at shutdown.
 
+    It does not start on a database that loses what it confirmed, but for a sandbox.
     It has /livez, /readyz, /metrics, /fhir/metadata, /fhir/AuditEvent and /capability/SERVICE; the caller adds the
     service's own routes. `audit_neighbours`: services by address whose audit is given out together with ours.
     """
@@ -91,6 +94,7 @@ def service_app(
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await run_in_threadpool(require_durable, resources.pool, refuse=gate.tokens is not None)
         yield
         close()
         reads.close()
