@@ -1,0 +1,105 @@
+-- The same calls, with every look-up by its whole key for each case. Joined, the planner was free to read all assessments,
+-- runs or jobs of the tenant once for a chunk, and did as long as the tables were small or new to it: with a thousand
+-- assessments that took longer than all the rest, and each connection keeps its plan.
+
+-- `pack || ''`: the index by patient is the one, never that of the responses, which can be searched by pack alone.
+CREATE OR REPLACE FUNCTION urgencies_before(in_tenant uuid, in_response text, in_subject text, in_pack text, in_hours integer)
+RETURNS TABLE (urgency text) LANGUAGE sql STABLE AS $$
+    WITH lately AS (
+        SELECT r.response_id, r.response_version, r.urgency, r.withdrawn, r.by_clinician, r.ran_at FROM assessment_run AS r
+        WHERE r.tenant_id = in_tenant AND r.response_id = in_response AND r.pack = in_pack
+          AND r.ran_at > now() - make_interval(hours => in_hours)
+        UNION
+        SELECT r.response_id, r.response_version, r.urgency, r.withdrawn, r.by_clinician, r.ran_at FROM assessment_run AS r
+        WHERE r.tenant_id = in_tenant AND r.subject = in_subject AND r.pack || '' = in_pack
+          AND r.ran_at > now() - make_interval(hours => in_hours)),
+    standing AS (
+        SELECT l.urgency, l.by_clinician, l.ran_at FROM lately AS l
+        WHERE NOT l.withdrawn AND NOT EXISTS (
+            SELECT FROM lately AS later
+            WHERE later.response_id = l.response_id AND later.withdrawn AND later.response_version > l.response_version))
+    SELECT DISTINCT s.urgency FROM standing AS s
+    WHERE s.urgency IS NOT NULL
+      AND s.ran_at >= coalesce((SELECT max(c.ran_at) FROM standing AS c WHERE c.by_clinician), '-infinity')
+$$;
+
+-- `BETWEEN x AND x` in the order of x says the same as `= x`, and only the index that is in this order will do for it.
+CREATE OR REPLACE FUNCTION open_chunk(
+    in_tenant uuid, in_keys text[], in_ids text[], in_responses text[], in_subjects text[], in_packs text[], in_hours integer
+) RETURNS TABLE (
+    is_free boolean, version_id integer, response_version integer, pack_version text, status text, earlier text[],
+    now timestamptz
+) LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    free boolean[];
+BEGIN
+    free := ARRAY(
+        SELECT pg_try_advisory_xact_lock(hashtextextended(asked.key, 0))
+        FROM unnest(in_keys) WITH ORDINALITY AS asked (key, place) ORDER BY asked.place);
+    RETURN QUERY
+    SELECT asked.is_free, a.version_id, a.response_version, a.pack_version,
+           (SELECT v.value FROM search_value AS v
+            WHERE v.tenant_id = in_tenant AND v.type = 'RiskAssessment' AND v.id BETWEEN a.id AND a.id
+              AND v.param = 'status' ORDER BY v.id LIMIT 1),
+           ARRAY(SELECT before.urgency
+                 FROM urgencies_before(in_tenant, asked.response, asked.subject, asked.pack, in_hours) AS before),
+           clock_timestamp()
+    FROM unnest(free, in_ids, in_responses, in_subjects, in_packs) WITH ORDINALITY
+        AS asked (is_free, id, response, subject, pack, place)
+    LEFT JOIN LATERAL (SELECT held.id, held.version_id, held.response_version, held.pack_version FROM assessment AS held
+                       WHERE held.tenant_id = in_tenant AND held.id BETWEEN asked.id AND asked.id
+                       ORDER BY held.id LIMIT 1) AS a ON true
+    ORDER BY asked.place;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION store_assessments(
+    in_tenant uuid, in_outcomes jsonb, in_new jsonb, in_bodies bytea[], in_digests bytea[], in_acts jsonb, in_claims jsonb
+) RETURNS text LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    number integer;
+    ours   record;
+BEGIN
+    FOR ours IN SELECT * FROM jsonb_to_recordset(in_claims) AS claim (kind text, id text, version integer, token uuid)
+    LOOP
+        UPDATE job AS j SET state = 'done', finished_at = now(), lease_token = NULL, lease_until = NULL
+        WHERE j.tenant_id = in_tenant AND j.kind = ours.kind AND j.ref_id = ours.id AND j.ref_version = ours.version
+          AND j.state = 'running' AND j.lease_token = ours.token;
+        IF NOT FOUND THEN
+            RETURN 'lease lost';
+        END IF;
+    END LOOP;
+
+    INSERT INTO assessment AS held (tenant_id, id, response_id, response_version, pack, pack_version, pack_sha256,
+                                    version_id, urgency, assessed_at)
+    SELECT in_tenant, new.* FROM jsonb_to_recordset(in_outcomes) AS new (
+        id text, response_id text, response_version integer, pack text, pack_version text, pack_sha256 text,
+        version_id integer, urgency text, assessed_at timestamptz)
+    ON CONFLICT (tenant_id, id) DO UPDATE
+    SET response_version = excluded.response_version, pack_version = excluded.pack_version,
+        pack_sha256 = excluded.pack_sha256, version_id = excluded.version_id, urgency = excluded.urgency,
+        assessed_at = excluded.assessed_at
+    WHERE held.response_version < excluded.response_version AND held.version_id = excluded.version_id - 1;
+    GET DIAGNOSTICS number = ROW_COUNT;
+    IF number < jsonb_array_length(in_outcomes) THEN
+        RETURN 'overtaken';
+    END IF;
+
+    INSERT INTO assessment_run (tenant_id, response_id, response_version, pack, pack_version, subject, urgency, withdrawn,
+                                by_clinician, ran_at)
+    SELECT in_tenant, new.*, clock_timestamp() FROM jsonb_to_recordset(in_outcomes) AS new (
+        response_id text, response_version integer, pack text, pack_version text, subject text, own_urgency text,
+        withdrawn boolean, by_clinician boolean);
+    PERFORM save_resources(in_tenant, in_new, in_bodies, in_digests);
+    PERFORM record_audit(in_tenant, audit_interaction, audit_word, audit_outcome, audit_agent, audit_address, audit_type,
+                         audit_id, audit_version, audit_patient, audit_query, audit_request)
+    FROM jsonb_to_recordset(in_acts) AS act (
+        audit_interaction text, audit_word text, audit_outcome text, audit_agent text, audit_address text, audit_type text,
+        audit_id text, audit_version integer, audit_patient text, audit_query text, audit_request text);
+    INSERT INTO outbox (tenant_id, queue, ref_id, ref_version)
+    SELECT in_tenant, new.queue, new.id, new.version_id
+    FROM jsonb_to_recordset(in_outcomes) AS new (queue text, id text, version_id integer)
+    WHERE new.queue IS NOT NULL ORDER BY new.queue DESC;    -- notify.urgent before notify.routine
+    RETURN 'stored';
+END
+$$;
