@@ -34,11 +34,6 @@ class Received:
     warnings: tuple[Problem, ...]
 
     @property
-    def created(self) -> bool:
-        """True when a new resource was made."""
-        return self.outcome is Outcome.CREATED
-
-    @property
     def written(self) -> bool:
         """True when a version was stored."""
         return self.outcome in WRITTEN

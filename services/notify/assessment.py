@@ -20,6 +20,7 @@ from shared.fhir.codes import (
     SID_SUBMISSION,
     Urgency,
 )
+from shared.fhir.patient import patient_key
 
 NO_PATHWAY = "none"
 WITHDRAWN = ("entered-in-error", "cancelled")
@@ -117,19 +118,6 @@ def _patient(subject: Mapping[str, Any]) -> dict[str, Any]:
     given = subject.get("identifier", {})
     identifier = {name: str(given[name]) for name in ("system", "value") if given.get(name)}
     return kept | ({"identifier": identifier} if identifier else {})
-
-
-def patient_key(subject: Mapping[str, Any]) -> str | None:
-    """What tells this patient from every other one, or None: then nothing may join this patient's alert.
-
-    A reference to a contained resource ("#patient") and an identifier without a system are the same text for different
-    patients.
-    """
-    reference, identifier = str(subject.get("reference", "")), subject.get("identifier", {})
-    if reference and not reference.startswith("#"):
-        return reference
-    known = identifier.get("system") and identifier.get("value")
-    return f"{identifier['system']}|{identifier['value']}" if known else None
 
 
 def subject_key(subject: Mapping[str, Any]) -> str | None:

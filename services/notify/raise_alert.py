@@ -66,7 +66,7 @@ def hear(
 def _at_once(notify: Notify, kind: str, refs: Sequence[Ref], ordered: Callable[[], None]) -> list[Ref]:
     """Do these; returns those that were not done, whatever the reason."""
     try:
-        found = notify.triage.read_many("RiskAssessment", refs)
+        found = notify.triage.read_many("RiskAssessment", refs, digits=False)
     except NeighbourUnavailable:
         return list(refs)
     left = []
@@ -97,7 +97,7 @@ def raise_alerts(notify: Notify, claims: Sequence[Claim], *, ordered: Callable[[
     found: dict[Ref, dict[str, Any]] = {}
     try:
         if readable:
-            found = notify.triage.read_many("RiskAssessment", [claim.ref for claim in readable])
+            found = notify.triage.read_many("RiskAssessment", [claim.ref for claim in readable], digits=False)
     except NeighbourUnavailable as error:
         counts = isinstance(error, NeighbourFault)
         log.warning("triage away", extra={"number": len(readable), "error": type(error).__name__})

@@ -18,7 +18,7 @@ from uuid import UUID
 from services.triage import store
 from services.triage.basis import Basis, Run, Status, assessment_id
 from services.triage.case import Case, Describe, Evaluated, Prepare
-from services.triage.earlier import Remembered, answered_by_clinician, kept_floor, patient_key
+from services.triage.earlier import Remembered, answered_by_clinician, kept_floor
 from services.triage.engine import model
 from services.triage.engine.assess import evaluate
 from services.triage.engine.pack import Pack
@@ -39,6 +39,7 @@ from shared.events import Ref
 from shared.failpoint import reach
 from shared.fhir.client import FhirClient, NeighbourFault, NeighbourUnavailable
 from shared.fhir.codes import EXT_CONTENT_SHA256, Urgency
+from shared.fhir.patient import patient_key
 from shared.fhir.questionnaire import QuestionnaireIndex
 from shared.jobs import Claim
 from shared.postgres import DatabaseError, Pool, database_now, tenant_transaction, unavailable

@@ -33,7 +33,6 @@ class Status(StrEnum):
     PRELIMINARY = "preliminary"  # page 1 alone
     FINAL = "final"
     AMENDED = "amended"  # the response was amended
-    CORRECTED = "corrected"  # the engine or pack was at fault
     CANCELLED = "cancelled"
     ENTERED_IN_ERROR = "entered-in-error"
 

@@ -8,9 +8,7 @@ not: it says that somebody knows, not that the danger has passed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from services.triage.engine.model import Respondent, Urgency
 from services.triage.engine.results import AppliedFloor, Assessment, FloorKind
@@ -53,15 +51,3 @@ def kept_floor(assessment: Assessment, earlier: Urgency | None) -> AppliedFloor 
 def answered_by_clinician(assessment: Assessment) -> bool:
     """True when a clinician filled in the form: the only answers that may lower an earlier urgency."""
     return assessment.findings.respondent is Respondent.CLINICIAN
-
-
-def patient_key(subject: Mapping[str, Any]) -> str | None:
-    """What tells this patient from every other one, or None: then only versions of the same response belong together.
-
-    A contained resource ("#p") and an identifier without a system are the same text for different patients.
-    """
-    reference, identifier = str(subject.get("reference", "")), subject.get("identifier", {})
-    if reference and not reference.startswith("#"):
-        return reference
-    known = identifier.get("system") and identifier.get("value")
-    return f"{identifier['system']}|{identifier['value']}" if known else None

@@ -80,11 +80,11 @@ class FhirClient:
         """Give the connections back."""
         self._http.close()
 
-    def read_many(self, resource_type: str, refs: Sequence[Ref]) -> dict[Ref, dict[str, Any]]:
+    def read_many(self, resource_type: str, refs: Sequence[Ref], *, digits: bool = True) -> dict[Ref, dict[str, Any]]:
         """The exact versions asked for; what the neighbour does not have is missing from the answer.
 
-        One search for all of a tenant; a version that is not the current one costs one vread. Raises
-        NeighbourUnavailable.
+        One search for all of a tenant; a version that is not the current one costs one vread. `digits`: False for
+        whoever looks at no decimals, and has what is read in half the time. Raises NeighbourUnavailable.
         """
         found: dict[Ref, dict[str, Any]] = {}
         for tenant in dict.fromkeys(ref.tenant for ref in refs):
@@ -92,7 +92,7 @@ class FhirClient:
             ids = sorted(wanted)
             for start in range(0, len(ids), PAGE):
                 page = ids[start : start + PAGE]
-                bundle = self._get(resource_type, {"_id": ",".join(page), "_count": str(PAGE)}, tenant)
+                bundle = self._get(resource_type, {"_id": ",".join(page), "_count": str(PAGE)}, tenant, digits=digits)
                 for resource in _matches(bundle):
                     ref = wanted.get(str(resource.get("id")))
                     if ref is not None and resource.get("meta", {}).get("versionId") == str(ref.version):
@@ -164,14 +164,14 @@ class FhirClient:
     def _signed(self, tenant: UUID) -> dict[str, str]:
         return {"Authorization": self._token.authorization(tenant)} if self._token else {}
 
-    def _get(self, path: str, parameters: dict[str, str], tenant: UUID) -> dict[str, Any]:
-        resource = self._get_or_none(path, parameters, tenant)
+    def _get(self, path: str, parameters: dict[str, str], tenant: UUID, *, digits: bool = True) -> dict[str, Any]:
+        resource = self._get_or_none(path, parameters, tenant, digits=digits)
         if resource is None:
             raise NeighbourUnavailable(f"{self._http.base_url} does not serve {path.partition('/')[0]}")
         return resource
 
     def _get_or_none(
-        self, path: str, parameters: dict[str, str], tenant: UUID, *, knows_it: bool = True
+        self, path: str, parameters: dict[str, str], tenant: UUID, *, knows_it: bool = True, digits: bool = True
     ) -> dict[str, Any] | None:
         """What is at this address; None for 404 and 410, and for a question that it may not know and refuses."""
         try:
@@ -184,7 +184,9 @@ class FhirClient:
             kind = NeighbourUnavailable if response.status_code in AWAY else NeighbourFault
             raise kind(f"{self._http.base_url} answered {response.status_code}")
         try:
-            resource: dict[str, Any] = json.loads(response.content, parse_float=Decimal)
+            resource: dict[str, Any] = (
+                json.loads(response.content, parse_float=Decimal) if digits else orjson.loads(response.content)
+            )
         except ValueError:
             raise NeighbourFault(f"{self._http.base_url} answered with something that is no JSON") from None
         return resource

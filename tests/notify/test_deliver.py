@@ -17,10 +17,15 @@ from standardwebhooks import Webhook
 from services.notify.acts.acknowledge import acknowledge
 from services.notify.acts.actor import Actor
 from services.notify.channels import Answer, Channel, DeliveryResult, Message
+from services.notify.detail import store as detail
 from services.notify.escalation import JOB_KINDS
 from services.notify.raise_alert import RAISE_ROUTINE
 from services.notify.settings import NotifySettings
+from services.notify.worklist import store as worklist
+from services.notify.worklist.filters import Filters
+from services.notify.worklist.store import Looker
 from shared.ids import DEFAULT_TENANT
+from shared.postgres import tenant_transaction
 from tests.notify.conftest import ON_CALL, SECRET, Service
 from tests.notify.neighbours import MailServer, Receiver, Triage, an_assessment
 from tests.notify.sending import deliver_due
@@ -298,6 +303,15 @@ def test_a_channel_that_never_answers_is_left_after_its_time(service: Service, t
     assert delivery == {"state": "pending", "answer": "timeout"}
 
 
+def looked_at(service: Service) -> None:
+    """Somebody looks at the worklist, at an alert and at all of its patient's."""
+    with tenant_transaction(service.notify.pool, DEFAULT_TENANT) as connection:
+        assert worklist.page(connection, DEFAULT_TENANT, Filters(), Looker("nobody", "Nobody"))
+        (newest,) = detail.alerts_of_patient(connection, DEFAULT_TENANT, "Patient/0", limit=5)
+        assert detail.read_alert(connection, DEFAULT_TENANT, newest.id)
+        assert detail.ledger(connection, newest)
+
+
 @pytest.mark.requirement("REQ-10")
 def test_a_running_service_goes_on_when_a_newer_version_gave_the_table_of_alerts_a_column(
     service: Service, triage: Triage, mail: MailServer
@@ -306,13 +320,17 @@ def test_a_running_service_goes_on_when_a_newer_version_gave_the_table_of_alerts
         service.hears(triage.publish(an_assessment(patient=f"Patient/{number}")))
         service.sends()
 
+        looked_at(service)
     service.rows("ALTER TABLE alert ADD COLUMN of_a_later_version text")
+    service.rows("ALTER TABLE alert_event ADD COLUMN of_a_later_version text")
     service.rows("GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA notify TO CURRENT_USER")  # as a migration does
     try:
         service.hears(triage.publish(an_assessment(patient="Patient/later")))
         service.sends()
+        looked_at(service)
     finally:
         service.rows("ALTER TABLE alert DROP COLUMN of_a_later_version")
+        service.rows("ALTER TABLE alert_event DROP COLUMN of_a_later_version")
 
     assert len(service.rows("SELECT * FROM alert")) == 9
     assert {row["state"] for row in service.rows("SELECT state FROM delivery")} == {"sent"}

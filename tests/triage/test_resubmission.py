@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from services.triage import store
-from services.triage.earlier import kept_floor, patient_key
+from services.triage.earlier import kept_floor
 from services.triage.engine.assess import evaluate
 from services.triage.engine.model import Respondent, Urgency
 from shared.events import Ref
+from shared.fhir.patient import patient_key
 from shared.ids import DEFAULT_TENANT
 from shared.postgres import Pool, tenant_transaction
 from tests.builders import a_response

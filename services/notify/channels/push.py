@@ -44,8 +44,7 @@ class PushChannel:
             return DeliveryResult(Answer.REFUSED, "no-device")
         results = self._send_all(devices, message)
         gone = [device for device, result in zip(devices, results, strict=True) if result.detail in GONE]
-        used = [device for device, result in zip(devices, results, strict=True) if result.answer is Answer.SENT]
-        self.devices.note(message.tenant_id, gone=gone, used=used)
+        self.devices.forget(message.tenant_id, gone)
         return together(results)
 
     def _send_all(self, devices: Sequence[Device], message: Message) -> list[DeliveryResult]:

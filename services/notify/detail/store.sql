@@ -1,13 +1,18 @@
--- Named queries of services/notify/detail/store.py.
+-- Named queries of services/notify/detail/store.py. Columns of alerts are named one by one, as in services/notify/store.sql.
 
 -- name: alert
 -- One alert as it is now, not locked.
-SELECT alert.*, now() AS now FROM alert WHERE tenant_id = %(tenant_id)s AND id = %(alert_id)s
+SELECT id, tenant_id, subject_key, pathway, subject, state, urgency, first_step, step, task_version, opened_at, due_at,
+       acknowledged_at, acknowledged_by, closed_at, withdrawn_at, refused_client, refused_at, policy, policy_version,
+       team, position, round, exhausted_at, owner, snoozed_until, snoozes, outcome, override_reason, synthetic, now() AS now
+FROM alert WHERE tenant_id = %(tenant_id)s AND id = %(alert_id)s
 
 -- name: alerts_of_patient
 -- All alerts of a patient, newest first.
-SELECT alert.*, now() AS now FROM alert
-WHERE tenant_id = %(tenant_id)s AND subject_key = %(subject_key)s
+SELECT id, tenant_id, subject_key, pathway, subject, state, urgency, first_step, step, task_version, opened_at, due_at,
+       acknowledged_at, acknowledged_by, closed_at, withdrawn_at, refused_client, refused_at, policy, policy_version,
+       team, position, round, exhausted_at, owner, snoozed_until, snoozes, outcome, override_reason, synthetic, now() AS now
+FROM alert WHERE tenant_id = %(tenant_id)s AND subject_key = %(subject_key)s
 ORDER BY opened_at DESC LIMIT %(limit)s
 
 -- name: assessments
@@ -24,7 +29,10 @@ WHERE tenant_id = %(tenant_id)s AND assessment_id = ANY (%(ids)s)
 
 -- name: ledger
 -- All that happened to an alert, in order, with the message that an event is about.
-SELECT alert_event.*, delivery.channel, delivery.recipient, delivery.person AS told, delivery.answer
+SELECT alert_event.id, alert_event.tenant_id, alert_event.alert_id, alert_event.at, alert_event.kind, alert_event.person,
+       alert_event.step, alert_event.delivery_id, alert_event.assessment_id, alert_event.assessment_version,
+       alert_event.detail, alert_event.way, alert_event.person_id, alert_event.target, alert_event.until,
+       alert_event.reason, delivery.channel, delivery.recipient, delivery.person AS told, delivery.answer
 FROM alert_event LEFT JOIN delivery
     ON delivery.tenant_id = alert_event.tenant_id AND delivery.id = alert_event.delivery_id
 WHERE alert_event.tenant_id = %(tenant_id)s AND alert_event.alert_id = %(alert_id)s

@@ -18,8 +18,12 @@ INSERT INTO alert_flag (tenant_id, alert_id, flag)
 SELECT %(tenant_id)s, %(alert_id)s, flag FROM unnest(%(flags)s::text[]) AS flag ON CONFLICT DO NOTHING
 
 -- name: note_quiet
+-- A catch-up sees each several times: what is known is left out first, as a conflict would lock and write its row.
 INSERT INTO quiet_assessment AS held (tenant_id, assessment_id, urgency)
 SELECT %(tenant_id)s, id, urgency FROM unnest(%(ids)s::text[], %(urgencies)s::text[]) AS given (id, urgency)
+WHERE NOT EXISTS (
+    SELECT FROM quiet_assessment AS q
+    WHERE q.tenant_id = %(tenant_id)s AND q.assessment_id = given.id AND q.urgency = given.urgency)
 ON CONFLICT (tenant_id, assessment_id) DO UPDATE SET urgency = excluded.urgency WHERE held.urgency <> excluded.urgency
 
 -- name: forget_quiet

@@ -28,7 +28,6 @@ class Device:
     public_key: bytes = field(repr=False)
     secret: bytes = field(repr=False)
     created_at: datetime | None = None
-    last_used_at: datetime | None = None
 
 
 def read_device(form: Mapping[str, list[str]], *, id: UUID, person: str, door: Outbound) -> Device:

@@ -51,12 +51,10 @@ class Devices:
         with tenant_transaction(self._pool, tenant) as connection:
             return devices_of(connection, tenant, person)
 
-    def note(self, tenant: UUID, *, gone: list[Device], used: list[Device]) -> None:
-        """Forget those that are no more, and note those that a message went to."""
-        if not gone and not used:
+    def forget(self, tenant: UUID, gone: list[Device]) -> None:
+        """Forget those that are no more."""
+        if not gone:
             return
         with tenant_transaction(self._pool, tenant) as connection:
             for device in gone:
                 forget(connection, tenant, device.person, device.id)
-            for device in used:
-                connection.execute(QUERIES["used"], {"tenant_id": tenant, "id": device.id})

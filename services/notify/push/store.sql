@@ -6,11 +6,11 @@ INSERT INTO push_subscription (id, tenant_id, person, name, endpoint, public_key
 VALUES (%(id)s, %(tenant_id)s, %(person)s, %(name)s, %(endpoint)s, %(public_key)s, %(secret)s)
 ON CONFLICT (tenant_id, endpoint) DO UPDATE
 SET person = excluded.person, name = excluded.name, public_key = excluded.public_key, secret = excluded.secret,
-    created_at = now(), last_used_at = NULL
+    created_at = now()
 
 -- name: devices
 -- The devices of a person, the newest first.
-SELECT id, person, name, endpoint, public_key, secret, created_at, last_used_at FROM push_subscription
+SELECT id, person, name, endpoint, public_key, secret, created_at FROM push_subscription
 WHERE tenant_id = %(tenant_id)s AND person = %(person)s ORDER BY created_at DESC, id
 
 -- name: keep_newest
@@ -21,6 +21,3 @@ DELETE FROM push_subscription WHERE tenant_id = %(tenant_id)s AND id IN (
 
 -- name: forget
 DELETE FROM push_subscription WHERE tenant_id = %(tenant_id)s AND person = %(person)s AND id = %(id)s
-
--- name: used
-UPDATE push_subscription SET last_used_at = now() WHERE tenant_id = %(tenant_id)s AND id = %(id)s

@@ -1,4 +1,4 @@
--- Named queries of services/notify/worklist/store.py.
+-- Named queries of services/notify/worklist/store.py. Columns of alerts are named one by one, as in services/notify/store.sql.
 
 -- name: page
 -- One page of the worklist: of each section as many alerts as asked for, in its order, with what was told and how many
@@ -38,7 +38,12 @@ WITH picked AS (
                                                %(name)s, %(told)s, %(words)s))
      ORDER BY closed_at DESC, id DESC LIMIT %(closed)s)
 )
-SELECT picked.section, alert.*, now() AS now, held.assessments, held.assessment_id, told.deliveries
+SELECT picked.section, alert.id, alert.tenant_id, alert.subject_key, alert.pathway, alert.subject, alert.state,
+       alert.urgency, alert.first_step, alert.step, alert.task_version, alert.opened_at, alert.due_at,
+       alert.acknowledged_at, alert.acknowledged_by, alert.closed_at, alert.withdrawn_at, alert.refused_client,
+       alert.refused_at, alert.policy, alert.policy_version, alert.team, alert.position, alert.round, alert.exhausted_at,
+       alert.owner, alert.snoozed_until, alert.snoozes, alert.outcome, alert.override_reason, alert.synthetic, now() AS now,
+       held.assessments, held.assessment_id, told.deliveries
 FROM picked
 JOIN alert ON alert.tenant_id = %(tenant_id)s AND alert.id = picked.id
 CROSS JOIN LATERAL (
