@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -42,11 +43,16 @@ class RequestNumbers:
         self._seconds = Histogram(
             "sural_http_request_seconds", "Seconds until the answer.", ("service", "method"), registry=registry
         )
+        self._of = lru_cache(maxsize=256)(self._labelled)
 
     def count(self, service: str, method: str, status: int, seconds: float) -> None:
         """One more request was answered."""
-        self._requests.labels(service, method, f"{status // 100}xx").inc()
-        self._seconds.labels(service, method).observe(seconds)
+        requests, took = self._of(service, method, status // 100)
+        requests.inc()
+        took.observe(seconds)
+
+    def _labelled(self, service: str, method: str, hundreds: int) -> tuple[Counter, Histogram]:
+        return self._requests.labels(service, method, f"{hundreds}xx"), self._seconds.labels(service, method)
 
 
 class Answered:

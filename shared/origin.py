@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from shared.settings import is_loopback
@@ -24,6 +25,7 @@ def host_check(public_url: str, allowed_hosts: str = "") -> HostCheck:
     """
     ours = {name.strip().lower() for name in allowed_hosts.split(",") if name.strip()} | {host_name(public_url)}
 
+    @lru_cache(maxsize=256)
     def check(header: str) -> bool:
         if not header:
             return True

@@ -50,6 +50,7 @@ def guarded_app(title: str, lifespan: Callable[[FastAPI], AbstractAsyncContextMa
         redoc_url=None,
         openapi_url=None,  # what is described is the whole base (description.py)
         redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # our numbers hold no address, and cost less
     )
     install_error_handlers(app)
     app.add_middleware(CompressFhir)

@@ -84,8 +84,11 @@ def configure_logging(*, service: str, level: str = "info") -> None:
 @contextmanager
 def correlated(**ids: str) -> Iterator[None]:
     """Every log line in this block carries these ids, for example `correlation=<response id>`."""
-    with structlog.contextvars.bound_contextvars(**ids):
+    before = structlog.contextvars.bind_contextvars(**ids)
+    try:
         yield
+    finally:
+        structlog.contextvars.reset_contextvars(**before)
 
 
 def _name_service(service: str) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from shared.access.scopes import CREATE, DELETE, EVERY_PERMISSION, EVERY_TYPE, READ, SEARCH, UPDATE, Scope
 from shared.principal import Principal
@@ -80,6 +81,7 @@ UNKNOWN: Needs = (Scope(EVERY_TYPE, EVERY_PERMISSION),)
 _STORES_NOTHING = re.compile(rf"/fhir/{RESPONSE}/\$(validate|triage)")
 
 
+@lru_cache(maxsize=1024)
 def needed(method: str, path: str) -> Needs:
     """What this request needs. `path` starts with /fhir and is decoded, without query; HEAD needs what GET needs."""
     below = path.removeprefix("/fhir").removeprefix("/")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import Any, NoReturn
 
 import orjson
@@ -110,8 +111,7 @@ def check_accept(request: Request) -> None:
     `_format` counts more than Accept (R4 http.html); no Accept means anything.
     """
     wanted = request.query_params.getlist("_format") if request.scope["query_string"] else []
-    ranges = wanted or request.headers.get("accept", "*/*").split(",")
-    if not any(_readable(text.replace("fhir json", "fhir+json")) for text in ranges):
+    if not _readable(tuple(wanted or request.headers.get("accept", "*/*").split(","))):
         refuse(
             Category.UNSUPPORTED,
             "not-acceptable",
@@ -120,7 +120,12 @@ def check_accept(request: Request) -> None:
         )
 
 
-def _readable(text: str) -> bool:
+@lru_cache(maxsize=256)
+def _readable(ranges: tuple[str, ...]) -> bool:
+    return any(_is_ours(text.replace("fhir json", "fhir+json")) for text in ranges)
+
+
+def _is_ours(text: str) -> bool:
     media_type, parameters = media_range(text)
     if parameters.get("fhirversion", FHIR_VERSION) != FHIR_VERSION or _NEVER.fullmatch(parameters.get("q", "1")):
         return False

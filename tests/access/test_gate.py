@@ -40,9 +40,10 @@ class OneToken:
         return READER
 
 
-async def answered_directly(scope: Scope, receive: Receive, send: Send) -> None:
+async def answered_directly(scope: Scope, receive: Receive, send: Send) -> bool:
     """What answers for itself, without the routes."""
     await PlainTextResponse(f"directly {principal_of(Request(scope)).id}")(scope, receive, send)
+    return True
 
 
 async def failing(_scope: Scope, _receive: Receive, _send: Send) -> None:
