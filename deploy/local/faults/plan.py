@@ -176,7 +176,7 @@ class Lengths:
 
 
 SHORT = Lengths(2.0, 2.5, 2.0, 1, 0.7, 8.0, 4, 1.0, 1, 2, 6, 1)
-LONG = Lengths(45.0, 45.0, 10.0, 10, 3.0, 25.0, 140, 0.5, 5, 20, 40, 4)
+LONG = Lengths(45.0, 45.0, 10.0, 10, 3.0, 25.0, 150, 0.5, 5, 20, 40, 4)
 EXPECTED_RATE = 10.0
 """Responses a second that a large site is expected to send at its busiest."""
 SOAK_RATE = 6 * EXPECTED_RATE
