@@ -17,8 +17,8 @@ from services.notify.channels.smtp import MailServer
 from services.notify.channels.webhook import WebhookChannel
 from services.notify.escalation import APPRISE, EMAIL, PUSH, WATCHDOG, WEBHOOK, Plan, Recipient
 from services.notify.push.store import Devices
+from services.notify.records import Alert, Delivery
 from services.notify.settings import NotifySettings
-from services.notify.store import Alert, Delivery
 from services.notify.subscriptions.send import Sender
 from services.notify.watchdog.channel import WatchdogChannel
 from services.notify.write_back.ehr import Ehr, credentials_of

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from services.notify import store
 from services.notify.escalation import retry_delay
-from services.notify.store import Alert, Delivery
+from services.notify.records import Alert, Delivery
 from shared.postgres import DictConnection
 
 log = logging.getLogger(__name__)

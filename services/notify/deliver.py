@@ -24,8 +24,8 @@ from services.notify.dead_letter import note_unreached
 from services.notify.escalate import request_id
 from services.notify.escalation import JOB_KINDS, gives_up, retry_pause
 from services.notify.notice import follow_up
+from services.notify.records import Alert, Delivery, Ending, Event, Recorded, Taken
 from services.notify.send import GRACE_S, send_within
-from services.notify.store import Alert, Delivery, Ending, Event, Recorded, Taken
 from services.notify.task import Task
 from shared import jobs
 from shared.failpoint import reach

@@ -16,7 +16,7 @@ from services.notify.escalation import Plan, Recipient, job_kind
 from services.notify.fatigue.suppress import Spared, over_budget, spare
 from services.notify.on_call.route import at_turn, first_turn, next_turn
 from services.notify.on_call.turn import Turn
-from services.notify.store import Alert, Event, NewDelivery
+from services.notify.records import Alert, Event, NewDelivery
 from services.notify.task import Task
 from shared.failpoint import reach
 from shared.fhir.identity import instant

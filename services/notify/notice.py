@@ -14,7 +14,7 @@ from datetime import datetime
 from services.notify import communication, store
 from services.notify.channels import notice_line
 from services.notify.escalate import new_delivery, order_messages, request_id
-from services.notify.store import Alert, Delivery
+from services.notify.records import Alert, Delivery
 from services.notify.task import Task
 from shared.events import Ref
 from shared.postgres import DictConnection

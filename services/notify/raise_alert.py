@@ -18,7 +18,7 @@ from services.notify.escalation import Plan
 from services.notify.fatigue.store import note_flags
 from services.notify.on_call.route import first_turn_of_new
 from services.notify.on_call.store import Mark
-from services.notify.store import Alert, Ending, Event
+from services.notify.records import Alert, Ending, Event
 from services.notify.take_back import note_change, take_back
 from services.notify.task import Task
 from shared import jobs

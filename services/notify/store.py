@@ -1,12 +1,11 @@
-"""Notify's queries and rows. Nothing else of the service touches the database's tables."""
+"""Notify's queries. Nothing else of the service touches the database's tables."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -14,170 +13,24 @@ from psycopg.errors import UniqueViolation
 from psycopg.types.json import Jsonb
 
 from services.notify.acts.actor import NOTHING, Actor, Line
-from services.notify.alert import Seen, State
+from services.notify.alert import Seen
 from services.notify.assessment import Assessment
 from services.notify.escalation import Recipient
 from services.notify.on_call.store import Mark
+from services.notify.records import Alert, Arrived, Delivery, Ending, Event, NewDelivery, Recorded, Taken
+from services.notify.rows import event_row, opened_row, rows_of, versions_of
 from services.notify.task import Task
 from shared import jobs
-from shared.audit.act import Act, Interaction, asker_or, parameters, patient_of
 from shared.events import Ref
 from shared.failpoint import reach
 from shared.fhir import resources
 from shared.fhir.codes import Urgency
-from shared.fhir.resources import NewVersion, as_saved
-from shared.ids import WATCHDOG_TENANT
+from shared.fhir.resources import as_saved
 from shared.jobs import Claim
 from shared.postgres import DictConnection, load_queries
 
 QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 SCHEMA = "notify"
-
-
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """A row of `alert`. Changed by `dataclasses.replace` and `update_alert`, always under the row's lock."""
-
-    id: UUID
-    tenant_id: UUID
-    subject_key: str
-    pathway: str
-    subject: Mapping[str, Any] | None
-    state: State
-    urgency: Urgency
-    first_step: int
-    step: int
-    task_version: int
-    opened_at: datetime
-    due_at: datetime | None
-    acknowledged_at: datetime | None = None
-    acknowledged_by: str | None = None
-    closed_at: datetime | None = None
-    withdrawn_at: datetime | None = None
-    refused_client: str | None = None
-    refused_at: datetime | None = None
-    policy: str | None = None
-    policy_version: int | None = None
-    team: str | None = None
-    position: int = 0
-    round: int = 1
-    exhausted_at: datetime | None = None
-    owner: str | None = None
-    snoozed_until: datetime | None = None
-    snoozes: int = 0
-    outcome: str | None = None
-    override_reason: str | None = None
-    synthetic: bool = False
-
-    @classmethod
-    def of(cls, row: Mapping[str, Any]) -> Self:
-        """The alert in a row."""
-        values = {name: row[name] for name in cls.__dataclass_fields__}
-        return cls(**(values | {"state": State(row["state"]), "urgency": Urgency(row["urgency"])}))
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """A row of `delivery`."""
-
-    id: UUID
-    tenant_id: UUID
-    alert_id: UUID
-    step: int
-    channel: str
-    recipient: str
-    urgency: Urgency
-    state: str
-    attempts: int
-    answer: str | None
-    created_at: datetime
-    sent_at: datetime | None
-    person: str | None = None
-    notice: str | None = None
-    """`withdrawn` or `changed`: it says that, and asks for nothing."""
-
-    @property
-    def to(self) -> Recipient:
-        """Who it goes to."""
-        return Recipient(self.channel, self.recipient, self.person)
-
-
-@dataclass(frozen=True, slots=True)
-class NewDelivery:
-    """A message of the alert's present step that is to be stored.
-
-    `job`: the kind of job that sends it, None where nobody does. `until`: when it goes out, where it waits.
-    """
-
-    id: UUID
-    to: Recipient
-    job: str | None
-    until: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One more line in an alert's ledger, and in the audit: who asked for it, else notify by itself."""
-
-    kind: str
-    person: str | None = None
-    delivery: Delivery | None = None
-    assessment: Ref | None = None
-    detail: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Arrived:
-    """What an assessment meets: the newest version in which it was withdrawn (0: in none), the versions that alerts
-    stand for already, and, locked, the open alert that it may join: that of its patient and pathway, else that of the
-    same submission, refused before, of which the patient was not known. `document`: the newest on-call document.
-    `at`: by the database's clock."""
-
-    at: datetime
-    withdrawn_version: int
-    seen: Sequence[Seen]
-    alert: Alert | None
-    document: Mark | None
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A message that is ours to send. `more`: others to the same recipient are due.
-
-    `alert` is None where somebody changed it at that moment. `delivery` is None when there is none.
-    """
-
-    claim: Claim
-    more: bool
-    delivery: Delivery | None
-    alert: Alert | None
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """What the outcome of a message meets, its alert locked.
-
-    `task`: the alert's Task while nobody was told before. `request`: the order of the message. `versions`: how many its
-    Communication has. `others_pending`, `others_sent`: the other messages of the step. `missed`: step and kind of
-    notices, given since it was ordered, that do not go to its recipient yet. `at`: by the database's clock.
-    """
-
-    at: datetime
-    alert: Alert
-    task: Task | None
-    request: dict[str, Any]
-    versions: int
-    others_pending: int
-    others_sent: int
-    missed: Sequence[tuple[int, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """The job that ends with what is done: under the token of its lease, or without one, when nobody noted it yet."""
-
-    kind: str
-    token: UUID | None = None
 
 
 def meet_assessment(connection: DictConnection, assessment: Assessment, ending: Ending | None = None) -> Arrived | None:
@@ -425,22 +278,7 @@ def save_resources(
     connection: DictConnection, tenant: UUID, several: Sequence[Mapping[str, Any]], now: datetime
 ) -> None:
     """Store resources of ours, each as the next version that its meta names."""
-    resources.save(connection, tenant, _versions(several, now))
-
-
-def _versions(several: Sequence[Mapping[str, Any]], now: datetime) -> list[NewVersion]:
-    return [
-        NewVersion(
-            type=resource["resourceType"],
-            id=resource["id"],
-            version_id=int(resource["meta"]["versionId"]),
-            last_updated=now,
-            body=orjson.dumps(resource),
-            tag=resource["meta"]["tag"][0]["code"],
-            content=resource,
-        )
-        for resource in several
-    ]
+    resources.save(connection, tenant, versions_of(several, now))
 
 
 def read_resource(
@@ -501,7 +339,7 @@ def add_event(
 
 def add_act(connection: DictConnection, alert: Alert, kind: str, by: Actor, line: Line = NOTHING) -> None:
     """What a person did, as one more line in the ledger and in the audit."""
-    _add(connection, alert, {"events": [_event(alert, Event(kind, by.name), by, line)]})
+    _add(connection, alert, {"events": [event_row(alert, Event(kind, by.name), by, line)]})
 
 
 def add(
@@ -516,7 +354,7 @@ def add(
 
     `now`: when the messages are ordered.
     """
-    _add(connection, alert, _rows(alert, messages, (), events, now))
+    _add(connection, alert, rows_of(alert, messages, (), events, now))
 
 
 def _add(connection: DictConnection, alert: Alert, rows: Mapping[str, Any]) -> None:
@@ -545,92 +383,16 @@ def write(
 
     False, and nothing stored, when another one was opened for the same patient and pathway meanwhile.
     """
-    rows = _rows(alert, messages, outcomes, events, now)
+    rows = rows_of(alert, messages, outcomes, events, now)
     if opening is not None:
-        rows["opened"] = _opened(alert, opening)
+        rows["opened"] = opened_row(alert, opening)
     if is_received:
         rows["received"] = alert.task_version
-    new = as_saved(_versions(resources, now)) if resources else {"new": None, "bodies": None, "digests": None}
+    new = as_saved(versions_of(resources, now)) if resources else {"new": None, "bodies": None, "digests": None}
     asked = {"tenant_id": alert.tenant_id, "alert_id": alert.id, "rows": orjson.dumps(rows).decode()} | new
     row = connection.execute(QUERIES["write_alert"], asked).fetchone()
     assert row is not None
     return bool(row["written"])
-
-
-def _opened(alert: Alert, assessment: Assessment) -> dict[str, Any]:
-    return {name: getattr(alert, name) for name in Alert.__dataclass_fields__} | {
-        "assessment_id": assessment.ref.id,
-        "assessment_version": assessment.ref.version,
-        "submission": assessment.submission,
-        "flags": assessment.flags,
-    }
-
-
-def _rows(
-    alert: Alert,
-    messages: Sequence[NewDelivery],
-    outcomes: Sequence[Delivery],
-    events: Sequence[Event],
-    now: datetime | None,
-) -> dict[str, Any]:
-    assert now is not None or not messages
-    rows = {
-        "messages": [_message(alert, message, now) for message in messages if now],
-        "outcomes": [_outcome(delivery) for delivery in outcomes],
-        "events": [_event(alert, event) for event in events],
-    }
-    return {name: some for name, some in rows.items() if some}
-
-
-def _message(alert: Alert, message: NewDelivery, now: datetime) -> dict[str, Any]:
-    return {
-        "id": message.id,
-        "step": alert.step,
-        "channel": message.to.channel,
-        "recipient": message.to.address,
-        "urgency": alert.urgency,
-        "created_at": now,
-        "person": message.to.person,
-        "held_until": message.until,
-        "job": message.job,
-        "delay_s": (message.until - now).total_seconds() if message.until else 0.0,
-    }
-
-
-def _outcome(delivery: Delivery) -> dict[str, Any]:
-    return {
-        "id": delivery.id,
-        "state": delivery.state,
-        "attempts": delivery.attempts,
-        "answer": delivery.answer,
-        "sent_at": delivery.sent_at,
-    }
-
-
-def _event(alert: Alert, event: Event, by: Actor | None = None, line: Line = NOTHING) -> dict[str, Any]:
-    """A line of the ledger and its row of the audit; what the watchdog does to its own alerts is in no audit."""
-    delivery, assessment = event.delivery, event.assessment
-    patient = patient_of({"subject": alert.subject})
-    if delivery is not None:
-        act = Act(Interaction.CREATE, "Communication", id=str(delivery.id), patient=patient, word=event.kind)
-    else:
-        interaction = Interaction.CREATE if event.kind == "opened" else Interaction.UPDATE
-        act = Act(interaction, "Task", id=str(alert.id), version=alert.task_version, patient=patient, word=event.kind)
-    audited = {} if alert.tenant_id == WATCHDOG_TENANT else parameters(act, asker_or("service/notify"))
-    return audited | {
-        "kind": event.kind,
-        "person": event.person,
-        "way": by.way if by else None,
-        "person_id": by.person if by else None,
-        "step": delivery.step if delivery else alert.step,
-        "delivery_id": delivery.id if delivery else None,
-        "assessment_id": assessment.id if assessment else None,
-        "assessment_version": assessment.version if assessment else None,
-        "detail": event.detail if by is None else line.detail,
-        "reason": line.reason,
-        "target": line.target,
-        "until": line.until,
-    }
 
 
 def count_repair(connection: DictConnection, kind: str, number: int) -> None:

@@ -14,7 +14,7 @@ from services.notify import store, task
 from services.notify.alert import Effect, Seen, after_withdrawal
 from services.notify.assessment import Assessment
 from services.notify.notice import CHANGED, WITHDRAWN, give_notice
-from services.notify.store import Alert
+from services.notify.records import Alert
 from shared.postgres import DictConnection
 
 

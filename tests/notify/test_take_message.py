@@ -11,7 +11,7 @@ import pytest
 from services.notify import store
 from services.notify.acts.links import LASTS, hashed, new_token
 from services.notify.deliver import deliver_to, due_recipients
-from services.notify.store import Taken
+from services.notify.records import Taken
 from shared.ids import DEFAULT_TENANT
 from shared.postgres import DictConnection
 from tests.conftest import Database

@@ -11,7 +11,7 @@ from services.notify.acts import as_task
 from services.notify.acts.actor import Actor
 from services.notify.acts.held import Held, LookedAt, held
 from services.notify.alert import Act, State
-from services.notify.store import Alert
+from services.notify.records import Alert
 from shared.postgres import Pool
 
 

@@ -13,7 +13,7 @@ from services.notify.acts.people import Colleague, colleague, document_of
 from services.notify.alert import Act, State
 from services.notify.escalate import restart
 from services.notify.escalation import Plan
-from services.notify.store import Alert
+from services.notify.records import Alert
 from shared.postgres import Pool
 
 

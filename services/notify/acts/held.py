@@ -17,7 +17,7 @@ from uuid import UUID
 from services.notify import store, task
 from services.notify.acts.actor import NOTHING, Actor, Line
 from services.notify.alert import BY_PERSON, Act, State
-from services.notify.store import Alert
+from services.notify.records import Alert
 from services.notify.task import Task
 from shared.failpoint import reach
 from shared.fhir.codes import Urgency

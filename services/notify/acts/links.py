@@ -19,7 +19,8 @@ from services.notify.acts.actor import Actor
 from services.notify.acts.held import Held, LookedAt, changed_since, held
 from services.notify.acts.people import document_of, name_of_person
 from services.notify.acts.store import Link
-from services.notify.store import Alert, Delivery, count_assessments
+from services.notify.records import Alert, Delivery
+from services.notify.store import count_assessments
 from shared.audit.act import Act as Audited
 from shared.audit.act import Asker, Interaction, asked_by, asker_or, patient_of, record
 from shared.postgres import DictConnection, Pool

@@ -17,7 +17,7 @@ from services.notify.acts.outcomes import (
     unknown_reason,
 )
 from services.notify.alert import Act, State
-from services.notify.store import Alert
+from services.notify.records import Alert
 from shared.postgres import Pool
 from shared.problems import ProblemError
 

@@ -16,7 +16,7 @@ from services.notify.acts.actor import Actor, Line
 from services.notify.acts.held import Held, LookedAt, held
 from services.notify.acts.snoozing import snooze_refusal
 from services.notify.alert import Act, State
-from services.notify.store import Alert
+from services.notify.records import Alert
 from shared.postgres import Pool
 from shared.problems import Category, Problem, ProblemError
 

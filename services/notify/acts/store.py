@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
-from services.notify.store import Alert, Delivery
+from services.notify.records import Alert, Delivery
 from shared.postgres import DictConnection, Pool, load_queries
 
 QUERIES = load_queries(Path(__file__).with_suffix(".sql"))

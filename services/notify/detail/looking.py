@@ -18,7 +18,8 @@ from services.notify.detail.neighbours import Asked, Found, Neighbours
 from services.notify.detail.parts import NOT_AS_EXPECTED
 from services.notify.detail.people import names_in, targets_in
 from services.notify.detail.store import Version
-from services.notify.store import Alert, read_resource
+from services.notify.records import Alert
+from services.notify.store import read_resource
 from shared.audit.act import Act, Interaction, asker_or, patient_of, record
 from shared.fhir.codes import SID_RESPONSE
 from shared.postgres import DictConnection, Pool, database_now, tenant_transaction

@@ -14,7 +14,7 @@ from services.notify.acts.outcomes import (
 )
 from services.notify.acts.snoozing import SNOOZE, snoozes_left
 from services.notify.alert import BY_PERSON, Act
-from services.notify.store import Alert
+from services.notify.records import Alert
 
 MINUTES = (5, 10, 15, 30, 60, 120)
 

@@ -22,8 +22,8 @@ from services.notify.detail.offered import offered
 from services.notify.escalation import Plan
 from services.notify.page import SECURITY_HEADERS, page_route, read_form, renderer
 from services.notify.page import Form as Fields
+from services.notify.records import Alert
 from services.notify.sign_in.visitor import Role, Visitor, require_role
-from services.notify.store import Alert
 from services.notify.task import refused_words
 from services.notify.worklist.pages import NAME_COOKIE
 from shared.postgres import Pool

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from services.notify.store import Alert
+from services.notify.records import Alert
 from shared.events import Ref
 from shared.fhir.codes import Urgency
 from shared.postgres import DictConnection, load_queries

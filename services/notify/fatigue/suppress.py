@@ -13,7 +13,7 @@ from services.notify.communication import Outcome
 from services.notify.escalation import Recipient
 from services.notify.fatigue import store
 from services.notify.fatigue.budget import WINDOW, person_key, spared
-from services.notify.store import Alert, Delivery, Event, NewDelivery
+from services.notify.records import Alert, Delivery, Event, NewDelivery
 from shared.postgres import DictConnection
 
 SUPPRESSED, OVER_BUDGET = "suppressed", "over-budget"

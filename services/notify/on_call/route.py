@@ -15,7 +15,7 @@ from services.notify.on_call.document import Document, Kind, Target, team_for
 from services.notify.on_call.flaw import DocumentFlawed
 from services.notify.on_call.store import Mark
 from services.notify.on_call.turn import Route, Turn, turn_at
-from services.notify.store import Alert
+from services.notify.records import Alert
 from shared.postgres import DictConnection
 
 HANDED_OVER = -1

@@ -18,7 +18,7 @@ from services.notify.on_call.flaw import DocumentFlawed
 from services.notify.on_call.rota import people_on_call
 from services.notify.on_call.turn import Route, turn_at
 from services.notify.on_call.words import NOBODY, ShownRota, listed, name_of, shown_rota
-from services.notify.store import Alert
+from services.notify.records import Alert
 from services.notify.worklist.words import Surroundings
 from shared.postgres import DictConnection
 

@@ -16,8 +16,8 @@ from services.notify.acts.actor import Actor
 from services.notify.acts.held import LookedAt, changed_since
 from services.notify.escalation import Plan
 from services.notify.page import SECURITY_HEADERS, Form, page_route, read_form, renderer
+from services.notify.records import Alert
 from services.notify.sign_in.visitor import visitor_of
-from services.notify.store import Alert
 from services.notify.worklist import store
 from services.notify.worklist.filters import Filters, Section, read_filters
 from services.notify.worklist.handover import MOST, SECTIONS, handover_view, hours_of

@@ -13,7 +13,7 @@ from services.notify import task
 from services.notify.alert import State
 from services.notify.assessment import Refused
 from services.notify.channels import short_id
-from services.notify.store import Alert
+from services.notify.records import Alert
 from services.notify.worklist.filters import Section
 from shared.fhir.codes import Urgency
 

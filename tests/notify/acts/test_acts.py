@@ -17,7 +17,7 @@ from services.notify.acts.snooze import snooze
 from services.notify.escalate import repeat_due
 from services.notify.raise_alert import RAISE_ROUTINE
 from services.notify.reconcile import reconcile
-from services.notify.store import Alert
+from services.notify.records import Alert
 from shared.fhir.codes import Urgency
 from shared.fhir.r4 import validate_with_fhir_resources
 from shared.fhir.structure import check_structure

@@ -13,7 +13,7 @@ from services.notify.acts.acknowledge import acknowledge
 from services.notify.acts.actor import Actor
 from services.notify.acts.hand_over import hand_over
 from services.notify.acts.snooze import snooze
-from services.notify.store import Alert
+from services.notify.records import Alert
 from shared.fhir.codes import SID_PERSON, SID_TEAM
 from shared.fhir.r4 import validate_with_fhir_resources
 from shared.fhir.structure import check_structure
