@@ -2,17 +2,19 @@
 -- runs or jobs of the tenant once for a chunk, and did as long as the tables were small or new to it: with a thousand
 -- assessments that took longer than all the rest, and each connection keeps its plan.
 
--- `pack || ''`: the index by patient is the one, never that of the responses, which can be searched by pack alone.
+-- `BETWEEN x AND x` in the order of x says the same as `= x`, and only the index that is in this order will do for it.
 CREATE OR REPLACE FUNCTION urgencies_before(in_tenant uuid, in_response text, in_subject text, in_pack text, in_hours integer)
 RETURNS TABLE (urgency text) LANGUAGE sql STABLE AS $$
     WITH lately AS (
-        SELECT r.response_id, r.response_version, r.urgency, r.withdrawn, r.by_clinician, r.ran_at FROM assessment_run AS r
-        WHERE r.tenant_id = in_tenant AND r.response_id = in_response AND r.pack = in_pack
-          AND r.ran_at > now() - make_interval(hours => in_hours)
+        (SELECT r.response_id, r.response_version, r.urgency, r.withdrawn, r.by_clinician, r.ran_at FROM assessment_run AS r
+         WHERE r.tenant_id = in_tenant AND r.response_id BETWEEN in_response AND in_response AND r.pack = in_pack
+           AND r.ran_at > now() - make_interval(hours => in_hours)
+         ORDER BY r.response_id)
         UNION
-        SELECT r.response_id, r.response_version, r.urgency, r.withdrawn, r.by_clinician, r.ran_at FROM assessment_run AS r
-        WHERE r.tenant_id = in_tenant AND r.subject = in_subject AND r.pack || '' = in_pack
-          AND r.ran_at > now() - make_interval(hours => in_hours)),
+        (SELECT r.response_id, r.response_version, r.urgency, r.withdrawn, r.by_clinician, r.ran_at FROM assessment_run AS r
+         WHERE r.tenant_id = in_tenant AND r.subject BETWEEN in_subject AND in_subject AND r.pack = in_pack
+           AND r.ran_at > now() - make_interval(hours => in_hours)
+         ORDER BY r.subject, r.ran_at)),
     standing AS (
         SELECT l.urgency, l.by_clinician, l.ran_at FROM lately AS l
         WHERE NOT l.withdrawn AND NOT EXISTS (
@@ -23,7 +25,6 @@ RETURNS TABLE (urgency text) LANGUAGE sql STABLE AS $$
       AND s.ran_at >= coalesce((SELECT max(c.ran_at) FROM standing AS c WHERE c.by_clinician), '-infinity')
 $$;
 
--- `BETWEEN x AND x` in the order of x says the same as `= x`, and only the index that is in this order will do for it.
 CREATE OR REPLACE FUNCTION open_chunk(
     in_tenant uuid, in_keys text[], in_ids text[], in_responses text[], in_subjects text[], in_packs text[], in_hours integer
 ) RETURNS TABLE (
