@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from services.notify.escalation import EMERGENCY, LONGEST_PAUSE, SAME_DAY
+from services.notify.escalation import EMERGENCY, LONGEST_PAUSE, PUSH, SAME_DAY
 from services.notify.on_call.document import Contact, Document, Kind, Person, Policy, PolicyStep, Rota, Target
 from services.notify.on_call.flaw import Flaw
 from services.notify.on_call.quiet import quiet_spans
@@ -22,10 +22,14 @@ SHORTEST_PAUSE = timedelta(minutes=1)
 MOST_NAMED = 3
 
 
-def find_flaws(document: Document, at: datetime, *, ways: Collection[str] | None = None) -> list[Flaw]:
+def find_flaws(
+    document: Document, at: datetime, *, ways: Collection[str] | None = None, devices: Collection[str] | None = None
+) -> list[Flaw]:
     """Everything by which somebody could stay unheard within 30 days from `at`; empty when nothing is found.
 
     `ways`: the channels that are set up here, of webhooks each receiver (`webhook:ward`); None: not known.
+    `devices`: ids of the people who registered a device for Web Push; None: not asked for, as somebody who was just
+    named cannot have one yet.
     """
     end = at + AHEAD
     spans = {rota.id: on_call(rota, at, end) for rota in document.rotas}
@@ -35,10 +39,10 @@ def find_flaws(document: Document, at: datetime, *, ways: Collection[str] | None
             flaws += _pauses(document, policy, urgency)
             for number, step in enumerate(policy.steps(urgency), 1):
                 where = f"policies.{policy.id}.{urgency}[{number}]"
-                flaws += _unreachable(document, where, step.tell, step.channels, spans, ways)
+                flaws += _unreachable(document, where, step.tell, step.channels, spans, ways, devices)
                 if urgency == SAME_DAY:
                     flaws += _all_quiet(document, where, step, spans, at, end)
-    return flaws + list(_unreachable(document, "fallback.tell", document.fallback, (), spans, ways))
+    return flaws + list(_unreachable(document, "fallback.tell", document.fallback, (), spans, ways, devices))
 
 
 def gap_hours(document: Document, at: datetime) -> tuple[float, datetime | None]:
@@ -103,8 +107,9 @@ def _unreachable(
     channels: Sequence[str],
     spans: dict[str, list[OnCall]],
     ways: Collection[str] | None,
+    devices: Collection[str] | None,
 ) -> Iterator[Flaw]:
-    """People of a step who have no contact on its channels, or none that works here."""
+    """People of a step who have no contact on its channels, none that works here, or no device where it would be."""
     told = dict.fromkeys(person for target in tell for person in _ever(document, target, spans))
     for person in filter(None, map(document.person, told)):
         usable = [contact for contact in person.contacts if not channels or contact.channel in channels]
@@ -118,6 +123,10 @@ def _unreachable(
             found = f"{person.name} ({person.id}), who can be reached by {names} only"
             expected = f"a channel that is set up here ({_listed(sorted(ways)) or 'none is'})"
             yield Flaw(where, found, expected, "Add a contact on such a channel, or set the channel up.")
+        elif devices is not None and person.id not in devices and {contact.channel for contact in usable} == {PUSH}:
+            found = f"{person.name} ({person.id}), who is told by {PUSH} only and registered no device"
+            remedy = "Let this person turn on messages in a browser, or add a contact on another channel."
+            yield Flaw(where, found, "a device, or another contact", remedy)
 
 
 def _works(contact: Contact, ways: Collection[str]) -> bool:

@@ -28,6 +28,7 @@ from services.notify.on_call.words import (
     target_words,
 )
 from services.notify.page import SECURITY_HEADERS, Form, page_route, read_form, renderer
+from services.notify.push.store import people_with_devices
 from services.notify.sign_in.visitor import Role, Visitor, require_role
 from shared.postgres import Pool, database_now, tenant_transaction
 from shared.problems import ProblemError
@@ -89,8 +90,8 @@ def routes(pool: Pool, *, public_url: str, sandbox: bool, ways: Collection[str])
         try:
             if _one(form, "do") == "check":
                 with tenant_transaction(pool, visitor.tenant) as connection:
-                    now = database_now(connection)
-                checked(text, now, ways=ways)
+                    now, devices = database_now(connection), people_with_devices(connection, visitor.tenant)
+                checked(text, now, ways=ways, devices=devices)
                 return page(visitor, _said(typed, good="No gap in the next 30 days. Nothing was saved yet."))
             by = visitor.name or _name(form)
             return saved(save_document(pool, visitor.tenant, text, edited=edited, by=by, ways=ways))

@@ -16,10 +16,12 @@ from shared.postgres import Pool, database_now, tenant_transaction
 from shared.problems import Category, Problem, ProblemError
 
 
-def checked(text: str, at: datetime, *, ways: Collection[str] | None = None) -> Document:
+def checked(
+    text: str, at: datetime, *, ways: Collection[str] | None = None, devices: Collection[str] | None = None
+) -> Document:
     """The document in a text that leaves nobody unheard for 30 days from `at`. Raises DocumentFlawed with all flaws."""
     document = read_document(text)
-    if flaws := find_flaws(document, at, ways=ways):
+    if flaws := find_flaws(document, at, ways=ways, devices=devices):
         raise DocumentFlawed(flaws)
     return document
 

@@ -17,6 +17,7 @@ from services.notify.on_call.document import Document
 from services.notify.on_call.flaw import DocumentFlawed
 from services.notify.on_call.store import Watch
 from services.notify.on_call.turn import Route, turn_at
+from services.notify.push.store import people_with_devices
 from services.notify.send import GRACE_S, send_within
 from shared.fhir.codes import Urgency
 from shared.ids import uuid7
@@ -47,7 +48,7 @@ def _look(notify: Notify, tenant: UUID, ways: Collection[str]) -> bool:
             document = store.at_version(connection, tenant, version)
         except DocumentFlawed:
             document = None
-        found = _found(document, version, now, ways)
+        found = _found(document, version, now, ways, people_with_devices(connection, tenant))
         told_at = before.told_at if before and found.flaws else None
         store.save_watch(connection, tenant, replace(found, told_at=told_at))
     if not found.flaws:
@@ -59,12 +60,14 @@ def _look(notify: Notify, tenant: UUID, ways: Collection[str]) -> bool:
     return True
 
 
-def _found(document: Document | None, version: int, now: datetime, ways: Collection[str]) -> Watch:
+def _found(
+    document: Document | None, version: int, now: datetime, ways: Collection[str], devices: Collection[str]
+) -> Watch:
     """A document that cannot be read any more is one flaw, and thirty days without anybody."""
     if document is None:
         return Watch(version, now, 30 * 24.0, 1, now)
     hours, first = gap_hours(document, now)
-    return Watch(version, now, hours, len(find_flaws(document, now, ways=ways)), first)
+    return Watch(version, now, hours, len(find_flaws(document, now, ways=ways, devices=devices)), first)
 
 
 def _tell(notify: Notify, document: Document | None, now: datetime) -> bool:

@@ -34,6 +34,12 @@ def devices_of(connection: DictConnection, tenant: UUID, person: str) -> list[De
     return [Device(**(row | {name: from_base64url(row[name]) for name in keys})) for row in rows]
 
 
+def people_with_devices(connection: DictConnection, tenant: UUID) -> frozenset[str]:
+    """Ids of the people who registered a device."""
+    rows = connection.execute(QUERIES["people"], {"tenant_id": tenant}).fetchall()
+    return frozenset(row["person"] for row in rows)
+
+
 def forget(connection: DictConnection, tenant: UUID, person: str, device: UUID) -> bool:
     """Nobody is told on this device any more. False: this person has no such device."""
     values = {"tenant_id": tenant, "person": person, "id": device}

@@ -13,6 +13,10 @@ SET person = excluded.person, name = excluded.name, public_key = excluded.public
 SELECT id, person, name, endpoint, public_key, secret, created_at FROM push_subscription
 WHERE tenant_id = %(tenant_id)s AND person = %(person)s ORDER BY created_at DESC, id
 
+-- name: people
+-- Who registered a device.
+SELECT DISTINCT person FROM push_subscription WHERE tenant_id = %(tenant_id)s
+
 -- name: keep_newest
 -- More devices of a person than anybody is told on: the oldest are forgotten.
 DELETE FROM push_subscription WHERE tenant_id = %(tenant_id)s AND id IN (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -78,6 +79,18 @@ def test_somebody_whom_no_channel_of_this_site_reaches_is_named() -> None:
 
     assert find_flaws(document, NOW, ways={"email"}) == []
     assert "can be reached by email only" in str(find_flaws(document, NOW, ways={"push"})[0])
+
+
+def test_somebody_who_is_told_by_push_only_and_registered_no_device_is_named() -> None:
+    contacts = re.compile(r"(\[people\.osei\]\n(?:.*\n)*?contacts = )\[[^\]]*\]")
+    by_push, number = contacts.subn(r'\1[{ channel = "push", address = "osei" }]', EXAMPLE, count=1)
+    document = read_document(by_push)
+
+    assert number == 1
+    said = "who is told by push only and registered no device"
+    assert any(said in str(flaw) for flaw in find_flaws(document, NOW, devices=set()))
+    assert not any(said in str(flaw) for flaw in find_flaws(document, NOW, devices={"osei"}))
+    assert find_flaws(read_document(EXAMPLE), NOW, devices=set()) == []
 
 
 @pytest.mark.requirement("REQ-09")

@@ -55,6 +55,22 @@ def test_a_rota_without_a_hole_for_thirty_days_is_no_news(clinic: Clinic) -> Non
     assert metric(clinic, "sural_on_call_flaws") == 0
 
 
+@pytest.mark.requirement("REQ-09")
+def test_somebody_who_is_told_by_push_only_and_has_no_device_is_told_of_until_there_is_one(clinic: Clinic) -> None:
+    email = 'contacts = [{ channel = "email", address = "first@clinic.example" }]'
+    clinic.agrees_on(ending(clinic, 31).replace(email, 'contacts = [{ channel = "push", address = "first" }]'))
+
+    assert look_ahead(clinic.service.notify, {"email", "push"}) == 1
+    assert clinic.told() == ["head"]
+
+    clinic.service.rows(
+        "INSERT INTO push_subscription (id, tenant_id, person, name, endpoint, public_key, secret) "
+        "VALUES (gen_random_uuid(), %s, 'first', 'A phone', 'https://push.example/1', 'key', 'secret')",
+        DEFAULT_TENANT,
+    )
+    assert look_ahead(clinic.service.notify, {"email", "push"}) == 0
+
+
 def test_a_hole_that_was_closed_and_opens_again_is_told_again(clinic: Clinic) -> None:
     for days in (10, 31, 10):
         clinic.agrees_on(ending(clinic, days))
