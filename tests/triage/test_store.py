@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from uuid import uuid4
 
 import pytest
 from psycopg.errors import UniqueViolation
@@ -15,6 +16,7 @@ from shared.fhir import resources
 from shared.fhir.codes import Urgency
 from shared.fhir.search import Search
 from shared.ids import DEFAULT_TENANT
+from shared.jobs import Claim
 from shared.postgres import DictConnection, connect
 from tests.conftest import Database
 
@@ -118,3 +120,45 @@ def test_a_search_for_ids_alone_reads_no_bodies(connection: DictConnection) -> N
 
     assert (bare.id, bare.version_id, bare.body) == (whole.id, whole.version_id, b"")
     assert whole.body != b""
+
+
+A_DAYS_WORK = f"""
+INSERT INTO job (tenant_id, kind, ref_id, ref_version)
+SELECT '{DEFAULT_TENANT}', 'assess', 'other-' || number, 1 FROM generate_series(1, 2000) AS number
+"""
+"""Of which the planner has not heard."""
+
+
+def read_jobs(connection: DictConnection) -> int:
+    """How many jobs were read on this connection lately, by index or not."""
+    found = connection.execute(
+        "SELECT seq_tup_read + idx_tup_fetch AS number FROM pg_stat_xact_user_tables "
+        "WHERE schemaname = 'triage' AND relname = 'job'"
+    ).fetchone()
+    assert found is not None
+    return int(found["number"])
+
+
+def test_jobs_that_end_are_found_by_key_although_it_was_planned_while_there_were_none(
+    connection: DictConnection,
+) -> None:
+    with connection.transaction():
+        end_job(connection, version=1)
+    with connection.transaction():
+        connection.execute(A_DAYS_WORK.encode())
+    with connection.transaction():
+        end_job(connection, version=2)
+
+        assert read_jobs(connection) < 25
+
+
+def end_job(connection: DictConnection, *, version: int) -> None:
+    """A version of a response is claimed and assessed."""
+    token, ref = uuid4(), Ref("r-1", version)
+    connection.execute(
+        "INSERT INTO job (tenant_id, kind, ref_id, ref_version, state, lease_token) "
+        "VALUES (%s, 'assess', %s, %s, 'running', %s)",
+        (ref.tenant, ref.id, ref.version, token),
+    )
+    claimed = Claim("assess", ref, token, 1)
+    store.commit_all(connection, [outcome(response_version=version, version=version)], [claimed])
