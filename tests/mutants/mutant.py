@@ -23,8 +23,12 @@ class Change:
         path = root / self.file
         if not path.is_file():
             return f"there is no file {self.file}"
-        number = path.read_text(encoding="utf-8").count(self.old)
-        return None if number == 1 else f"the text to replace occurs {number} times in {self.file}"
+        text = path.read_text(encoding="utf-8")
+        if (number := text.count(self.old)) != 1:
+            return f"the text to replace occurs {number} times in {self.file}"
+        if later := written_anew(path, text[: text.index(self.old)]):
+            return f"what {self.file} says there is written anew in {later.relative_to(root)}"
+        return None
 
     def apply(self, root: Path) -> None:
         """Do it. Raises ValueError when it cannot be done."""
@@ -32,6 +36,16 @@ class Change:
             raise ValueError(problem)
         path = root / self.file
         path.write_text(path.read_text(encoding="utf-8").replace(self.old, self.new), encoding="utf-8")
+
+
+def written_anew(migration: Path, before: str) -> Path | None:
+    """A later migration of the same folder that makes the SQL function anew whose text begins last in `before`."""
+    made = re.findall(r"^CREATE (?:OR REPLACE )?FUNCTION (\w+)", before, re.M)
+    if migration.suffix != ".sql" or not made:
+        return None
+    again = re.compile(rf"^CREATE (?:OR REPLACE )?FUNCTION {made[-1]}\b", re.M)
+    later = (path for path in sorted(migration.parent.glob("*.sql"), reverse=True) if path.name > migration.name)
+    return next((path for path in later if again.search(path.read_text(encoding="utf-8"))), None)
 
 
 @dataclass(frozen=True, slots=True)

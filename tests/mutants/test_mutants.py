@@ -37,6 +37,18 @@ def test_a_change_that_does_not_apply_any_more_is_noticed(tmp_path: Path) -> Non
     assert Change("gone.py", "a", "b").problem(tmp_path) == "there is no file gone.py"
 
 
+def test_a_change_of_a_function_that_a_later_migration_makes_anew_is_noticed(tmp_path: Path) -> None:
+    (tmp_path / "0001_a.sql").write_text(
+        "CREATE FUNCTION told() ...\nSELECT 1;\nCREATE FUNCTION other() ...\nSELECT 2;\n"
+    )
+    (tmp_path / "0002_b.sql").write_text("-- The same, faster.\nCREATE OR REPLACE FUNCTION told() ...\n")
+
+    assert Change("0001_a.sql", "SELECT 1", "SELECT 9").problem(tmp_path) == (
+        "what 0001_a.sql says there is written anew in 0002_b.sql"
+    )
+    assert Change("0001_a.sql", "SELECT 2", "SELECT 9").problem(tmp_path) is None
+
+
 def test_a_test_that_is_gone_is_noticed() -> None:
     [change] = MUTANTS[0].changes
     file = "tests/mutants/test_mutants.py"
