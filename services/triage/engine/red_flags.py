@@ -8,16 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 from services.triage.engine.deciding import Deciding
 from services.triage.engine.flag_plans import FlagPlan
 from services.triage.engine.model import Flag, FlagLine, most_urgent
 from services.triage.engine.results import FlagResult, LineVerdict, Verdict, unique
 from services.triage.engine.state import State
-from services.triage.engine.truth import NO, NOT_REACHED, UNKNOWN, YES
+from services.triage.engine.truth import NO, NOT_REACHED, SETS, UNKNOWN, YES
 
 _FOUND = YES | UNKNOWN
 """A line that may be one of these fired, or is undecided."""
+
+
+_DENIED = bytes(int(truths == NO) for truths in range(256))
+_NOT_DENIED = bytes(int(truths != NO) for truths in range(256))
+"""For `bytes.translate`: which lines did not fire, and which may say something."""
+_NOT_REACHED = tuple(bytes([truths]) for truths in range(SETS) if truths & NOT_REACHED and not truths & _FOUND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,8 @@ def evaluate_flags(state: State, deciding: Deciding) -> FlagResults:
     """Evaluate every line of every flag."""
     pack = state.pack
     truths = state.line_truths()
-    touched = dict.fromkeys([pack.flag_of_line[place] for place, truth in enumerate(truths) if truth != NO])
+    packed = bytes(truths)
+    touched = dict.fromkeys(compress(pack.flag_of_line, packed.translate(_NOT_DENIED)))
     found = [flag_result(pack.flag_plans[number], truths, state, deciding) for number in touched]
     results = [result for result in found if result is not None]
     fired = [result for result in results if result.verdict is Verdict.FIRED]
@@ -56,8 +64,8 @@ def evaluate_flags(state: State, deciding: Deciding) -> FlagResults:
     return FlagResults(
         fired=tuple(fired),
         undecided=tuple([result for result in results if result.verdict is Verdict.UNDECIDED]),
-        not_fired=tuple([name for name, truth in zip(pack.line_ids, truths, strict=True) if truth == NO]),
-        not_reached=sum([verdict(truth) is Verdict.NOT_REACHED for truth in truths if not truth & _FOUND]),
+        not_fired=tuple(compress(pack.line_ids, packed.translate(_DENIED))),
+        not_reached=sum(map(packed.count, _NOT_REACHED)),
     )
 
 

@@ -49,10 +49,17 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """A condition: one function for the truths of all its findings, and their scales, in the pack's order."""
+    """A condition: one function for the truths of all its findings, and their scales, in the pack's order.
+
+    `verdicts`: of each finding by truths; `open`: only those that say that it is unknown. `grouped`: the places of
+    findings in groups.
+    """
 
     truths: Callable[[Values], list[int]]
     scales: tuple[Scale, ...]
+    verdicts: tuple[tuple[FindingVerdict | None, ...], ...]
+    open: tuple[tuple[FindingVerdict | None, ...], ...]
+    grouped: tuple[int, ...]
 
 
 class Scales:
@@ -70,7 +77,13 @@ class Scales:
         if made is None:
             criteria = [one.when for one in condition.findings]
             scales = tuple(self._scale(one) for one in condition.findings)
-            made = self._made[condition.id] = Weighed(truths_of(criteria, self._generator()), scales)
+            made = self._made[condition.id] = Weighed(
+                truths=truths_of(criteria, self._generator()),
+                scales=scales,
+                verdicts=tuple(scale.verdicts for scale in scales),
+                open=tuple(tuple(map(_if_unknown, scale.verdicts)) for scale in scales),
+                grouped=tuple(place for place, scale in enumerate(scales) if scale.group is not None),
+            )
         return made
 
     def _scale(self, finding: ConditionFinding) -> Scale:
@@ -99,3 +112,7 @@ def _verdict(finding: ConditionFinding, truths: int, facts: tuple[str, ...]) -> 
     if weight == 0:
         return None
     return FindingVerdict(finding, Presence.PRESENT if truths & YES else Presence.ABSENT, weight, facts)
+
+
+def _if_unknown(verdict: FindingVerdict | None) -> FindingVerdict | None:
+    return verdict if verdict is not None and verdict.weight == 0 else None

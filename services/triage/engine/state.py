@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from decimal import Decimal
+from itertools import compress, repeat
+from operator import attrgetter
 from typing import Any
 
 from services.triage.engine.compile import NOT_REACHED_VALUE, Values
@@ -28,6 +30,10 @@ from services.triage.engine.text import plain_text
 from services.triage.engine.truth import NO, NOT_REACHED, UNKNOWN, UNKNOWN_IS_NO, YES
 
 _NOT_ASKED = (NOT_REACHED_VALUE,)
+_NO_VALUE: Mapping[Value, tuple[Value]] = {one: (one,) for one in Missing}
+_PLAIN = attrgetter("plain")
+_UNCLEAR = bytes(0 if truth in (NO, YES) else 1 for truth in range(256))
+"""For `bytes.translate`: 1 for what is not simply yes or no."""
 _TYPES: dict[FactKind, type] = {
     FactKind.CHOICE: frozenset,
     FactKind.QUANTITY: Decimal,
@@ -77,29 +83,31 @@ class State:
 
     def _read(self) -> None:
         """Put the findings into the slots of their facts (base facts have the first slots, in order)."""
-        values, given = self.values, self.findings.by_name
-        found = self.found = [given.get(name, UNANSWERED) for name in self.pack.facts]
-        truths = [finding.plain for finding in found]
+        pack, values, given = self.pack, self.values, self.findings.by_name
+        found = self.found = list(map(given.get, pack.facts, repeat(UNANSWERED)))
+        truths = bytes(map(_PLAIN, found))
         values[: len(truths)] = truths
-        self.unclear = [slot for slot, truth in enumerate(truths) if truth != NO and truth != YES]
-        closely = self.pack.not_yes_no.union([slot for slot in self.unclear if not truths[slot]])
+        self.unclear = [*compress(range(len(truths)), truths.translate(_UNCLEAR))]
+        closely = pack.not_yes_no.union([slot for slot in self.unclear if not truths[slot]])
+        page_1 = self.scope is Scope.PAGE_1
         for slot in sorted(closely):
-            self._read_closely(slot, found[slot])
-        if self.scope is Scope.PAGE_1:
+            _, yes_no, fact = pack.read_plan[slot]
+            if page_1 and fact.screen is not Screen.PAGE_1:
+                continue
+            finding = found[slot]
+            if finding.visibility is Visibility.NOT_PUT:
+                self._not_put.append((slot, yes_no))
+            value = finding.value
+            if finding.problem is not None or finding.alternatives:
+                values[slot] = self._doubtful(fact, finding)
+            elif not yes_no:
+                values[slot] = _NO_VALUE.get(value) or (_other(fact, value),)
+            elif value is Presence.ABSENT or value is Presence.PRESENT:
+                values[slot] = NO if value is Presence.ABSENT else YES
+            else:
+                values[slot] = _presence(fact, value)
+        if page_1:
             self._leave_out_later_questions()
-
-    def _read_closely(self, slot: int, finding: Finding) -> None:
-        """A finding that is not simply yes, no or unknown. On page 1 alone, later questions are not looked at."""
-        _, yes_no, fact = self.pack.read_plan[slot]
-        if self.scope is Scope.PAGE_1 and fact.screen is not Screen.PAGE_1:
-            return
-        if finding.visibility is Visibility.NOT_PUT:
-            self._not_put.append((slot, yes_no))
-        value = finding.value
-        if yes_no and (value is Presence.ABSENT or value is Presence.PRESENT) and finding.problem is None:
-            self.values[slot] = NO if value is Presence.ABSENT else YES
-        else:
-            self.values[slot] = self._doubtful(fact, finding)
 
     def _leave_out_later_questions(self) -> None:
         for slot, (_, yes_no, fact) in enumerate(self.pack.read_plan):
@@ -107,7 +115,7 @@ class State:
                 self.values[slot] = NOT_REACHED if yes_no else _NOT_ASKED
 
     def _doubtful(self, fact: FactDefinition, finding: Finding) -> Any:
-        """What the slot holds of a finding that is not simply yes or no; notes what is wrong with it."""
+        """What the slot holds of a finding that leaves a doubt how to read it; notes what is wrong with it."""
         if finding.problem is not None:
             self.unusable.append(fact.name)
         if finding.alternatives:

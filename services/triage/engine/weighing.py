@@ -10,7 +10,7 @@ from services.triage.engine.model import Presence
 from services.triage.engine.pack import Pack
 from services.triage.engine.results import Assessment, FindingVerdict
 from services.triage.engine.safety import active_contradictions
-from services.triage.engine.scales import Scale
+from services.triage.engine.scales import Scale, Weighed
 from services.triage.engine.state import State
 
 
@@ -32,8 +32,7 @@ class Weighing:
         known = self._known.get(condition.id)
         if known is None:
             weighed = self._scales.of(condition)
-            truths = weighed.truths(self._deciding.values)
-            known = self._known[condition.id] = tuple(self._verdicts(weighed.scales, truths))
+            known = self._known[condition.id] = tuple(self._verdicts(weighed, weighed.verdicts))
         return known
 
     def unknown_of(self, condition: Condition) -> Sequence[FindingVerdict]:
@@ -41,19 +40,23 @@ class Weighing:
         if condition.id in self._known:
             return [one for one in self._known[condition.id] if one.presence is Presence.UNKNOWN]
         weighed = self._scales.of(condition)
-        return self._verdicts(weighed.scales, weighed.truths(self._deciding.values), known=False)
+        return self._verdicts(weighed, weighed.open)
 
-    def _verdicts(self, scales: Sequence[Scale], truths: Sequence[int], *, known: bool = True) -> list[FindingVerdict]:
-        """`known`: whether those that are known are wanted too."""
-        counted = _strongest(scales, truths)
+    def _verdicts(self, weighed: Weighed, wanted: Sequence[Sequence[FindingVerdict | None]]) -> list[FindingVerdict]:
+        """`wanted`: by finding, the verdicts to be given by its truths."""
+        truths = weighed.truths(self._deciding.values)
+        found = [
+            (place, verdict)
+            for place, (verdicts, possible) in enumerate(zip(wanted, truths, strict=True))
+            if (verdict := verdicts[possible]) is not None
+        ]
+        counted = _strongest(weighed, truths) if weighed.grouped else {}
         verdicts = []
-        for place, (scale, possible) in enumerate(zip(scales, truths, strict=True)):
-            verdict = scale.verdicts[possible]
-            if verdict is None or not (known or verdict.weight == 0):
-                continue
+        for place, verdict in found:
+            scale = weighed.scales[place]
             if scale.group is not None and counted.get(scale.group, place) != place:
                 continue
-            verdicts.append(verdict if scale.complete else self._explained(scale, verdict, scale.by[possible]))
+            verdicts.append(verdict if scale.complete else self._explained(scale, verdict, scale.by[truths[place]]))
         return verdicts
 
     def _explained(self, scale: Scale, verdict: FindingVerdict, truth: int) -> FindingVerdict:
@@ -73,13 +76,12 @@ def _state(pack: Pack, assessment: Assessment) -> State:
     return state
 
 
-def _strongest(scales: Sequence[Scale], truths: Sequence[int]) -> dict[str | None, int]:
+def _strongest(weighed: Weighed, truths: Sequence[int]) -> dict[str | None, int]:
     """By group: the place of its strongest known finding, the earliest of equal ones; no group without a known one."""
     best: dict[str | None, int] = {}
-    strengths: dict[str, int] = {}
-    for place, scale in enumerate(scales):
-        if scale.group is None:
-            continue
+    strengths: dict[str | None, int] = {}
+    for place in weighed.grouped:
+        scale = weighed.scales[place]
         strength = scale.strength[truths[place]]
         if strength is not None and strength > strengths.get(scale.group, -1):
             strengths[scale.group], best[scale.group] = strength, place
