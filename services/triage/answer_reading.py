@@ -27,6 +27,9 @@ from shared.fhir.questionnaire import QuestionItem
 
 def finding_of(fact: FactDefinition, item: QuestionItem, answers: Sequence[AnswerValue | None]) -> Finding:
     """One value of all answers; where they disagree, every reading as an alternative. None: said to be not known."""
+    if len(answers) == 1 and not item.repeats:
+        value, problem = _READERS[fact.kind](fact, item, answers[0])
+        return Finding(value, (fact.link_id,), item.text or "", _words(item, answers[0]), problem=problem)
     read = [_READERS[fact.kind](fact, item, answer) for answer in answers]
     problem = next((problem for _, problem in read if problem is not None), None)
     values = list(dict.fromkeys(value for value, _ in read))

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import attrgetter
 
 from services.triage.engine.conditions import Condition
 from services.triage.engine.criteria import names_in
@@ -32,6 +33,9 @@ CANDIDATES, EXPLAINED = 5, 3
 """How many of the first candidates are predictions, whatever their urgency, and how many of them give their reasons."""
 OPEN_CONDITIONS = 8
 """How many conditions that answers alone cannot exclude are named in the sentence; the coded result has all."""
+
+
+_RANK = attrgetter("rank")
 
 
 class Role(StrEnum):
@@ -83,7 +87,7 @@ def open_conditions(words: Words, predicted: Sequence[Prediction]) -> tuple[str,
     sentences = [words.text("ranking.withheld" if assessment.ranking_withheld else "ranking.note")]
     still_open = [
         one.condition.title
-        for one in sorted(assessment.must_not_miss, key=lambda one: one.rank)
+        for one in sorted(assessment.must_not_miss, key=_RANK)
         if one.standing is Standing.OPEN and one.at_site and not one.condition.confidential
         if one.condition.id not in named
     ]
@@ -187,7 +191,7 @@ def _spoken_for(assessment: Assessment) -> dict[str, Condition]:
     if not urgencies:
         return {}
     likeliest: dict[str, MustNotMiss] = {}
-    for one in sorted(assessment.must_not_miss, key=lambda one: one.rank):
+    for one in sorted(assessment.must_not_miss, key=_RANK):
         for flag in one.condition.guarded_by:
             urgency = urgencies.get(flag)
             if urgency is not None and one.condition.urgency.rank <= urgency.rank and not one.condition.confidential:

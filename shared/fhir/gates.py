@@ -82,21 +82,21 @@ class _Gate:
         return _outcomes(self.item, self.conditions, values)
 
 
-_Family: TypeAlias = tuple[int, int, Callable[[Sequence[int]], int]]
-"""Items with the same conditions under the same parent share one state: its place, that of the parent's state, and what
-its own conditions say together, from all outcomes."""
+_Family: TypeAlias = tuple[int, int, Callable[[Any], int], Callable[[Sequence[int]], Any]]
+"""Items with the same conditions under the same parent share one state: its place, that of the parent's state, and how
+the outcomes of its own conditions go together, from all outcomes."""
 
 
 class _Level:
     """Gates whose own states are known, and the families whose states are known after them, in order.
 
-    `gates`: with linkId, the place of the gate's own state, and the places of its outcomes.
+    `gates`: with linkId, what its options say, the place of the gate's own state, and the places of its outcomes.
     """
 
     __slots__ = ("families", "gates")
 
     def __init__(self) -> None:
-        self.gates: list[tuple[str, _Gate, int, slice]] = []
+        self.gates: list[tuple[str, _Gate, Mapping[int, Outcomes], int, slice]] = []
         self.families: list[_Family] = []
 
 
@@ -140,11 +140,14 @@ class Gates:
         outcomes = [OPEN] * len(self._places)
         answer_to = answers.given.get
         for level in self._levels:
-            for link_id, gate, family, place in level.gates:
+            for link_id, gate, by_option, family, place in level.gates:
                 given, state = answer_to(link_id), states[family]
-                outcomes[place] = gate.outcomes(state, given) if given else gate.unanswered[state]
-            for number, parent, together in level.families:
-                own, above = together(outcomes), states[parent]
+                if state == ASKED and isinstance(given, Option):
+                    outcomes[place] = by_option[given.number]
+                else:
+                    outcomes[place] = gate.outcomes(state, given) if given else gate.unanswered[state]
+            for number, parent, together, conditions in level.families:
+                own, above = together(conditions(outcomes)), states[parent]
                 states[number] = own if own < above else above
         return states
 
@@ -160,16 +163,21 @@ class Gates:
                 return False
             if raw.get("text", text) != text:
                 found.reworded = True
-            answers = raw.get("answer") or ()
+            answers: Sequence[Mapping[str, Any]] = raw.get("answer") or ()
             if options is None:
                 given[link_id] = ()
                 if answers or not self._lay_out(raw.get("item") or (), link_id, found):
                     return False
             elif "item" in raw:
                 return False
-            elif (option := _only(answers, options)) is not None:
-                given[link_id] = option
             else:
+                if len(answers) == 1 and len(answers[0]) == 1:
+                    coding = answers[0].get("valueCoding")
+                    if isinstance(coding, dict):
+                        option = options.get(coding.get("code"))
+                        if option is not None and option.system == coding.get("system"):
+                            given[link_id] = option
+                            continue
                 for answer in answers:
                     if "item" in answer:
                         return False
@@ -190,8 +198,10 @@ class Gates:
         if key not in self._families:
             number = self._families[key] = len(self._families) + 1
             self._depths.append(max(depth, self._depths[above]))
-            together = _together(places, any_of_them=item.enable_behavior == "any")
-            self._levels[self._depths[number] - 1].families.append((number, above, together))
+            together: Callable[[Any], int] = max if item.enable_behavior == "any" else min
+            one = len(places) == 1
+            family = (number, above, int if one else together, itemgetter(*places))
+            self._levels[self._depths[number] - 1].families.append(family)
         return self._families[key]
 
     def _open(self, gate: QuestionItem) -> int:
@@ -226,7 +236,9 @@ class Gates:
             ),
             hidden=(_hidden(conditions, RULED_OUT, answered=True), _hidden(conditions, OPEN, answered=True)),
         )
-        self._levels[depth].gates.append((gate.link_id, opened, family, slice(first, first + len(conditions))))
+        self._levels[depth].gates.append(
+            (gate.link_id, opened, opened.by_option, family, slice(first, len(self._places)))
+        )
         return depth
 
 
@@ -247,27 +259,6 @@ def _items(index: QuestionnaireIndex) -> Iterator[tuple[str, _Item]]:
             if coding.display and times[coding.code] == 1
         }
         yield link_id, _Item(link_id, item.parent, item.text, None if item.type == "group" else options)
-
-
-def _together(places: Sequence[int], *, any_of_them: bool) -> Callable[[Sequence[int]], int]:
-    """From all outcomes, what these conditions say together."""
-    if len(places) == 1:
-        return itemgetter(*places)
-    of_these: Callable[[Sequence[int]], tuple[int, ...]] = itemgetter(*places)
-    if any_of_them:
-        return lambda outcomes: max(of_these(outcomes))
-    return lambda outcomes: min(of_these(outcomes))
-
-
-def _only(answers: Sequence[Mapping[str, Any]], options: Mapping[object, Option]) -> Option | None:
-    """The option, when one is the only answer, with nothing beside it."""
-    if len(answers) != 1 or len(answers[0]) != 1:
-        return None
-    coding = answers[0].get("valueCoding")
-    if not isinstance(coding, dict):
-        return None
-    option = options.get(coding.get("code"))
-    return option if option is not None and option.system == coding.get("system") else None
 
 
 def values_of(answers: Sequence[Mapping[str, Any]]) -> list[AnswerValue | None]:

@@ -30,7 +30,7 @@ from services.triage.engine.text import plain_text
 from services.triage.engine.truth import NO, NOT_REACHED, UNKNOWN, UNKNOWN_IS_NO, YES
 
 _NOT_ASKED = (NOT_REACHED_VALUE,)
-_NO_VALUE: Mapping[Value, tuple[Value]] = {one: (one,) for one in Missing}
+_UNKNOWN = (Missing.UNKNOWN,)
 _PLAIN = attrgetter("plain")
 _UNCLEAR = bytes(0 if truth in (NO, YES) else 1 for truth in range(256))
 """For `bytes.translate`: 1 for what is not simply yes or no."""
@@ -101,7 +101,7 @@ class State:
             if finding.problem is not None or finding.alternatives:
                 values[slot] = self._doubtful(fact, finding)
             elif not yes_no:
-                values[slot] = _NO_VALUE.get(value) or (_other(fact, value),)
+                values[slot] = _UNKNOWN if value is Missing.UNKNOWN else (_other(fact, value),)
             elif value is Presence.ABSENT or value is Presence.PRESENT:
                 values[slot] = NO if value is Presence.ABSENT else YES
             else:
