@@ -10,7 +10,7 @@ import pytest
 
 from services.notify import store
 from services.notify.acts.links import LASTS, hashed, new_token
-from services.notify.deliver import deliver_to, due_recipients
+from services.notify.deliver import deliver, deliver_to, due_recipients
 from services.notify.records import Taken
 from shared.ids import DEFAULT_TENANT
 from shared.postgres import DictConnection
@@ -86,3 +86,24 @@ def test_a_message_whose_sender_died_is_given_to_another_once_its_lease_is_over(
     assert deliver_to(service.notify, kind) == (1, True)
 
     assert len(mail.mails) == 1
+
+
+@pytest.mark.requirement("REQ-12")
+@pytest.mark.parametrize("refusal", ["", "550 No such user", "451 Later"], ids=["taken", "refused", "failed"])
+def test_a_sender_that_lost_its_lease_records_nothing(
+    service: Service, kind: str, mail: MailServer, refusal: str
+) -> None:
+    mail.refusal = refusal
+    with service.notify.pool.connection() as connection:
+        taken = take(connection, kind)
+    assert taken is not None
+    service.rows("UPDATE job SET lease_token = gen_random_uuid() WHERE state = 'running'")
+
+    deliver(service.notify, taken, new_token())
+
+    assert service.rows("SELECT state FROM job WHERE kind = %s", kind) == [{"state": "running"}]
+    assert service.rows("SELECT state, attempts FROM delivery WHERE channel = 'email'") == [
+        {"state": "pending", "attempts": 0}
+    ]
+    assert service.resources("Communication") == []
+    assert service.alert()["state"] == "requested"
