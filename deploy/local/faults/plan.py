@@ -238,7 +238,7 @@ def _table(n: Lengths, *, long: bool) -> list[tuple[Any, ...]]:
             for process, places in PROCESSES.items()
         ]
         table += [
-            ("F3", "disk full", "fill_disk", {"megabytes": 80, "seconds": 20.0}),
+            ("F3", "disk full", "fill_disk", {"megabytes": 80, "seconds": 12.0}),
             ("F9", "no memory", "take_memory", {"seconds": n.locked_s}),
             ("F13", "restored from a backup", "restore", {}, 0.0),
         ]
