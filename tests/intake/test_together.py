@@ -145,29 +145,6 @@ def somebody_storing(database: Database, name: str, system: str = "urn:forms") -
 
 
 @pytest.mark.requirement("REQ-03")
-def test_what_the_database_takes_back_at_the_last_moment_is_not_said_to_be_stored(
-    database: Database, no_commit: None
-) -> None:
-    assert outcomes(store_all(database, [new(name) for name in IDS])) == {}
-    assert told(database) == recorded(database) == []
-
-
-@pytest.fixture
-def no_commit(database: Database) -> Iterator[None]:
-    """A database that does all that intake asks for, and cannot commit it."""
-    with psycopg.connect(database.owner_url, autocommit=True) as owner:
-        owner.execute(
-            "CREATE FUNCTION intake.no_commit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$"
-        )
-        owner.execute(
-            "CREATE CONSTRAINT TRIGGER no_commit AFTER INSERT ON intake.resource DEFERRABLE INITIALLY DEFERRED "
-            "FOR EACH ROW EXECUTE FUNCTION intake.no_commit()"
-        )
-        yield
-        owner.execute("DROP FUNCTION intake.no_commit CASCADE")
-
-
-@pytest.mark.requirement("REQ-03")
 def test_when_the_connection_is_lost_all_are_asked_to_send_again_and_then_each_is_stored_once(
     database: Database,
 ) -> None:

@@ -430,7 +430,7 @@ MUTANTS = (
     Mutant(
         "answered before it is stored",
         "A sender is told that an answer was taken, and deletes it; then the database cannot keep it.",
-        "tests/intake/test_together.py::test_what_the_database_takes_back_at_the_last_moment_is_not_said_to_be_stored",
+        "tests/intake/test_together.py::test_what_fails_when_it_is_committed_is_not_confirmed",
         (
             Change(
                 "shared/loop_connection.py",
@@ -503,6 +503,32 @@ MUTANTS = (
                 "services/notify/migrations/0020_take_message.sql",
                 "a.id = told.alert_id FOR SHARE SKIP LOCKED;",
                 "a.id = told.alert_id;",
+            ),
+        ),
+    ),
+    Mutant(
+        "a sender that lost its lease records",
+        "Of a message that another one sends again it is recorded that it failed, or went out when it did not.",
+        "tests/notify/test_take_message.py::test_a_sender_that_lost_its_lease_records_nothing",
+        (
+            Change(
+                "services/notify/migrations/0023_meet_and_write.sql",
+                "j.ref_id = in_delivery::text AND j.ref_version = in_step\n"
+                "          AND j.state = 'running' AND j.lease_token = in_token;",
+                "j.ref_id = in_delivery::text AND j.ref_version = in_step\n          AND j.state = 'running';",
+            ),
+        ),
+    ),
+    Mutant(
+        "a worker that lost its lease raises an alert",
+        "A worker that was frozen wakes up, and the alert that somebody closed since is opened by it again.",
+        "tests/notify/test_raise_alert.py::test_a_worker_that_lost_its_lease_writes_nothing",
+        (
+            Change(
+                "services/notify/migrations/0023_meet_and_write.sql",
+                "j.ref_id = in_assessment AND j.ref_version = in_version\n"
+                "          AND j.state = 'running' AND j.lease_token = in_token;",
+                "j.ref_id = in_assessment AND j.ref_version = in_version\n          AND j.state = 'running';",
             ),
         ),
     ),
