@@ -114,16 +114,22 @@ def test_who_came_together_with_one_that_cannot_be_stored_is_stored_the_other_wa
     assert told(database) == recorded(database) == ["a"], "and of them nothing is stored yet"
 
 
-@pytest.mark.requirement("REQ-03")
-def test_what_fails_when_it_is_committed_is_not_confirmed(database: Database) -> None:
-    """The server gives the row of a statement before the commit that may fail."""
-    with psycopg.connect(database.owner_url) as owner:
+@pytest.fixture
+def no_commit_of_c(database: Database) -> Iterator[None]:
+    """The server gives the row of a statement before the commit, which fails for the form `c`."""
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
         owner.execute(
             "CREATE FUNCTION intake.fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'too late'; END $$;"
             "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON intake.response_key DEFERRABLE INITIALLY DEFERRED "
             "FOR EACH ROW WHEN (new.value = 'c') EXECUTE FUNCTION intake.fail()"
         )
+        yield
+        owner.execute("DROP FUNCTION intake.fail CASCADE")
 
+
+@pytest.mark.requirement("REQ-03")
+@pytest.mark.usefixtures("no_commit_of_c")
+def test_what_fails_when_it_is_committed_is_not_confirmed(database: Database) -> None:
     results = store_all(database, [new(name) for name in IDS])
 
     assert outcomes(results) == {"a": Outcome.CREATED}
