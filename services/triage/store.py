@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -170,17 +170,31 @@ def open_chunk(connection: DictConnection, asked: Sequence[tuple[SamePatient, st
 
     Waits for nobody. `asked`: patients of one tenant, none twice, each with the id of its assessment; at least one.
     """
-    at_s, keys = time.monotonic(), [same.key for same, _ in asked]
-    locked = connection.execute(QUERIES["try_lock"], {"keys": keys}).fetchall()
-    free = [one for one, row in zip(asked, locked, strict=True) if row["is_free"]]
-    held = current(connection, asked[0][0].response.tenant, [assessment_id for _, assessment_id in free])
-    earlier = earlier_urgencies(connection, [same for same, _ in free])
-    before = iter([Before(held.get(one), urgency) for (_, one), urgency in zip(free, earlier, strict=True)])
-    return Opened([next(before) if row["is_free"] else None for row in locked], locked[0]["now"], at_s)
+    patients = [same for same, _ in asked]
+    parameters = {
+        "tenant": patients[0].response.tenant,
+        "keys": [same.key for same in patients],
+        "ids": [assessment_id for _, assessment_id in asked],
+        "responses": [same.response.id for same in patients],
+        "subjects": [same.patient for same in patients],
+        "packs": [same.pack for same in patients],
+        "hours": WINDOW_H,
+    }
+    at_s = time.monotonic()
+    rows = connection.execute(QUERIES["open_chunk"], parameters).fetchall()
+    return Opened([_before(row) if row["is_free"] else None for row in rows], rows[0]["now"], at_s)
+
+
+def _before(row: Mapping[str, Any]) -> Before:
+    return Before(None if row["version_id"] is None else _held(row), _most_urgent(row["earlier"]))
 
 
 def _held(row: Mapping[str, Any]) -> Held:
     return Held(row["version_id"], row["response_version"], row["pack_version"], row["status"])
+
+
+def _most_urgent(urgencies: Iterable[str]) -> Urgency | None:
+    return min(map(Urgency, urgencies), key=lambda urgency: urgency.rank, default=None)
 
 
 def lock_publication(connection: DictConnection) -> None:
@@ -193,25 +207,14 @@ def earlier_urgency(connection: DictConnection, same: SamePatient) -> Urgency | 
 
     A response that was entered in error does not count, nor what came before a clinician's own answers.
     """
-    return earlier_urgencies(connection, [same])[0]
-
-
-def earlier_urgencies(connection: DictConnection, patients: Sequence[SamePatient]) -> list[Urgency | None]:
-    """`earlier_urgency` of each of these patients, all of one tenant, in their order."""
-    if not patients:
-        return []
     parameters = {
-        "tenant": patients[0].response.tenant,
-        "responses": [same.response.id for same in patients],
-        "subjects": [same.patient for same in patients],
-        "packs": [same.pack for same in patients],
+        "tenant": same.response.tenant,
+        "response": same.response.id,
+        "subject": same.patient,
+        "pack": same.pack,
         "hours": WINDOW_H,
     }
-    found: dict[int, list[Urgency]] = {}
-    for row in connection.execute(QUERIES["earlier"], parameters).fetchall():
-        found.setdefault(row["place"], []).append(Urgency(row["urgency"]))
-    places = range(1, len(patients) + 1)
-    return [min(found.get(place, ()), key=lambda urgency: urgency.rank, default=None) for place in places]
+    return _most_urgent(row["urgency"] for row in connection.execute(QUERIES["earlier"], parameters).fetchall())
 
 
 def commit(connection: DictConnection, outcome: Outcome) -> bool:

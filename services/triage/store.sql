@@ -22,6 +22,9 @@ WHERE job.state IS NULL OR job.state IN ('pending', 'running')
     AND NOT (job.attempts > %(attempts)s AND job.created_at < now() - make_interval(secs => %(age_s)s))
 ORDER BY version
 
+-- name: open_chunk
+SELECT * FROM open_chunk(%(tenant)s, %(keys)s, %(ids)s, %(responses)s, %(subjects)s, %(packs)s, %(hours)s)
+
 -- name: store
 SELECT store_assessments(%(tenant)s, %(outcomes)s::jsonb, %(new)s::jsonb, %(bodies)b, %(digests)b, %(acts)s::jsonb,
                          %(claims)s::jsonb) AS found
@@ -29,36 +32,8 @@ SELECT store_assessments(%(tenant)s, %(outcomes)s::jsonb, %(new)s::jsonb, %(bodi
 -- name: lock
 SELECT pg_advisory_xact_lock(hashtextextended(%(key)s, 0))
 
--- name: try_lock
--- Each key, locked unless somebody else has it; and what time it is.
-SELECT pg_try_advisory_xact_lock(hashtextextended(asked.key, 0)) AS is_free, clock_timestamp() AS now
-FROM unnest(%(keys)s::text[]) WITH ORDINALITY AS asked (key, place) ORDER BY asked.place
-
 -- name: earlier
--- Urgencies that evaluations of each patient or response had by their own answers, from a clinician's own answers on, and
--- without responses that were entered in error.
-SELECT asked.place, found.urgency
-FROM unnest(%(responses)s::text[], %(subjects)s::text[], %(packs)s::text[]) WITH ORDINALITY
-    AS asked (response_id, subject, pack, place)
-CROSS JOIN LATERAL (
-    WITH lately AS (
-        SELECT response_id, response_version, urgency, withdrawn, by_clinician, ran_at FROM assessment_run
-        WHERE tenant_id = %(tenant)s AND response_id = asked.response_id AND pack = asked.pack
-          AND ran_at > now() - make_interval(hours => %(hours)s)
-        UNION
-        SELECT response_id, response_version, urgency, withdrawn, by_clinician, ran_at FROM assessment_run
-        WHERE tenant_id = %(tenant)s AND subject = asked.subject AND pack = asked.pack
-          AND ran_at > now() - make_interval(hours => %(hours)s)),
-    standing AS (
-        SELECT urgency, by_clinician, ran_at FROM lately
-        WHERE NOT withdrawn AND NOT EXISTS (
-            SELECT FROM lately AS later
-            WHERE later.response_id = lately.response_id AND later.withdrawn
-              AND later.response_version > lately.response_version))
-    SELECT DISTINCT urgency FROM standing
-    WHERE urgency IS NOT NULL
-      AND ran_at >= coalesce((SELECT max(ran_at) FROM standing WHERE by_clinician), '-infinity')
-) AS found
+SELECT urgency FROM urgencies_before(%(tenant)s, %(response)s, %(subject)s, %(pack)s, %(hours)s)
 
 -- name: name_canonical
 INSERT INTO canonical (tenant_id, type, id, url, version, name, title)

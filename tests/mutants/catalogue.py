@@ -170,7 +170,7 @@ MUTANTS = (
         "tests/triage/test_store.py::test_a_run_for_an_older_response_that_commits_last_writes_nothing",
         (
             Change(
-                "services/triage/migrations/0015_chunk_by_keys.sql",
+                "services/triage/migrations/0010_chunk.sql",
                 "WHERE held.response_version < excluded.response_version AND held.version_id = excluded.version_id - 1",
                 "WHERE held.version_id >= excluded.version_id - 1",
             ),
@@ -337,7 +337,7 @@ MUTANTS = (
         "tests/triage/test_together.py::test_one_response_whose_lease_was_lost_is_left_to_whoever_has_it_now",
         (
             Change(
-                "services/triage/migrations/0015_chunk_by_keys.sql",
+                "services/triage/migrations/0010_chunk.sql",
                 "          AND j.state = 'running' AND j.lease_token = ours.token;",
                 "          AND j.state = 'running';",
             ),
@@ -373,7 +373,7 @@ MUTANTS = (
         "tests/triage/test_together.py::test_a_patient_that_another_worker_writes_of_holds_up_no_other_patient",
         (
             Change(
-                "services/triage/migrations/0015_chunk_by_keys.sql",
+                "services/triage/migrations/0010_chunk.sql",
                 "        SELECT pg_try_advisory_xact_lock(hashtextextended(asked.key, 0))\n",
                 "        SELECT true\n",
             ),
@@ -385,7 +385,7 @@ MUTANTS = (
         "tests/triage/test_together.py::test_responses_that_are_claimed_together_are_written_together",
         (
             Change(
-                "services/triage/migrations/0015_chunk_by_keys.sql",
+                "services/triage/migrations/0010_chunk.sql",
                 "    WHERE new.queue IS NOT NULL ORDER BY",
                 "    WHERE false ORDER BY",
             ),

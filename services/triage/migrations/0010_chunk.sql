@@ -1,19 +1,24 @@
 -- What a chunk of responses costs the database, in two calls: what is read under the locks of its patients, and what comes
--- of it. (services/triage/together.py evaluates in between.) No table is read whole: plans are kept by each connection, and
--- are made while it may hold little.
+-- of it. (services/triage/together.py evaluates in between.) Their plans are made once for each connection: for one response
+-- the planner thought a plan of its own cheaper, and made one each time, which took longer than all the rest. A plan that is
+-- kept may have been made while the tables were empty, so every look-up is by its whole key, case for case, and never a
+-- join: joined, all that the tenant has was read for one response.
 
 -- Urgencies that evaluations of a patient or response had by their own answers in the last hours, from a clinician's own
--- answers on, and without responses that were entered in error.
+-- answers on, and without responses that were entered in error. `BETWEEN x AND x` in the order of x says the same as `= x`,
+-- and only the index that is in this order will do for it.
 CREATE FUNCTION urgencies_before(in_tenant uuid, in_response text, in_subject text, in_pack text, in_hours integer)
 RETURNS TABLE (urgency text) LANGUAGE sql STABLE AS $$
     WITH lately AS (
-        SELECT r.response_id, r.response_version, r.urgency, r.withdrawn, r.by_clinician, r.ran_at FROM assessment_run AS r
-        WHERE r.tenant_id = in_tenant AND r.response_id = in_response AND r.pack = in_pack
-          AND r.ran_at > now() - make_interval(hours => in_hours)
+        (SELECT r.response_id, r.response_version, r.urgency, r.withdrawn, r.by_clinician, r.ran_at FROM assessment_run AS r
+         WHERE r.tenant_id = in_tenant AND r.response_id BETWEEN in_response AND in_response AND r.pack = in_pack
+           AND r.ran_at > now() - make_interval(hours => in_hours)
+         ORDER BY r.response_id)
         UNION
-        SELECT r.response_id, r.response_version, r.urgency, r.withdrawn, r.by_clinician, r.ran_at FROM assessment_run AS r
-        WHERE r.tenant_id = in_tenant AND r.subject = in_subject AND r.pack = in_pack
-          AND r.ran_at > now() - make_interval(hours => in_hours)),
+        (SELECT r.response_id, r.response_version, r.urgency, r.withdrawn, r.by_clinician, r.ran_at FROM assessment_run AS r
+         WHERE r.tenant_id = in_tenant AND r.subject BETWEEN in_subject AND in_subject AND r.pack = in_pack
+           AND r.ran_at > now() - make_interval(hours => in_hours)
+         ORDER BY r.subject, r.ran_at)),
     standing AS (
         SELECT l.urgency, l.by_clinician, l.ran_at FROM lately AS l
         WHERE NOT l.withdrawn AND NOT EXISTS (
@@ -32,7 +37,7 @@ CREATE FUNCTION open_chunk(
 ) RETURNS TABLE (
     is_free boolean, version_id integer, response_version integer, pack_version text, status text, earlier text[],
     now timestamptz
-) LANGUAGE plpgsql SET enable_seqscan = off AS $$
+) LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     free boolean[];
 BEGIN
@@ -40,15 +45,18 @@ BEGIN
         SELECT pg_try_advisory_xact_lock(hashtextextended(asked.key, 0))
         FROM unnest(in_keys) WITH ORDINALITY AS asked (key, place) ORDER BY asked.place);
     RETURN QUERY
-    SELECT asked.is_free, a.version_id, a.response_version, a.pack_version, v.value,
+    SELECT asked.is_free, a.version_id, a.response_version, a.pack_version,
+           (SELECT v.value FROM search_value AS v
+            WHERE v.tenant_id = in_tenant AND v.type = 'RiskAssessment' AND v.id BETWEEN a.id AND a.id
+              AND v.param = 'status' ORDER BY v.id LIMIT 1),
            ARRAY(SELECT before.urgency
                  FROM urgencies_before(in_tenant, asked.response, asked.subject, asked.pack, in_hours) AS before),
            clock_timestamp()
     FROM unnest(free, in_ids, in_responses, in_subjects, in_packs) WITH ORDINALITY
         AS asked (is_free, id, response, subject, pack, place)
-    LEFT JOIN assessment AS a ON a.tenant_id = in_tenant AND a.id = asked.id
-    LEFT JOIN search_value AS v ON v.tenant_id = in_tenant AND v.type = 'RiskAssessment' AND v.id = a.id
-        AND v.param = 'status'
+    LEFT JOIN LATERAL (SELECT held.id, held.version_id, held.response_version, held.pack_version FROM assessment AS held
+                       WHERE held.tenant_id = in_tenant AND held.id BETWEEN asked.id AND asked.id
+                       ORDER BY held.id LIMIT 1) AS a ON true
     ORDER BY asked.place;
 END
 $$;
@@ -59,18 +67,20 @@ $$;
 -- 'overtaken' where another version of a response was evaluated meanwhile, and then the caller undoes what was written.
 CREATE FUNCTION store_assessments(
     in_tenant uuid, in_outcomes jsonb, in_new jsonb, in_bodies bytea[], in_digests bytea[], in_acts jsonb, in_claims jsonb
-) RETURNS text LANGUAGE plpgsql SET enable_seqscan = off AS $$
+) RETURNS text LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     number integer;
+    ours   record;
 BEGIN
-    UPDATE job AS j SET state = 'done', finished_at = now(), lease_token = NULL, lease_until = NULL
-    FROM jsonb_to_recordset(in_claims) AS ours (kind text, id text, version integer, token uuid)
-    WHERE j.tenant_id = in_tenant AND j.kind = ours.kind AND j.ref_id = ours.id AND j.ref_version = ours.version
-      AND j.state = 'running' AND j.lease_token = ours.token;
-    GET DIAGNOSTICS number = ROW_COUNT;
-    IF number < jsonb_array_length(in_claims) THEN
-        RETURN 'lease lost';
-    END IF;
+    FOR ours IN SELECT * FROM jsonb_to_recordset(in_claims) AS claim (kind text, id text, version integer, token uuid)
+    LOOP
+        UPDATE job AS j SET state = 'done', finished_at = now(), lease_token = NULL, lease_until = NULL
+        WHERE j.tenant_id = in_tenant AND j.kind = ours.kind AND j.ref_id = ours.id AND j.ref_version = ours.version
+          AND j.state = 'running' AND j.lease_token = ours.token;
+        IF NOT FOUND THEN
+            RETURN 'lease lost';
+        END IF;
+    END LOOP;
 
     INSERT INTO assessment AS held (tenant_id, id, response_id, response_version, pack, pack_version, pack_sha256,
                                     version_id, urgency, assessed_at)
