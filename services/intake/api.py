@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
@@ -60,6 +61,9 @@ CAPABILITIES = (RESPONSE, QUESTIONNAIRE, AUDIT, *definitions_api.CAPABILITIES)
 MOST_IN_HAND: Final = 500
 """New responses that may wait at the same moment, mostly for a database that is away: at most half a gigabyte of them.
 Whoever comes then is asked to come again, as the sender keeps a response better than this memory does."""
+MOST_COMING: Final = 2000
+"""Bodies of new responses that may be on their way at the same moment, each for `BODY_S`. They take none of the places
+above: a tablet that loses its network in the middle of a body is in nobody's way."""
 
 NEVER_DELETED = (
     "A response is never deleted: what was assessed must stay readable. To withdraw it, PUT it with the status "
@@ -80,25 +84,21 @@ def install_create(app: FastAPI, intake: IntakeContext) -> None:
 
         return answer(intake, request, body, store)
 
-    async def create_response(request: Request) -> Response:
-        body = await read_body(request)
-        if (answered := await stored_at_once(intake, request, body)) is not None:
-            return answered
-        return await run_in_threadpool(create, request, body)
+    coming, in_hand = _Places(), _Places()
 
-    in_hand = 0
+    async def create_response(request: Request) -> Response:
+        with coming.one_of(MOST_COMING):
+            body = await read_body(request)
+        with in_hand.one_of(MOST_IN_HAND):
+            if (answered := await stored_at_once(intake, request, body)) is not None:
+                return answered
+            return await run_in_threadpool(create, request, body)
 
     async def create_directly(scope: Scope, receive: Receive, send: Send) -> bool:
-        nonlocal in_hand
-        in_hand += 1
         try:
-            if in_hand > MOST_IN_HAND:
-                raise ProblemError(_busy())
             response = await create_response(Request(scope, receive))
         except ProblemError as error:
             response = outcome_response(error.problems, error.http_status)
-        finally:
-            in_hand -= 1
         await compressed(response)(scope, receive, send)
         return True
 
@@ -107,11 +107,31 @@ def install_create(app: FastAPI, intake: IntakeContext) -> None:
     app.router.routes.insert(0, Route(path, create_response, methods=["POST"]))
 
 
+class _Places:
+    """Places for requests of one event loop."""
+
+    __slots__ = ("_taken",)
+
+    def __init__(self) -> None:
+        self._taken = 0
+
+    @contextmanager
+    def one_of(self, most: int) -> Iterator[None]:
+        """Hold a place inside the block. Raises ProblemError when all are taken."""
+        if self._taken >= most:
+            raise ProblemError(_busy())
+        self._taken += 1
+        try:
+            yield
+        finally:
+            self._taken -= 1
+
+
 def _busy() -> Problem:
     return Problem(
         Category.UNAVAILABLE,
         "busy",
-        "Too many responses wait to be stored; this one was not read. Send the same request again.",
+        "Too many responses wait to be stored; this one was not looked at. Send the same request again.",
         issue_code="transient",
     )
 

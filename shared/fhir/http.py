@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import secrets
@@ -33,6 +34,8 @@ from shared.problems import Category, Problem, ProblemError, Severity
 FHIR_VERSION = "4.0"
 FHIR_JSON = "application/fhir+json; charset=utf-8"
 MAX_BODY = 1024 * 1024
+BODY_S = 30.0
+"""How long a body may be on its way: enough for the largest at 300 kbit/s. Who is slower has mostly gone."""
 FORM = "application/x-www-form-urlencoded"
 JSON_TYPES = ("application/fhir+json", "application/json", "text/json")
 _NEVER = re.compile(r"0(\.0{0,3})?")
@@ -54,7 +57,8 @@ class FhirResponse(Response):
 
 
 async def read_body(request: Request) -> bytes:
-    """The request's body. Raises ProblemError: not FHIR JSON (415), compressed (415), or over 1 MiB (413)."""
+    """The request's body. Raises ProblemError: not FHIR JSON (415), compressed (415), over 1 MiB (413), or not
+    here in time (408)."""
     media_type, parameters = media_range(request.headers.get("content-type", ""))
     if media_type not in JSON_TYPES:
         refuse(
@@ -68,7 +72,8 @@ async def read_body(request: Request) -> bytes:
 
 
 async def form_body(request: Request) -> bytes:
-    """The body of a search by POST. Raises ProblemError: not a form (415), compressed (415), or over 1 MiB (413)."""
+    """The body of a search by POST. Raises ProblemError: not a form (415), compressed (415), over 1 MiB (413),
+    or not here in time (408)."""
     media_type, _ = media_range(request.headers.get("content-type", ""))
     if media_type not in (FORM, ""):
         refuse(
@@ -90,11 +95,15 @@ async def _limited_body(request: Request) -> bytes:
     if declared.isdigit() and int(declared) > MAX_BODY:
         _too_large()
     chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > MAX_BODY:
-            _too_large()
-        chunks.append(chunk)
+    try:
+        async with asyncio.timeout(BODY_S):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > MAX_BODY:
+                    _too_large()
+                chunks.append(chunk)
+    except TimeoutError:
+        _too_slow()
     return b"".join(chunks)
 
 
@@ -152,6 +161,16 @@ def _too_large() -> NoReturn:
     )
 
 
+def _too_slow() -> NoReturn:
+    refuse(
+        Category.INCORRECT,
+        "body-too-slow",
+        f"The body was not here within {BODY_S:g} seconds; nothing was stored. Send the same request again.",
+        issue_code="timeout",
+        status=408,
+    )
+
+
 def refuse(
     category: Category,
     code: str,
@@ -174,6 +193,8 @@ def outcome_response(
     extra = dict(headers or {})
     if status in (429, 503):
         extra.setdefault("Retry-After", "2")
+    if status == 408:  # a body that goes on trickling keeps no connection
+        extra.setdefault("Connection", "close")
     return FhirResponse(outcome, status_code=status, headers=extra)
 
 
