@@ -13,12 +13,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final, TypeAlias
 
 from psycopg import pq
 from psycopg.errors import error_from_result
 
-from shared.postgres import DatabaseError, DictConnection, OperationalError, has_news, unavailable
+from shared.postgres import DatabaseError, DictConnection, OperationalError, has_news
 
 Values: TypeAlias = Sequence[bytes | None]
 Row: TypeAlias = tuple[bytes | None, ...]
@@ -66,7 +67,7 @@ class LoopConnection:
         before: Callable[[], object] = lambda: None,
         patience_s: float = PATIENCE_S,
     ) -> None:
-        """`before` is called before each transaction. `patience_s`: how long an answer may take."""
+        """`before` is called before each transaction. `patience_s`: how long an answer may take, with connecting."""
         self._connect, self._statement, self._before, self._patience_s = connect, statement, before, patience_s
         self._formats = [_BINARY] * len(statement.types)
         self._waiting: deque[_Waiting] = deque()
@@ -82,7 +83,11 @@ class LoopConnection:
         Raises DatabaseError; all that were sent together are told the same one. Whether anything was done then says
         `nothing_done`.
         """
-        mine = _Waiting(values, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:  # what another loop left in the middle will never end
+            self._batch = None
+            self._waiting.clear()
+        mine = _Waiting(values, loop.create_future())
         self._waiting.append(mine)
         if self._batch is None:
             self._send_next()
@@ -106,12 +111,14 @@ class LoopConnection:
         if self._loop is not loop or (self._connection is not None and has_news(self._socket)):
             self.close()
         self._loop = loop
+        late = OperationalError("no answer in time")
+        self._deadline = loop.call_later(self._patience_s, self._lose_all, late, batch)
         try:
             self._before()
             if self._connection is not None:
                 self._write(loop, self._connection.pgconn, batch)
             else:
-                loop.run_in_executor(None, self._open).add_done_callback(self._opened)
+                loop.run_in_executor(None, self._open).add_done_callback(partial(self._opened, batch))
         except Exception as error:  # whatever it is, nobody waits for ever; and half of it may be sent
             loop.call_soon(self._lose, _known(error), batch)
 
@@ -129,23 +136,24 @@ class LoopConnection:
             raise
         return connection
 
-    def _opened(self, opening: asyncio.Future[DictConnection]) -> None:
-        assert self._loop is not None
-        assert self._batch is not None
+    def _opened(self, batch: _Batch, opening: asyncio.Future[DictConnection]) -> None:
         error = opening.exception()
         if error is not None:
-            self._lose(_known(error), self._batch)
+            self._lose_all(_known(error), batch)
             return
+        if self._batch is not batch:  # given up meanwhile
+            opening.result().close()
+            return
+        assert self._loop is not None
         self._connection = opening.result()
         self._socket = self._connection.pgconn.socket
         self._loop.add_reader(self._socket, self._read)
         try:
-            self._write(self._loop, self._connection.pgconn, self._batch)
+            self._write(self._loop, self._connection.pgconn, batch)
         except Exception as failed:  # half of it may be sent
-            self._lose(_known(failed), self._batch)
+            self._lose(_known(failed), batch)
 
     def _write(self, loop: asyncio.AbstractEventLoop, server: pq.abc.PGconn, batch: _Batch) -> None:
-        self._deadline = loop.call_later(self._patience_s, self._lose, OperationalError("no answer in time"), batch)
         for one in batch.waiting:
             server.send_query_prepared(_NAME, one.values, self._formats, _BINARY)
         server.pipeline_sync()
@@ -187,7 +195,7 @@ class LoopConnection:
         error = batch.error
         if error is None and len(batch.results) != len(batch.waiting):
             error = OperationalError("another number of results than of statements")
-        if error is not None and unavailable(error):
+        if error is not None:  # perhaps of what was prepared, as after a migration: the next connection prepares anew
             self.close()
         self._tell(batch, error)
 
@@ -197,6 +205,13 @@ class LoopConnection:
             self.close()
             if batch is not None:
                 self._tell(batch, batch.error or error)
+
+    def _lose_all(self, error: DatabaseError, batch: _Batch) -> None:
+        """No server is there: who waits behind this batch is told so too; the next batch would learn it no sooner."""
+        if self._batch is batch:
+            batch.waiting = [*batch.waiting, *self._waiting]
+            self._waiting.clear()
+            self._lose(error, batch)
 
     def _tell(self, batch: _Batch, error: DatabaseError | None) -> None:
         """What came meanwhile is sent first, so that the server has work. Whoever asked may have gone."""
