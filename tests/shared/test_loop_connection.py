@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 
 import psycopg
@@ -151,12 +151,13 @@ def test_what_an_ended_loop_left_in_the_middle_keeps_nobody_waiting(database: Da
     async def ask() -> Sequence[Told]:
         return await told(connection.run(HELLO))
 
-    async def leave() -> None:
+    async def leave(lock: ExitStack) -> None:
         await ask()
-        with lock_held(database):
-            connection.run(HELLO)
+        lock.enter_context(lock_held(database))
+        connection.run(HELLO)
 
-    asyncio.run(leave())
+    with ExitStack() as lock:
+        asyncio.run(leave(lock))
 
     assert asyncio.run(ask()) == [[(b"hello",)]]
     connection.close()
