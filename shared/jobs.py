@@ -8,17 +8,15 @@ that ended because the database was away looks like a crash: only failures that 
 from __future__ import annotations
 
 import itertools
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 from weakref import WeakKeyDictionary
-
-import psycopg
-from psycopg_pool import PoolTimeout
 
 from shared.events import Ref
 from shared.failpoint import reach
@@ -31,6 +29,8 @@ BATCH = 50
 DRAIN_S = 10.0
 """After this time no further batch is begun in one call: half the soft time limit of a task."""
 MAX_ATTEMPTS = 3
+EXTEND_S = 1.0
+"""Longest wait for a connection to extend leases with: all work of the pool waits for the same extension."""
 CRASHING_S = 120.0
 """Lost leases alone say nothing about a job that is younger than this: restarts and outages lose them too."""
 TRANSIENT = frozenset(
@@ -54,6 +54,8 @@ TRANSIENT = frozenset(
 """Errors, by class, that are not, or not surely, the fault of the job they ended."""
 
 _turns = itertools.count()
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +195,11 @@ def kept_alive(pool: Pool, claims: Sequence[Claim]) -> Iterator[None]:
         leases = _leases.setdefault(pool, Leases())
 
     def extend(held: Sequence[Claim]) -> None:
-        with suppress(psycopg.Error, PoolTimeout), pool.connection() as connection:
-            connection.execute(QUERIES["heartbeat"], _arrays(held) | {"lease_s": LEASE_S})
+        try:
+            with pool.connection(timeout=EXTEND_S) as connection:
+                connection.execute(QUERIES["heartbeat"], _arrays(held) | {"lease_s": LEASE_S})
+        except Exception as error:
+            log.warning("leases not extended", extra={"number": len(held), "error": type(error).__name__})
 
     with leases.held(claims, extend):
         yield

@@ -25,6 +25,7 @@ SETTINGS = {
     "unix_socket_directories": "",
     "password_encryption": "scram-sha-256",
     "max_connections": "100",
+    "autovacuum_naptime": "10s",  # new tables are analysed within seconds: each connection keeps its plans
     "fsync": "on",
     "full_page_writes": "on",
     "synchronous_commit": "on",

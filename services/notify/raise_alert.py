@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -43,6 +44,8 @@ JOINED = {Effect.JOIN: "joined", Effect.WAKE: "woken", Effect.RAISE: "raised"}
 
 TRIAGE_PAUSE_S = 2.0
 TRIES_TO_OPEN = 5
+AT_ONCE_S = 5.0
+"""After this time the rest of a message is noted as jobs: a task may take 20 s, and others may help."""
 
 log = logging.getLogger(__name__)
 
@@ -56,32 +59,38 @@ def hear(
     be done so is noted as a job, and done like all that is due. `again`: the message came before, and may have ended
     the worker that had it; then all of it is noted first, so that attempts are counted.
     """
+    begun = time.monotonic()
     left = list(refs) if again else _at_once(notify, kind, refs, ordered)
     if left:
         with notify.pool.connection() as connection:
             jobs.add(connection, kind, left)
-        jobs.drain(notify.pool, kind, lambda claims: raise_alerts(notify, claims, ordered=ordered))
+        within_s = max(jobs.DRAIN_S - (time.monotonic() - begun), 0)
+        jobs.drain(notify.pool, kind, lambda claims: raise_alerts(notify, claims, ordered=ordered), within_s=within_s)
 
 
 def _at_once(notify: Notify, kind: str, refs: Sequence[Ref], ordered: Callable[[], None]) -> list[Ref]:
-    """Do these; returns those that were not done, whatever the reason."""
+    """Do these; returns those that were not done, whatever the reason.
+
+    The first that fails ends it, and so does the time: what is noted as jobs survives this process, and others can
+    share it.
+    """
+    left, number, end = list[Ref](), 0, time.monotonic() + AT_ONCE_S
     try:
         found = notify.triage.read_many("RiskAssessment", refs, digits=False)
-    except NeighbourUnavailable:
-        return list(refs)
-    left = []
-    for ref in refs:
-        done = False
-        try:
-            if (resource := found.get(ref)) is not None:
-                assessment = read_assessment(resource, ref, otherwise=OTHERWISE[kind])
-                done = _let_in(notify, assessment, Ending(kind))
-        except Exception as error:
-            log.warning("assessment not handled at once", extra={"reference": ref.id, "error": type(error).__name__})
-        if done:
-            ordered()
-        else:
-            left.append(ref)
+        for number, ref in enumerate(refs):
+            if time.monotonic() > end:
+                return [*left, *refs[number:]]
+            resource = found.get(ref)
+            if resource is not None and _let_in(
+                notify, read_assessment(resource, ref, otherwise=OTHERWISE[kind]), Ending(kind)
+            ):
+                ordered()
+            else:
+                left.append(ref)
+    except Exception as error:
+        more = {"number": len(refs) - number, "error": type(error).__name__}
+        log.warning("assessments not handled at once", extra=more)
+        return [*left, *refs[number:]]
     return left
 
 

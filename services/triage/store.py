@@ -180,8 +180,8 @@ def open_chunk(connection: DictConnection, asked: Sequence[tuple[SamePatient, st
         "packs": [same.pack for same in patients],
         "hours": WINDOW_H,
     }
-    at_s = time.monotonic()
     rows = connection.execute(QUERIES["open_chunk"], parameters).fetchall()
+    at_s = time.monotonic()  # after the answer: a time that is late would be one of the future
     return Opened([_before(row) if row["is_free"] else None for row in rows], rows[0]["now"], at_s)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from services.notify import raise_alert
 from services.notify.raise_alert import RAISE_URGENT, hear
 from shared import failpoint, jobs
 from shared.events import Ref
@@ -110,6 +111,33 @@ def test_what_cannot_be_done_now_stays_noted_with_its_attempts(
 
     assert raised(service) == []
     assert raise_jobs(service) == [{"state": "pending", "attempts": 1}]
+
+
+@pytest.mark.requirement("REQ-10")
+def test_where_one_fails_the_rest_is_noted_first_and_not_tried_one_by_one(
+    service: Service, triage: Triage, arm: Callable[[str], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    refs = [triage.publish(an_assessment(patient=f"Patient/{number}")) for number in range(5)]
+    arm("notify.raise.before_commit:raise")
+
+    hear(service.notify, RAISE_URGENT, refs)
+
+    assert [record.message for record in caplog.records].count("assessments not handled at once") == 1
+    assert [job["state"] for job in raise_jobs(service)] == ["pending"] * 5
+
+
+def test_a_message_that_takes_long_is_noted_for_others_to_help(
+    service: Service, triage: Triage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(raise_alert, "AT_ONCE_S", -1.0)
+    refs = [triage.publish(an_assessment(patient=f"Patient/{number}")) for number in range(3)]
+    helped: list[int] = []
+    monkeypatch.setattr(jobs, "drain", lambda *_, **__: helped.append(len(raise_jobs(service))))
+
+    hear(service.notify, RAISE_URGENT, refs)
+
+    assert helped == [3]
+    assert raised(service) == []
 
 
 def test_what_had_been_set_aside_is_tried_when_a_message_names_it(service: Service, triage: Triage) -> None:

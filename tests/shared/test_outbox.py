@@ -235,7 +235,7 @@ def test_what_comes_while_the_worker_is_busy_shares_one_message(
         outbox.add(connection, "triage", [Ref("c", 1)])
         outbox.add(connection, "triage.refused", [Ref("z", 1)])
         eventually(lambda: publisher.named == [["a"], ["z"]])
-        assert waiting(connection) == 2, "another queue waits for nothing"
+        eventually(lambda: waiting(connection) == 2)  # another queue waits for nothing
 
         publisher.not_taken = set()
         eventually(lambda: publisher.named == [["a"], ["z"], ["b", "c"]])

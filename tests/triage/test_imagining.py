@@ -83,3 +83,32 @@ def test_the_candidates_weighed_again_are_those_of_somebody_who_answered_so(worl
     answered = {name: replace(findings.get(name), value=value) for name, value in put.items()}
     anew = State(world.pack, Findings({**findings.by_name, **answered}), Scope.FULL).of_what_was_asked()
     assert values[: len(world.pack.slots)] == anew[: len(world.pack.slots)]
+
+
+@pytest.mark.requirement("SR-20")
+@both_packs
+@given(data=st.data())
+@bounded(60)
+def test_what_was_imagined_of_one_patient_decides_nothing_for_the_next(world: World, data: st.DataObject) -> None:
+    findings = clear(world, data)
+    changed = otherwise(world, findings, data)
+    assessment = evaluate(world.pack, findings)
+    quality, state = assessment.quality, assessment.state
+    assume(not (quality.contradictions or quality.conflicting or quality.unusable))
+    assert state is not None
+    answered = {name: replace(findings.get(name), value=value) for name, value in changed.items()}
+    next_one = Findings({**findings.by_name, **answered})
+
+    forget(world)
+    Imagining(world.pack, assessment, state, ()).urgency(changed, enough=Urgency.EMERGENCY)
+    after = evaluate(world.pack, next_one)
+    forget(world)
+    alone = evaluate(world.pack, next_one)
+
+    assert (after.urgency, after.fired, after.undecided) == (alone.urgency, alone.fired, alone.undecided)
+
+
+def forget(world: World) -> None:
+    """As in a process that has judged nobody yet."""
+    for plan in world.pack.flag_plans:
+        plan.known.clear()

@@ -83,7 +83,7 @@ class Imagining:
         """`Assessment.all_clear`, where no flag fires: of those that read a changed value, anew."""
         pack = self.pack
         touched = {pack.flag_of_line[place] for place in _among(pack.lines_reading, slots)}
-        anew = [flag_result(pack.flag_plans[number], truths, imagined, deciding) for number in touched]
+        anew = [flag_result(pack.flag_plans[number], truths, imagined, deciding, keep=False) for number in touched]
         again = {pack.flag_plans[number].flag.id for number in touched}
         kept = [result for result in self.assessment.undecided if result.flag.id not in again]
         return all(result.examination_only for result in (*anew, *kept) if result is not None)

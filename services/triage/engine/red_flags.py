@@ -75,15 +75,21 @@ def fired_lines(state: State) -> list[tuple[Flag, FlagLine]]:
     return [lines[place] for place, truth in enumerate(state.line_truths()) if truth & YES]
 
 
-def flag_result(plan: FlagPlan, truths: Sequence[int], state: State, deciding: Deciding) -> FlagResult | None:
-    """What came of one flag; None when no line of it fired or is undecided. The same values say the same once more."""
+def flag_result(
+    plan: FlagPlan, truths: Sequence[int], state: State, deciding: Deciding, *, keep: bool = True
+) -> FlagResult | None:
+    """What came of one flag; None when no line of it fired or is undecided. The same values say the same once more.
+
+    `keep`: not where some truths are those of other values, so that no patient is judged by what was imagined.
+    """
     values = plan.read(state.values)
     if values in plan.known:
         return plan.known[values]
     own = zip(plan.flag.lines, truths[plan.first : plan.first + len(plan.flag.lines)], strict=True)
     lines = [_line_verdict(line, verdict(truth), state, deciding) for line, truth in own if truth & _FOUND]
     result = _flag_result(plan.flag, lines) if lines else None
-    plan.remember(values, result)
+    if keep:
+        plan.remember(values, result)
     return result
 
 

@@ -9,6 +9,7 @@ from html import unescape
 from typing import Any
 
 import httpx
+import orjson
 import psycopg
 import pytest
 from psycopg.rows import dict_row
@@ -17,6 +18,7 @@ from services.intake.app import create_app as create_intake
 from services.intake.settings import IntakeSettings
 from services.triage.app import create_app as create_triage
 from services.triage.settings import TriageSettings
+from shared.fhir.resources import unpacked
 from tests.builders import UNREMARKABLE, posterior_lower_limb
 from tests.conftest import Database
 from tests.serving import client_of, served
@@ -57,10 +59,9 @@ def stored(database: Database) -> Iterator[Callable[[], list[dict[str, Any]]]]:
 
         def read() -> list[dict[str, Any]]:
             rows = connection.execute(
-                "SELECT convert_from(body, 'UTF8')::jsonb AS body FROM intake.resource "
-                "WHERE type = 'QuestionnaireResponse' ORDER BY id, version_id"
+                "SELECT body FROM intake.resource WHERE type = 'QuestionnaireResponse' ORDER BY id, version_id"
             ).fetchall()
-            return [row["body"] for row in rows]
+            return [orjson.loads(unpacked(row["body"])) for row in rows]
 
         yield read
 

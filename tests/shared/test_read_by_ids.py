@@ -1,0 +1,50 @@
+"""What our services ask of each other by ids is found by the id, whatever was planned while there was little."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from shared.ids import DEFAULT_TENANT
+from shared.postgres import DictConnection, connect
+from tests.conftest import Database
+
+FILL = f"""
+SELECT set_config('sural.tenant', '{DEFAULT_TENANT}', true);
+INSERT INTO resource (tenant_id, type, id, version_id, last_updated, body, sha256)
+SELECT '{DEFAULT_TENANT}', 'QuestionnaireResponse', 'response-' || n, 1, now(), 'x', 'x'
+FROM generate_series(1, 3000) AS n;
+"""
+SCANS = """
+SELECT indexrelname AS name FROM pg_stat_user_indexes
+WHERE schemaname = 'intake' AND relname = 'resource' AND pg_stat_get_xact_numscans(indexrelid) > 0
+"""
+
+
+@pytest.fixture
+def connection(database: Database) -> Iterator[DictConnection]:
+    with connect(database.intake_url, schema="intake") as connection:
+        yield connection
+
+
+def read(connection: DictConnection, *ids: str) -> list[str]:
+    rows = connection.execute(
+        "SELECT id FROM read_by_ids(%s, 'QuestionnaireResponse', %s)", (DEFAULT_TENANT, list(ids))
+    ).fetchall()
+    return [row["id"] for row in rows]
+
+
+def test_what_is_asked_by_ids_is_found_by_ids_although_the_plan_was_made_before_there_was_anything(
+    connection: DictConnection,
+) -> None:
+    for _ in range(8):  # until the connection keeps its plan
+        assert read(connection, "response-7") == []
+    with connection.transaction():
+        connection.execute(FILL.encode())
+
+    with connection.transaction():
+        assert read(connection, "response-7", "response-7", "unknown", "response-12") == ["response-12", "response-7"]
+        used = [row["name"] for row in connection.execute(SCANS).fetchall()]
+
+    assert used == ["resource_current"]
