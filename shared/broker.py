@@ -67,8 +67,9 @@ def make_celery(redis_url: str) -> Celery:
         task_soft_time_limit=TASK_SOFT_LIMIT_S,
         task_time_limit=TASK_LIMIT_S,
         worker_soft_shutdown_timeout=10,
-        worker_max_tasks_per_child=1000,
-        worker_max_memory_per_child=300_000,
+        # A new child needs seconds to be ready, and what is shared with the supervisor counts as its memory (300 MB).
+        worker_max_tasks_per_child=100_000,
+        worker_max_memory_per_child=700_000,
         task_serializer="json",
         accept_content=["json"],
         task_protocol=2,
