@@ -7,15 +7,13 @@ alert, a message) is recorded where it is written. Nor is what the watchdog make
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 from uuid import UUID
-
-import orjson
 
 from shared.access.service_token import ID_PREFIX
 from shared.ids import WATCHDOG_TENANT
@@ -163,15 +161,6 @@ def record(connection: DictConnection, tenant: UUID, act: Act, asker: Asker | No
     if tenant == WATCHDOG_TENANT or (asker.is_service and act.interaction in READING):
         return
     connection.execute(QUERIES["record"], {"tenant": tenant} | parameters(act, asker))
-
-
-def record_all(connection: DictConnection, tenant: UUID, acts: Sequence[Act], asker: Asker) -> None:
-    """Record acts that one asker does in one transaction, each as `record` does."""
-    if tenant == WATCHDOG_TENANT:
-        return
-    each = [parameters(act, asker) for act in acts if not (asker.is_service and act.interaction in READING)]
-    if each:
-        connection.execute(QUERIES["record_all"], {"tenant": tenant, "acts": orjson.dumps(each).decode()})
 
 
 def parameters(act: Act, asker: Asker) -> dict[str, Any]:

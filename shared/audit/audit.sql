@@ -5,13 +5,6 @@ SELECT record_audit(%(tenant)s, %(audit_interaction)s, %(audit_word)s, %(audit_o
                     %(audit_address)s, %(audit_type)s, %(audit_id)s, %(audit_version)s, %(audit_patient)s,
                     %(audit_query)s, %(audit_request)s)
 
--- name: record_all
-SELECT record_audit(%(tenant)s, audit_interaction, audit_word, audit_outcome, audit_agent, audit_address, audit_type,
-                    audit_id, audit_version, audit_patient, audit_query, audit_request)
-FROM jsonb_to_recordset(%(acts)s::jsonb) AS act (
-    audit_interaction text, audit_word text, audit_outcome text, audit_agent text, audit_address text, audit_type text,
-    audit_id text, audit_version integer, audit_patient text, audit_query text, audit_request text)
-
 -- name: find
 -- One page, newest first. Each filter is off when it is NULL. Planned with its values each time: a plan for any value
 -- could use no index but that of the time.

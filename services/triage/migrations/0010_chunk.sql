@@ -62,7 +62,7 @@ END
 $$;
 
 -- Store evaluations of different responses of one tenant: all of them, or none. in_outcomes: see store.py (_rows);
--- in_new, in_bodies, in_digests: as in save_resources; in_acts: as in audit.sql (record_all); in_claims: the jobs that end
+-- in_new, in_bodies, in_digests: as in save_resources; in_acts: the parameters of record_audit; in_claims: the jobs that end
 -- with them, {"kind", "id", "version", "token"}. Returns 'stored'; or 'lease lost' where a job is not ours any more, or
 -- 'overtaken' where another version of a response was evaluated meanwhile, and then the caller undoes what was written.
 CREATE FUNCTION store_assessments(
