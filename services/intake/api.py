@@ -22,7 +22,7 @@ from services.intake.written import allowed_prefer, received_problems, written_r
 from shared.audit import query
 from shared.fhir.capability import READ_ONLY, Operation, ResourceCapability, SystemCapability
 from shared.fhir.definitions import canonical
-from shared.fhir.http import outcome_response, read_body
+from shared.fhir.http import MAX_BODY, outcome_response, read_body
 from shared.fhir.rest import add_routes
 from shared.head_and_gzip import compressed
 from shared.postgres import tenant_transaction
@@ -59,11 +59,13 @@ AUDIT = ResourceCapability("AuditEvent", ("read", "search-type"), search=query.P
 CAPABILITIES = (RESPONSE, QUESTIONNAIRE, AUDIT, *definitions_api.CAPABILITIES)
 
 MOST_IN_HAND: Final = 500
-"""New responses that may wait at the same moment, mostly for a database that is away: at most half a gigabyte of them.
-Whoever comes then is asked to come again, as the sender keeps a response better than this memory does."""
+"""New responses that may wait at the same moment, mostly for a database that is away. Whoever comes then is asked to
+come again, as the sender keeps a response better than this memory does."""
 MOST_COMING: Final = 2000
 """Bodies of new responses that may be on their way at the same moment, each for `BODY_S`. They take none of the places
 above: a tablet that loses its network in the middle of a body is in nobody's way."""
+MOST_BYTES: Final = 64 << 20
+"""Bytes of either, at most. A body that does not say how long it is counts as the longest that is read."""
 
 NEVER_DELETED = (
     "A response is never deleted: what was assessed must stay readable. To withdraw it, PUT it with the status "
@@ -87,9 +89,9 @@ def install_create(app: FastAPI, intake: IntakeContext) -> None:
     coming, in_hand = _Places(), _Places()
 
     async def create_response(request: Request) -> Response:
-        with coming.one_of(MOST_COMING):
+        with coming.one_of(MOST_COMING, size=_announced(request)):
             body = await read_body(request)
-        with in_hand.one_of(MOST_IN_HAND):
+        with in_hand.one_of(MOST_IN_HAND, size=len(body)):
             if (answered := await stored_at_once(intake, request, body)) is not None:
                 return answered
             return await run_in_threadpool(create, request, body)
@@ -108,23 +110,29 @@ def install_create(app: FastAPI, intake: IntakeContext) -> None:
 
 
 class _Places:
-    """Places for requests of one event loop."""
+    """Places for requests of one event loop, and room for their bodies."""
 
-    __slots__ = ("_taken",)
+    __slots__ = ("_bytes", "_taken")
 
     def __init__(self) -> None:
-        self._taken = 0
+        self._taken, self._bytes = 0, 0
 
     @contextmanager
-    def one_of(self, most: int) -> Iterator[None]:
-        """Hold a place inside the block. Raises ProblemError when all are taken."""
-        if self._taken >= most:
+    def one_of(self, most: int, *, size: int) -> Iterator[None]:
+        """Hold a place and that many bytes inside the block. Raises ProblemError when there is no room."""
+        if self._taken >= most or self._bytes + size > MOST_BYTES:
             raise ProblemError(_busy())
-        self._taken += 1
+        self._taken, self._bytes = self._taken + 1, self._bytes + size
         try:
             yield
         finally:
-            self._taken -= 1
+            self._taken, self._bytes = self._taken - 1, self._bytes - size
+
+
+def _announced(request: Request) -> int:
+    """How many bytes are to come, as far as the sender says so; never more than are read."""
+    length = request.headers.get("content-length", "")
+    return min(int(length), MAX_BODY) if length.isascii() and length.isdigit() else MAX_BODY
 
 
 def _busy() -> Problem:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -113,6 +114,20 @@ def test_bodies_on_their_way_are_bounded_too_and_who_gives_up_makes_room(
 
     assert (refused.status_code, codes(refused)) == (503, ["busy"])
     assert eventually(lambda: post(ehr, a_response()).status_code == 201)
+
+
+@pytest.mark.requirement("REQ-03")
+def test_bodies_are_bounded_by_their_bytes_too(ehr: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = json.dumps(a_response()).encode()
+    monkeypatch.setattr(api, "MOST_BYTES", len(body) + 150)
+    with ExitStack() as senders:
+        senders.enter_context(stopped_in_the_middle(ehr))  # 100 bytes
+        assert post(ehr, body).status_code == 201
+        senders.enter_context(stopped_in_the_middle(ehr))
+        refused = post(ehr, body)
+
+    assert (refused.status_code, codes(refused)) == (503, ["busy"])
+    assert eventually(lambda: post(ehr, body).status_code == 200)
 
 
 @pytest.mark.requirement("REQ-03")
