@@ -6,6 +6,8 @@ relay publishes, with a deadline, so that a frozen broker can stop nothing else.
 
 from __future__ import annotations
 
+import resource
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,7 +29,17 @@ TASKS = {
 
 KEY_PREFIX = "sural:"
 TASK_SOFT_LIMIT_S, TASK_LIMIT_S, VISIBILITY_S = 20, 30, 120
+GROWTH_KIB = 250_000
+"""A worker that has grown by so much is replaced. What it had at its start counts as its own, too: on one machine that
+is all that it shares with its supervisor, some 300 MB. A new one needs seconds to be ready, and whoever comes waits.
+"""
 PUBLISH_TIMEOUT_S = 3
+
+
+def memory_kib() -> int:
+    """The most memory that this process had so far, shared or not, in KiB."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most // 1024 if sys.platform == "darwin" else most
 
 
 def canary_queue(queue: str) -> str:
@@ -67,9 +79,8 @@ def make_celery(redis_url: str) -> Celery:
         task_soft_time_limit=TASK_SOFT_LIMIT_S,
         task_time_limit=TASK_LIMIT_S,
         worker_soft_shutdown_timeout=10,
-        # A new child needs seconds to be ready, and what is shared with the supervisor counts as its memory (300 MB).
         worker_max_tasks_per_child=100_000,
-        worker_max_memory_per_child=700_000,
+        worker_max_memory_per_child=memory_kib() + GROWTH_KIB,
         task_serializer="json",
         accept_content=["json"],
         task_protocol=2,

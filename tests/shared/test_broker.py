@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.broker import Publisher, make_celery
+from shared.broker import GROWTH_KIB, Publisher, make_celery, memory_kib
 from shared.events import Ref
 from tests.conftest import Servers
 from tests.waiting import eventually
@@ -47,6 +47,12 @@ def test_a_message_whose_worker_dies_comes_again(servers: Servers, tmp_path: Pat
     finally:
         worker.kill()
         worker.wait()
+
+
+def test_a_worker_is_not_replaced_for_what_it_had_at_its_start() -> None:
+    allowed = make_celery("redis://127.0.0.1:1").conf.worker_max_memory_per_child
+
+    assert allowed - memory_kib() == pytest.approx(GROWTH_KIB, abs=50_000)
 
 
 def test_a_message_waits_until_a_worker_takes_it(servers: Servers) -> None:
