@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from hypothesis import assume, given
@@ -42,22 +44,32 @@ def otherwise(world: World, findings: Findings, data: st.DataObject) -> dict[str
     return {name: turned[value] for name in names if isinstance(value := findings.get(name).value, Presence)}
 
 
-@pytest.mark.requirement("SR-20")
-@both_packs
-@given(data=st.data())
-@bounded(100)
-def test_the_urgency_worked_out_again_is_that_of_somebody_who_answered_so(world: World, data: st.DataObject) -> None:
+def answered(findings: Findings, changed: Mapping[str, Value]) -> Findings:
+    """Somebody who answered so."""
+    others = {name: replace(findings.get(name), value=value) for name, value in changed.items()}
+    return Findings({**findings.by_name, **others})
+
+
+def imagined(world: World, data: st.DataObject) -> tuple[Findings, dict[str, Value], Callable[[], Imagining]]:
+    """Somebody without doubts, what is imagined otherwise, and what works that out."""
     findings = clear(world, data)
     changed = otherwise(world, findings, data)
     assessment = evaluate(world.pack, findings)
     quality, state = assessment.quality, assessment.state
     assume(not (quality.contradictions or quality.conflicting or quality.unusable))
     assert state is not None
+    return findings, changed, partial(Imagining, world.pack, assessment, state, ())
 
-    answered = {name: replace(findings.get(name), value=value) for name, value in changed.items()}
-    anew = State(world.pack, Findings({**findings.by_name, **answered}), Scope.FULL)
+
+@pytest.mark.requirement("SR-20")
+@both_packs
+@given(data=st.data())
+@bounded(100)
+def test_the_urgency_worked_out_again_is_that_of_somebody_who_answered_so(world: World, data: st.DataObject) -> None:
+    findings, changed, imagining = imagined(world, data)
+    anew = State(world.pack, answered(findings, changed), Scope.FULL)
     for enough in Urgency:
-        again = Imagining(world.pack, assessment, state, ()).urgency(changed, enough=enough)
+        again = imagining().urgency(changed, enough=enough)
         assert again is urgency_of(anew, floors=(), enough=enough)
 
 
@@ -80,8 +92,7 @@ def test_the_candidates_weighed_again_are_those_of_somebody_who_answered_so(worl
     again = rank_again(ranking, world.pack.moving, weights, before, values, slots, flags)
     assert again.candidates == rank(ranking, values, flags).candidates
     put = {name: value for name, value in changed.items() if findings.get(name).visibility is not Visibility.NOT_PUT}
-    answered = {name: replace(findings.get(name), value=value) for name, value in put.items()}
-    anew = State(world.pack, Findings({**findings.by_name, **answered}), Scope.FULL).of_what_was_asked()
+    anew = State(world.pack, answered(findings, put), Scope.FULL).of_what_was_asked()
     assert values[: len(world.pack.slots)] == anew[: len(world.pack.slots)]
 
 
@@ -90,17 +101,11 @@ def test_the_candidates_weighed_again_are_those_of_somebody_who_answered_so(worl
 @given(data=st.data())
 @bounded(60)
 def test_what_was_imagined_of_one_patient_decides_nothing_for_the_next(world: World, data: st.DataObject) -> None:
-    findings = clear(world, data)
-    changed = otherwise(world, findings, data)
-    assessment = evaluate(world.pack, findings)
-    quality, state = assessment.quality, assessment.state
-    assume(not (quality.contradictions or quality.conflicting or quality.unusable))
-    assert state is not None
-    answered = {name: replace(findings.get(name), value=value) for name, value in changed.items()}
-    next_one = Findings({**findings.by_name, **answered})
+    findings, changed, imagining = imagined(world, data)
+    next_one = answered(findings, changed)
 
     forget(world)
-    Imagining(world.pack, assessment, state, ()).urgency(changed, enough=Urgency.EMERGENCY)
+    imagining().urgency(changed, enough=Urgency.EMERGENCY)
     after = evaluate(world.pack, next_one)
     forget(world)
     alone = evaluate(world.pack, next_one)
