@@ -17,9 +17,9 @@ from services.notify.deliver import deliver_to, due_recipients
 from services.notify.escalate import repeat_due
 from services.notify.escalation import JOB_KINDS
 from services.notify.fatigue.send_digests import send_digests
+from services.notify.hear import RAISE_ROUTINE, RAISE_URGENT, raise_alerts
 from services.notify.lanes import Lanes
 from services.notify.on_call.watch import look_ahead
-from services.notify.raise_alert import RAISE_ROUTINE, RAISE_URGENT, raise_alerts
 from services.notify.reconcile import reconcile
 from services.notify.settings import NotifySettings
 from services.notify.subscriptions.crew import Crew

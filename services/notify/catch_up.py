@@ -7,7 +7,7 @@ from uuid import UUID
 
 from services.notify import store
 from services.notify.fatigue.store import note_quiet
-from services.notify.raise_alert import RAISE_ROUTINE, RAISE_URGENT
+from services.notify.hear import RAISE_ROUTINE, RAISE_URGENT
 from services.notify.subscriptions.distribute import note_assessments
 from shared import jobs
 from shared.catch_up import Source

@@ -11,8 +11,8 @@ from celery.signals import worker_process_shutdown
 from services.notify.context import Notify, open_notify
 from services.notify.deliver import deliver_to, due_recipients
 from services.notify.escalation import JOB_KINDS
+from services.notify.hear import RAISE_KIND, RAISE_URGENT, hear
 from services.notify.lanes import Lanes
-from services.notify.raise_alert import RAISE_KIND, RAISE_URGENT, hear
 from services.notify.settings import NotifySettings
 from shared.broker import TASKS, make_celery
 from shared.canary import install_canary

@@ -18,7 +18,7 @@ from services.notify.acts.snooze import snooze
 from services.notify.app import create_app as create_notify
 from services.notify.context import Notify, open_notify
 from services.notify.escalation import JOB_KINDS
-from services.notify.raise_alert import RAISE_ROUTINE, RAISE_URGENT, raise_alerts
+from services.notify.hear import RAISE_ROUTINE, RAISE_URGENT, raise_alerts
 from services.notify.settings import NotifySettings
 from services.triage.app import create_app as create_triage
 from services.triage.assess_response import Assessor, open_assessor, open_examiner

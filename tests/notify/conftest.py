@@ -13,7 +13,7 @@ from psycopg.rows import dict_row
 
 from services.notify.context import Notify, open_notify
 from services.notify.escalation import JOB_KINDS
-from services.notify.raise_alert import RAISE_ROUTINE, RAISE_URGENT, hear, raise_alerts
+from services.notify.hear import RAISE_ROUTINE, RAISE_URGENT, hear, raise_alerts
 from services.notify.settings import NotifySettings
 from shared import jobs
 from shared.events import Ref

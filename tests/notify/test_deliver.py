@@ -19,7 +19,7 @@ from services.notify.acts.actor import Actor
 from services.notify.channels import Answer, Channel, DeliveryResult, Message
 from services.notify.detail import store as detail
 from services.notify.escalation import JOB_KINDS
-from services.notify.raise_alert import RAISE_ROUTINE
+from services.notify.hear import RAISE_ROUTINE
 from services.notify.settings import NotifySettings
 from services.notify.worklist import store as worklist
 from services.notify.worklist.filters import Filters

@@ -12,7 +12,7 @@ from services.notify.acts.actor import Actor
 from services.notify.acts.held import held
 from services.notify.escalate import repeat_due, repeat_one
 from services.notify.escalation import Plan
-from services.notify.raise_alert import RAISE_ROUTINE
+from services.notify.hear import RAISE_ROUTINE
 from services.notify.reconcile import reconcile
 from shared.ids import DEFAULT_TENANT
 from tests.notify.conftest import Service

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from services.notify import raise_alert
-from services.notify.raise_alert import RAISE_URGENT, hear
+from services.notify.hear import RAISE_URGENT, hear
 from shared import failpoint, jobs
 from shared.events import Ref
 from tests.notify.conftest import Service
@@ -129,7 +128,7 @@ def test_where_one_fails_the_rest_is_noted_first_and_not_tried_one_by_one(
 def test_a_message_that_takes_long_is_noted_for_others_to_help(
     service: Service, triage: Triage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(raise_alert, "AT_ONCE_S", -1.0)
+    monkeypatch.setattr("services.notify.hear.AT_ONCE_S", -1.0)
     refs = [triage.publish(an_assessment(patient=f"Patient/{number}")) for number in range(3)]
     helped: list[int] = []
     monkeypatch.setattr(jobs, "drain", lambda *_, **__: helped.append(len(raise_jobs(service))))

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from services.notify.app import create_app
-from services.notify.raise_alert import RAISE_ROUTINE
+from services.notify.hear import RAISE_ROUTINE
 from services.notify.settings import NotifySettings
 from services.notify.worklist.words import age_words, delivery_words, patient_words
 from tests.notify.conftest import Service

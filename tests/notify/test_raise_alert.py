@@ -12,7 +12,7 @@ import pytest
 from services.notify.acts.acknowledge import acknowledge
 from services.notify.acts.actor import Actor
 from services.notify.catch_up import catch_up
-from services.notify.raise_alert import RAISE_ROUTINE, RAISE_URGENT, raise_alerts
+from services.notify.hear import RAISE_ROUTINE, RAISE_URGENT, raise_alerts
 from shared import jobs
 from shared.events import Ref
 from shared.fhir.codes import SID_ALERT, SID_ASSESSMENT, SID_RESPONSE

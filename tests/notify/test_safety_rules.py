@@ -7,7 +7,7 @@ import pytest
 from services.notify.acts.acknowledge import acknowledge
 from services.notify.acts.actor import Actor
 from services.notify.escalate import repeat_due
-from services.notify.raise_alert import RAISE_ROUTINE
+from services.notify.hear import RAISE_ROUTINE
 from shared.ids import DEFAULT_TENANT
 from tests.notify.conftest import Service
 from tests.notify.neighbours import MailServer, Triage, an_assessment

@@ -14,9 +14,9 @@ from services.notify import escalate, store
 from services.notify.acts.actor import Actor
 from services.notify.acts.hand_over import hand_over
 from services.notify.escalate import repeat_due
+from services.notify.hear import RAISE_ROUTINE
 from services.notify.lanes import Lanes
 from services.notify.on_call import route
-from services.notify.raise_alert import RAISE_ROUTINE
 from services.notify.settings import NotifySettings
 from shared.ids import DEFAULT_TENANT
 from tests.notify.conftest import ON_CALL, Service

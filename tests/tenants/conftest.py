@@ -22,7 +22,7 @@ from services.notify.catch_up import catch_up as catch_up_with_triage
 from services.notify.context import Notify, open_notify
 from services.notify.escalate import repeat_due
 from services.notify.escalation import JOB_KINDS
-from services.notify.raise_alert import RAISE_ROUTINE, RAISE_URGENT, raise_alerts
+from services.notify.hear import RAISE_ROUTINE, RAISE_URGENT, raise_alerts
 from services.notify.settings import NotifySettings
 from services.triage.app import create_app as create_triage
 from services.triage.assess_response import Assessor, open_assessor

@@ -15,7 +15,7 @@ from services.notify.acts.held import LookedAt
 from services.notify.acts.resolve import resolve
 from services.notify.acts.snooze import snooze
 from services.notify.escalate import repeat_due
-from services.notify.raise_alert import RAISE_ROUTINE
+from services.notify.hear import RAISE_ROUTINE
 from services.notify.reconcile import reconcile
 from services.notify.records import Alert
 from shared.fhir.codes import Urgency

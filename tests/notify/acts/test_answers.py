@@ -15,7 +15,7 @@ from standardwebhooks import Webhook
 
 from services.notify.acts.acknowledge import acknowledge
 from services.notify.acts.actor import Actor
-from services.notify.raise_alert import RAISE_ROUTINE
+from services.notify.hear import RAISE_ROUTINE
 from shared.ids import DEFAULT_TENANT, uuid7
 from tests.notify.conftest import SECRET, Service
 from tests.notify.neighbours import Receiver, Triage, an_assessment

@@ -15,7 +15,7 @@ from services.notify.acts.actor import Actor
 from services.notify.acts.resolve import resolve
 from services.notify.acts.snooze import snooze
 from services.notify.app import create_app
-from services.notify.raise_alert import RAISE_ROUTINE
+from services.notify.hear import RAISE_ROUTINE
 from services.notify.settings import NotifySettings
 from shared.ids import DEFAULT_TENANT
 from tests.notify.conftest import Service

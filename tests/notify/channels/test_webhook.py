@@ -23,7 +23,7 @@ from services.notify.channels.receivers import Receiver, parse_receivers
 from services.notify.channels.webhook import WebhookChannel
 from services.notify.context import channels
 from services.notify.escalation import retry_pause
-from services.notify.raise_alert import RAISE_ROUTINE
+from services.notify.hear import RAISE_ROUTINE
 from services.notify.settings import NotifySettings
 from shared.outbound import LASTS_S, Connections
 from tests.notify.channels.certificates import certify

@@ -11,7 +11,7 @@ import pytest
 
 from services.notify.escalation import EMERGENCY, SAME_DAY, Recipient
 from services.notify.fatigue.budget import spared
-from services.notify.raise_alert import RAISE_ROUTINE, raise_alerts
+from services.notify.hear import RAISE_ROUTINE, raise_alerts
 from services.notify.settings import NotifySettings
 from shared import jobs
 from tests.notify.conftest import Service

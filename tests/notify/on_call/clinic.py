@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.notify.escalate import repeat_due
+from services.notify.hear import RAISE_ROUTINE, RAISE_URGENT
 from services.notify.on_call import store
-from services.notify.raise_alert import RAISE_ROUTINE, RAISE_URGENT
 from shared.ids import DEFAULT_TENANT
 from shared.postgres import tenant_transaction
 from tests.notify.conftest import Service

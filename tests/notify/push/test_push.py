@@ -15,9 +15,9 @@ from pydantic import SecretStr
 
 from services.notify.channels import Answer, DeliveryResult
 from services.notify.channels.push import PushChannel, together
+from services.notify.hear import RAISE_ROUTINE
 from services.notify.push.store import Devices
 from services.notify.push.vapid import Vapid, new_key
-from services.notify.raise_alert import RAISE_ROUTINE
 from services.notify.settings import NotifySettings
 from shared.outbound import Outbound
 from tests.notify.channels.messages import a_message
