@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import redis
 
-from shared.broker import GROWTH_KIB, Publisher, make_celery, memory_kib
-from shared.events import Ref
+from shared.broker import GROWTH_KIB, KEY_PREFIX, TASKS, Publisher, make_celery, memory_kib
+from shared.events import Ref, encode
 from tests.conftest import Servers
 from tests.waiting import eventually
 
@@ -68,4 +71,43 @@ def test_a_message_waits_until_a_worker_takes_it(servers: Servers) -> None:
         message = connection.SimpleQueue("notify.routine").get(timeout=20)
         assert not publisher.is_waiting("notify.routine")
         message.ack()
+    publisher.close()
+
+
+def test_what_the_relay_publishes_is_what_celery_would_send(servers: Servers) -> None:
+    database = servers.redis_url.rpartition("/")[0] + "/9"
+    app, refs = make_celery(database), [Ref("a", 1), Ref("b", 2)]
+    publisher = Publisher(app)
+    own = {"id", "root_id", "correlation_id", "delivery_tag", "reply_to", "argsrepr", "kwargsrepr", "ignore_result"}
+
+    def without_own(part: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in part.items() if name not in own}
+
+    with redis.Redis.from_url(database) as broker:
+
+        def taken() -> dict[str, Any]:
+            message = json.loads(broker.lpop(KEY_PREFIX + "notify.urgent") or b"")
+            parts = {name: without_own(message[name]) for name in ("headers", "properties")}
+            assert message["headers"]["id"] == message["properties"]["correlation_id"]
+            return message | parts
+
+        publisher("notify.urgent", refs)
+        ours = taken()
+        app.send_task(TASKS["notify.urgent"], args=[encode(refs)], queue="notify.urgent", retry=False)
+
+        assert ours == taken()
+    publisher.close()
+
+
+def test_one_connection_carries_all_that_the_relay_asks_of_the_broker(servers: Servers) -> None:
+    database = servers.redis_url.rpartition("/")[0] + "/9"
+    publisher = Publisher(make_celery(database))
+    with redis.Redis.from_url(database) as broker:
+        before = len(broker.client_list())
+        for _ in range(3):
+            publisher("notify.routine", [Ref("a", 1)])
+            assert publisher.is_waiting("notify.routine")
+
+        assert len(broker.client_list()) == before + 1
+        broker.delete(KEY_PREFIX + "notify.routine")
     publisher.close()
