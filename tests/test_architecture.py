@@ -52,6 +52,7 @@ DOORS = {
         # operations, one module each, so that api.py stays a list of interactions
         "services.intake.quarantine_api",
         "services.intake.questionnaire_api",
+        "services.intake.registrations_api",
         "services.intake.operations_api",
         "services.intake.bundle_api",
         "services.intake.follow_up_api",

@@ -16,6 +16,7 @@ from services.intake import (
     quarantine_api,
     quarantine_store,
     questionnaire_api,
+    registrations_api,
     signing_in,
     who_looks,
 )
@@ -94,6 +95,7 @@ def create_app(settings: IntakeSettings, *, metrics: Metrics | None = None) -> F
     signing_in.install(app, settings, pool, keys, lambda: [*parts_of(api.CAPABILITIES), *neighbours.parts()])
     net = SafetyNet(pool, settings.quarantine_per_minute, waker.wake)
     app.include_router(quarantine_api.routes(pool, most=settings.quarantine_per_minute))
+    app.include_router(registrations_api.routes(pool))
     context = IntakeContext(resources, Catalogue(pool), together, net, stored, asked.triage)
     app.include_router(follow_up_api.routes(resources, asked))
     number = settings.emergency_number

@@ -72,7 +72,7 @@ def run(given: argparse.Namespace, connection: DictConnection, *, outbound: Outb
                 _list(connection)
             case "disable":
                 _known(client_store.disable(connection, given.id))
-                _say("Disabled. Tokens that it has end within five minutes.")
+                _say("Disabled. Tokens that it has end within five minutes, its subscriptions within seconds.")
             case _:
                 _keys(given, connection, outbound)
     except Wrong as wrong:

@@ -53,6 +53,11 @@ def every(connection: DictConnection) -> list[Client]:
     return [_client(row) for row in connection.execute(QUERIES["all"]).fetchall()]
 
 
+def active(connection: DictConnection, tenant: UUID) -> list[Client]:
+    """The clients of this tenant that get tokens now."""
+    return [_client(row) for row in connection.execute(QUERIES["active"], {"tenant": tenant}).fetchall()]
+
+
 def disable(connection: DictConnection, client_id: str) -> bool:
     """Give it no more tokens. False when there is no such client."""
     return connection.execute(QUERIES["disable"], {"id": client_id}).rowcount == 1

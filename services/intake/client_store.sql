@@ -1,4 +1,4 @@
--- Named queries about registered clients. A client is found before its tenant is known, so none of them names a tenant.
+-- Named queries about registered clients. A client is found before its tenant is known, so only those that list name one.
 
 -- name: add
 INSERT INTO client (id, tenant, name, jwks, jwks_url, scopes)
@@ -9,6 +9,11 @@ SELECT id, tenant, name, jwks, jwks_url, scopes, created_at, disabled_at FROM cl
 
 -- name: all
 SELECT id, tenant, name, jwks, jwks_url, scopes, created_at, disabled_at FROM client ORDER BY created_at, id
+
+-- name: active
+-- A tenant's clients that get tokens.
+SELECT id, tenant, name, jwks, jwks_url, scopes, created_at, disabled_at FROM client
+WHERE tenant = %(tenant)s AND disabled_at IS NULL ORDER BY created_at, id
 
 -- name: disable
 UPDATE client SET disabled_at = coalesce(disabled_at, now()) WHERE id = %(id)s

@@ -71,7 +71,7 @@ def create_app(settings: NotifySettings, *, metrics: Metrics | None = None, pati
     app.include_router(api.routes(resources, plan(settings)))
     app.include_router(asset_routes())
     outbound = outbound_of(settings)
-    sender = Sender(pool, triage, outbound, resources.base)
+    sender = Sender(pool, triage, outbound, resources.base, registrations=None)  # whoever asks here shows a token
     app.include_router(subscriptions.routes(resources, Desk(pool, outbound), sender))
     for router in sign_in_routes(settings, pool, door):
         app.include_router(router)

@@ -24,6 +24,7 @@ from services.notify.reconcile import reconcile
 from services.notify.settings import NotifySettings
 from services.notify.subscriptions.crew import Crew
 from services.notify.subscriptions.distribute import distribute
+from services.notify.subscriptions.send import end_unregistered
 from services.notify.subscriptions.store import forget as forget_events
 from services.notify.watchdog import store as watchdog_store
 from services.notify.watchdog.rounds import Watchdog, look
@@ -40,7 +41,7 @@ from shared.loops import run_every
 from shared.watchdog import EVERY_S as FORGET_S
 from shared.watchdog import forget_rounds
 
-EVENTS_S = 0.5
+EVENTS_S, REGISTRATIONS_S = 0.5, 5.0
 ANSWERING_SENDERS, FAILING_SENDERS = 4, 2
 CATCH_UP_S, TICK_S, SWEEP_S, RECONCILE_S, PRUNE_S = 2.0, 1.0, 1.0, 5.0, 3600.0
 CATCH_UP_SHARE, CATCH_UP_MOST_S = 0.1, 8.0
@@ -112,6 +113,7 @@ def subscription_loops(notify: Notify) -> list[tuple[str, float, Callable[[], ob
 
     return [
         ("notify-events", EVENTS_S, lambda: distribute(notify.pool, notify.triage)),
+        ("notify-registrations", REGISTRATIONS_S, lambda: end_unregistered(notify.sender)),
         ("notify-events-prune", PRUNE_S, forget),
     ]
 

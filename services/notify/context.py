@@ -19,6 +19,7 @@ from services.notify.escalation import APPRISE, EMAIL, PUSH, WATCHDOG, WEBHOOK, 
 from services.notify.push.store import Devices
 from services.notify.records import Alert, Delivery
 from services.notify.settings import NotifySettings
+from services.notify.subscriptions.registrations import Registrations, registrations_of
 from services.notify.subscriptions.send import Sender
 from services.notify.watchdog.channel import WatchdogChannel
 from services.notify.write_back.ehr import Ehr, credentials_of
@@ -42,11 +43,13 @@ class Notify:
     sandbox: bool
     outbound: Outbound
     ehr: Ehr | None = None
+    registrations: Registrations | None = None
 
     @property
     def sender(self) -> Sender:
         """What tells subscribers."""
-        return Sender(self.pool, self.triage, self.outbound, f"{self.public_url.rstrip('/')}/fhir")
+        base = f"{self.public_url.rstrip('/')}/fhir"
+        return Sender(self.pool, self.triage, self.outbound, base, self.registrations)
 
     def message(self, alert: Alert, delivery: Delivery, token: str | None = None) -> Message:
         """What this delivery says. `token`: of its one-time link."""
@@ -72,6 +75,8 @@ class Notify:
         for channel in self.channels.values():
             if isinstance(channel, EmailChannel | WebhookChannel):
                 channel.close()
+        if self.registrations is not None:
+            self.registrations.close()
         self.triage.close()
         self.pool.close()
 
@@ -89,6 +94,7 @@ def open_notify(settings: NotifySettings, *, size: int, name: str) -> Notify:
         sandbox=settings.sandbox,
         outbound=outbound_of(settings),
         ehr=ehr(settings),
+        registrations=registrations_of(settings),
     )
 
 

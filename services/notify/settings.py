@@ -37,7 +37,8 @@ class NotifySettings(ServiceSettings):
     triage_url: str = "http://127.0.0.1:8000"
     """Where RiskAssessments are read."""
     intake_url: str = "http://127.0.0.1:8000"
-    """Where the pages read what patients answered, and the watchdog sends its synthetic emergencies."""
+    """Where the pages read what patients answered, the watchdog sends its synthetic emergencies, and subscribers'
+    registrations are looked up."""
     patient_link: str = ""
     """Address of a patient's record in the EHR, with {value} where the identifier belongs. Empty: no link."""
     smtp_url: SecretStr | None = None

@@ -58,6 +58,7 @@ RULES = (
     _rule("GET", "_history", (EVERY_TYPE, SEARCH)),
     _rule("POST", ""),  # batch and transaction: each entry is judged on its own
     _rule("GET", f"{_TYPE}/\\$changed-tenants", (THIS, SEARCH)),  # answered to our own services only
+    _rule("GET", r"\$registrations", (EVERY_TYPE, READ)),  # answered to our own services only
     _rule("GET", f"{_TYPE}/\\$audit", ("AuditEvent", SEARCH)),  # answered to our own services only
     # Operations. A dry run stores nothing, but shows what an assessment would say.
     _rule("POST", f"{RESPONSE}/\\$validate", (RESPONSE, CREATE)),

@@ -13,7 +13,6 @@ from services.notify.subscriptions.document import (
     ACTIVE,
     DELETED,
     ERROR,
-    FULL,
     OFF,
     REQUESTED,
     Resource,
@@ -22,9 +21,10 @@ from services.notify.subscriptions.document import (
     read_subscription,
     with_secrets,
 )
+from services.notify.subscriptions.registrations import needs_to_see
 from services.notify.subscriptions.store import Subscription
 from shared.access.needs import require
-from shared.access.scopes import EVERYTHING, READ, Scope
+from shared.access.scopes import EVERYTHING
 from shared.audit.act import Act, Interaction, record
 from shared.fhir.resources import Stored
 from shared.ids import uuid7
@@ -105,8 +105,7 @@ class Desk:
             self.outbound.check_address(wanted.endpoint)
         except OutboundRefused as refused:
             _refuse("channel.endpoint", str(refused))
-        if wanted.content == FULL or wanted.filters:  # which events pass a filter says what is in them
-            require(who, [Scope(wanted.topic.resource_type, READ)])
+        require(who, needs_to_see(wanted.topic, wanted.content, wanted.filters))
         return wanted
 
 

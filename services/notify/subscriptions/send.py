@@ -22,6 +22,7 @@ from services.notify.subscriptions import store
 from services.notify.subscriptions.distribute import read_assessments
 from services.notify.subscriptions.document import ACTIVE, ERROR, FULL, OFF, PAYLOAD, REQUESTED, Resource, header_parts
 from services.notify.subscriptions.notification import EVENT, HANDSHAKE, HEARTBEAT, Event, notification
+from services.notify.subscriptions.registrations import Registrations
 from services.notify.subscriptions.store import Happened, Subscription
 from services.notify.subscriptions.topics import ALERT
 from shared.audit.act import Act, Asker, Interaction, Word, patient_of, record
@@ -46,12 +47,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """What sending needs from outside. `base`: our FHIR base as clients see it."""
+    """What sending needs from outside. `base`: our FHIR base as clients see it.
+
+    `registrations`: who may still be told; None: everybody, as in the sandbox.
+    """
 
     pool: Pool
     triage: FhirClient
     outbound: Outbound
     base: str
+    registrations: Registrations | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,9 @@ def send_one(sender: Sender, tenant: UUID, subscription_id: UUID) -> bool:
             _end(connection, held)
             return True
     try:
+        if reason := objection(sender, held):
+            turn_off(sender.pool, held, reason)
+            return True
         prepared = _prepare(sender, held)
     except NeighbourUnavailable:
         with tenant_transaction(sender.pool, tenant) as connection:
@@ -109,6 +117,48 @@ def send_one(sender: Sender, tenant: UUID, subscription_id: UUID) -> bool:
     else:
         _record_failure(sender.pool, held, answer, prepared.kind)
     return True
+
+
+def objection(sender: Sender, held: Subscription) -> str | None:
+    """Why this subscriber may be told nothing more, or None. Raises NeighbourUnavailable where nobody knows."""
+    return sender.registrations.objection(held) if sender.registrations is not None else None
+
+
+def end_unregistered(sender: Sender) -> None:
+    """Turn off what nobody may be told of any more, whether or not there is something to tell.
+
+    Raises NeighbourUnavailable, after all that can be done: those of whom nobody knows stay as they are.
+    """
+    if sender.registrations is None:
+        return
+    with sender.pool.connection() as connection:
+        tenants = store.tenants_with_subscriptions(connection)
+    failed = None
+    for tenant in tenants:
+        with tenant_transaction(sender.pool, tenant) as connection:
+            listening = store.all_listening(connection, tenant)
+        for held in listening:
+            try:
+                if reason := objection(sender, held):
+                    turn_off(sender.pool, held, reason)
+            except NeighbourUnavailable as error:
+                failed = error
+    if failed is not None:
+        raise failed
+
+
+def turn_off(pool: Pool, held: Subscription, reason: str) -> None:
+    """Send nothing more, and say why. Whoever sends at this moment loses the lease.
+
+    What its client or somebody else changed meanwhile is left as it is, to be looked at anew.
+    """
+    with tenant_transaction(pool, held.tenant_id) as connection:
+        current = store.lock(connection, held.tenant_id, held.id)
+        if current is None or (current.state, current.version) != (held.state, held.version):
+            return
+        _note(connection, current, Word.DELIVERY_GIVEN_UP)
+        _move(connection, current, OFF, answer=reason)
+    log.warning("subscription turned off", extra={"reference": str(held.id), "state": OFF})
 
 
 def _prepare(sender: Sender, held: Subscription) -> Prepared:

@@ -141,6 +141,17 @@ def of_client(
     return [Subscription.of(row) for row in connection.execute(QUERIES["of_client"], parameters).fetchall()]
 
 
+def tenants_with_subscriptions(connection: DictConnection) -> list[UUID]:
+    """Tenants in which somebody listens to something."""
+    return [row["tenant"] for row in connection.execute(QUERIES["tenants_with_subscriptions"]).fetchall()]
+
+
+def all_listening(connection: DictConnection, tenant: UUID) -> list[Subscription]:
+    """Whoever may still hear something, of any topic."""
+    rows = connection.execute(QUERIES["all_listening"], {"tenant_id": tenant}).fetchall()
+    return [Subscription.of(row) for row in rows]
+
+
 def living(connection: DictConnection, tenant: UUID, client: str) -> int:
     """How many subscriptions of a client may still hear something; until the transaction ends nobody adds one."""
     connection.execute(QUERIES["lock_client"], {"key": f"subscriptions of {tenant}/{client}"})

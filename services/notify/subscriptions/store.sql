@@ -133,6 +133,15 @@ SELECT tenant_id, id, client, state, version, topic, filters, endpoint, headers,
 FROM subscription WHERE tenant_id = %(tenant_id)s AND topic = %(topic)s AND state IN ('requested', 'active', 'error')
 ORDER BY id FOR UPDATE
 
+-- name: tenants_with_subscriptions
+SELECT tenants_with_subscriptions() AS tenant
+
+-- name: all_listening
+-- Whoever may still hear something, of any topic: whether they still may is asked every few seconds.
+SELECT tenant_id, id, client, state, version, topic, filters, endpoint, headers, content, heartbeat_s, timeout_s, max_count,
+       created_at, ends_at, events, sent, attempts, failing_since, answer, last_contact_at, errored_at, due_at, lease_token
+FROM subscription WHERE tenant_id = %(tenant_id)s AND state IN ('requested', 'active', 'error') ORDER BY id
+
 -- name: filters_of
 -- Whether anybody filters the events of a topic.
 SELECT EXISTS (SELECT FROM subscription WHERE tenant_id = %(tenant_id)s AND topic = %(topic)s
