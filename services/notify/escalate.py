@@ -148,6 +148,12 @@ def begin_step(
     another one was opened for the same patient and pathway meanwhile.
     """
     assert alert.due_at is not None
+    if opening is not None and alert.urgency.rank:
+        # The patient's one place for an open alert comes before anybody's budget, as for whoever hands an alert over:
+        # taken in another order, each may hold what the other waits for. An emergency has no budget.
+        if not store.write(connection, alert, now, opening=opening):
+            return False
+        opening = None
     content = task.with_step(content, step=alert.step, due_at=alert.due_at)
     content = task.stamped(content, version=alert.task_version, now=now)
     first = alert.step == 1  # nobody was told before

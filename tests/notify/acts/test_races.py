@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
+import psycopg
 import pytest
 
 from services.notify.acts.acknowledge import acknowledge
 from services.notify.acts.actor import Actor
+from services.notify.acts.hand_over import hand_over
 from services.notify.acts.snooze import snooze
 from services.notify.escalate import repeat_due
+from services.notify.records import Alert
+from shared.events import Ref
 from shared.ids import DEFAULT_TENANT
 from shared.postgres import unavailable
 from shared.problems import ProblemError
+from tests.conftest import Database
 from tests.notify.acts.test_links import FROM_THE_PAGE, link_in
 from tests.notify.conftest import Service
 from tests.notify.neighbours import MailServer, Receiver, Triage, an_assessment
+from tests.notify.on_call.clinic import STANDARD, Clinic
+from tests.waiting import eventually
 
 ROUNDS = 10
 PLAIN: dict[str, Any] = {"timeout": 20, "trust_env": False}
@@ -208,6 +217,83 @@ def test_opening_an_alert_again_as_a_new_one_of_the_patient_opens_leaves_one_ope
             assert waiting[0]["id"] != alert["id"]
         held = service.rows("SELECT 1 FROM alert_assessment WHERE alert_id = %s", waiting[0]["id"])
         assert held
+
+
+@dataclass
+class Meeting:
+    """An acknowledged alert of a patient, handed over at the moment at which a new one of the same patient is opened.
+
+    The test keeps what both must count, how often somebody was told, until both wait.
+    """
+
+    service: Service
+    further: Ref
+    alert_id: UUID
+    keeper: psycopg.Connection[Any]
+
+    def waiting(self) -> int:
+        """How many transactions wait for another."""
+        [row] = self.service.rows("SELECT count(DISTINCT pid) AS number FROM pg_locks WHERE NOT granted")
+        return int(row["number"])
+
+    def both(self, first: Callable[[], Any], second: Callable[[], Any]) -> tuple[Any, Any]:
+        """Let both come as far as they can, one after the other, then let go."""
+        with ThreadPoolExecutor(2) as threads:
+            came = []
+            for number, do in enumerate((first, second), start=1):
+                came.append(threads.submit(do))
+                eventually(lambda number=number: self.waiting() == number)  # type: ignore[misc]
+            self.keeper.rollback()
+            one, other = (each.exception(20) or each.result() for each in came)
+        return one, other
+
+    def hears(self) -> None:
+        self.service.hears(self.further)
+
+    def hands_over(self) -> Alert:
+        notify = self.service.notify
+        return hand_over(notify.pool, notify.plan, DEFAULT_TENANT, self.alert_id, by=by("Dr Second"), to="first")
+
+
+@pytest.fixture
+def meeting(clinic: Clinic, triage: Triage, database: Database) -> Iterator[Meeting]:
+    service = clinic.service
+    clinic.agrees_on(STANDARD)
+    service.hears(triage.publish(an_assessment("same_day")))
+    [alert] = service.rows("SELECT id FROM alert")
+    acknowledge(service.notify.pool, DEFAULT_TENANT, alert["id"], by=by("Dr Second"))
+    further = triage.publish(an_assessment("same_day", response_id="qr-2"))
+    with psycopg.connect(database.owner_url) as keeper:
+        key = f"budget/{DEFAULT_TENANT}/first"
+        keeper.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [key])
+        yield Meeting(service, further, alert["id"], keeper)
+
+
+@pytest.mark.requirement("REQ-09", "REQ-14")
+def test_a_new_alert_comes_before_a_hand_over_of_the_same_patient_and_neither_is_undone(
+    meeting: Meeting, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard, handed = meeting.both(meeting.hears, meeting.hands_over)
+
+    assert heard is None
+    assert isinstance(handed, ProblemError)
+    assert handed.problems[0].code == "alert-episode"
+    assert "assessments not handled at once" not in caplog.messages
+    states = meeting.service.rows("SELECT state FROM alert ORDER BY opened_at")
+    assert [row["state"] for row in states] == ["accepted", "requested"]
+
+
+@pytest.mark.requirement("REQ-09", "REQ-14")
+def test_a_hand_over_comes_before_a_new_assessment_of_the_same_patient_which_joins_it(
+    meeting: Meeting, caplog: pytest.LogCaptureFixture
+) -> None:
+    handed, heard = meeting.both(meeting.hands_over, meeting.hears)
+
+    assert isinstance(handed, Alert)
+    assert heard is None
+    assert "assessments not handled at once" not in caplog.messages
+    assert [row["id"] for row in meeting.service.rows("SELECT id FROM alert")] == [meeting.alert_id]
+    assert len(meeting.service.rows("SELECT 1 FROM alert_assessment")) == 2
 
 
 @pytest.mark.requirement("REQ-14")
