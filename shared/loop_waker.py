@@ -12,7 +12,7 @@ from shared.loop_connection import LoopConnection, Row, Statement
 from shared.outbox import BUSY_DEBOUNCE_S, BUSY_PER_S, DEBOUNCE_S, Waker, channel
 from shared.postgres import DictConnection
 
-ANNOUNCE: Final = Statement("SELECT pg_notify($1, '')", ("text",))
+ANNOUNCE: Final = Statement("SELECT pg_notify($1, $2)", ("text", "text"))
 
 
 class LoopWaker:
@@ -25,16 +25,18 @@ class LoopWaker:
         self._connection = LoopConnection(connect, ANNOUNCE)
         self._channel, self._otherwise = channel(schema).encode(), otherwise
         self._loop: asyncio.AbstractEventLoop | None = None  # in which an announcement is to come
+        self._queues: set[str] = set()
         self._number, self._announced_at, self._pause_s = 0, -math.inf, DEBOUNCE_S
 
-    def wake(self) -> None:
-        """Ask for an announcement soon. Never blocks, never raises."""
+    def wake(self, queue: str = "") -> None:
+        """Ask for an announcement soon, for this queue or for any. Never blocks, never raises."""
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             self._otherwise.wake()
             return
         self._number += 1
+        self._queues.add(queue)
         if self._loop is not loop:
             self._loop = loop
             loop.call_later(self._pause_s, self._announce)
@@ -50,7 +52,9 @@ class LoopWaker:
         is_busy = self._number > (now - self._announced_at) * BUSY_PER_S
         self._announced_at, self._number = now, 0
         self._pause_s = BUSY_DEBOUNCE_S if is_busy else DEBOUNCE_S
-        self._connection.run((self._channel,)).add_done_callback(_forget)
+        queue = self._queues.pop() if len(self._queues) == 1 else ""
+        self._queues.clear()
+        self._connection.run((self._channel, queue.encode())).add_done_callback(_forget)
 
 
 def _forget(announced: asyncio.Future[list[Row]]) -> None:

@@ -73,9 +73,12 @@ def channel(schema: str) -> str:
     return schema + CHANNEL_SUFFIX
 
 
-def announce(connection: DictConnection, schema: str) -> None:
-    """Wake the relay. Never inside the transaction that inserts: that would make all commits wait for each other."""
-    connection.execute("SELECT pg_notify(%s, '')", (channel(schema),))
+def announce(connection: DictConnection, schema: str, queue: str = "") -> None:
+    """Wake the relay for rows of this queue, or of any.
+
+    Never inside the transaction that inserts: that would make all commits wait for each other.
+    """
+    connection.execute("SELECT pg_notify(%s, %s)", (channel(schema), queue))
 
 
 class Waker:
@@ -132,7 +135,7 @@ class Waker:
         return BUSY_DEBOUNCE_S if is_busy else DEBOUNCE_S
 
 
-def wait_for_rows(connection: DictConnection, *, timeout_s: float) -> None:
-    """Return when new rows were announced on this connection (which listens), or after `timeout_s` at the latest."""
-    for _ in connection.notifies(timeout=timeout_s, stop_after=1):
-        pass
+def wait_for_rows(connection: DictConnection, *, timeout_s: float) -> set[str]:
+    """The queues for which new rows were announced on this connection (which listens), "" for any; nothing after
+    `timeout_s`."""
+    return {announced.payload for announced in connection.notifies(timeout=timeout_s, stop_after=1)}

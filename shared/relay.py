@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import psycopg
@@ -13,7 +14,7 @@ import psycopg
 from shared import outbox
 from shared.broker import BROKER_ERRORS, Publisher
 from shared.events import QUEUES, Ref
-from shared.postgres import DictConnection, connect
+from shared.postgres import DictConnection, connect, has_news
 
 MOST = 1000
 """Rows that are relayed in one transaction."""
@@ -34,19 +35,22 @@ log = logging.getLogger(__name__)
 def run_relay(url: str, schema: str, publisher: Publisher, stop: threading.Event) -> None:
     """Relay this schema's outbox until `stop` is set, whatever goes wrong. Any number may run side by side."""
     connection: DictConnection | None = None
-    sent = _Sent(publisher)
+    sent, news = _Sent(publisher), _News()
     while not stop.is_set():
         try:
             if connection is None or connection.closed:
-                connection = connect(url, schema=schema)
-                for queue, number in outbox.undeliverable(connection).items():
-                    log.error("rows for an unknown queue stay in the outbox", extra={"queue": queue, "number": number})
-                connection.execute(f'LISTEN "{outbox.channel(schema)}"'.encode())
-            held = sent.not_taken()
-            told = outbox.relay(connection, sent, limit=MOST, queues=[one for one in QUEUES if one not in held])
-            stop.wait(max(min(told * GATHER_EACH_S, GATHER_S), LOOK_S if held else 0))
-            if told < MOST and not held:  # what came meanwhile is announced
-                outbox.wait_for_rows(connection, timeout_s=POLL_S)
+                connection, news = _listening(url, schema), _News()
+            held = sent.not_taken(news.queues)
+            if asked := [queue for queue in QUEUES if queue in news.queues and queue not in held]:
+                told = outbox.relay(connection, sent, limit=MOST, queues=asked)
+                if told < MOST:  # what came meanwhile is announced
+                    news.queues.difference_update(asked)
+                stop.wait(min(told * GATHER_EACH_S, GATHER_S))
+            else:
+                stop.wait(LOOK_S)
+            if asked or has_news(connection.fileno()):
+                news.add(outbox.wait_for_rows(connection, timeout_s=0 if news.queues else news.next_look_s()))
+            news.look_for_all()
         except BROKER_ERRORS as error:
             log.warning("broker away", extra={"error": type(error).__name__})
             stop.wait(BROKER_PAUSE_S)
@@ -62,6 +66,41 @@ def run_relay(url: str, schema: str, publisher: Publisher, stop: threading.Event
         connection.close()
 
 
+def _listening(url: str, schema: str) -> DictConnection:
+    """A connection that hears of new rows.
+
+    Nobody waits until its deletions are on a disk: where a crash undoes one, the row is told twice, which changes
+    nothing.
+    """
+    connection = connect(url, schema=schema)
+    connection.execute("SET synchronous_commit = off")
+    for queue, number in outbox.undeliverable(connection).items():
+        log.error("rows for an unknown queue stay in the outbox", extra={"queue": queue, "number": number})
+    connection.execute(f'LISTEN "{outbox.channel(schema)}"'.encode())
+    return connection
+
+
+@dataclass(slots=True)
+class _News:
+    """Queues for which rows may wait: those that were announced, and every half second all of them."""
+
+    queues: set[str] = field(default_factory=lambda: set(QUEUES))
+    _all_at: float = field(default_factory=time.monotonic)
+
+    def add(self, announced: set[str]) -> None:
+        """What was announced for no queue that we know may be for any."""
+        self.queues |= announced if announced.issubset(QUEUES) else set(QUEUES)
+
+    def next_look_s(self) -> float:
+        """Seconds until all are looked for, as announcements get lost."""
+        return max(self._all_at + POLL_S - time.monotonic(), 0.0)
+
+    def look_for_all(self) -> None:
+        """Do so, if it is time to."""
+        if self.next_look_s() == 0:
+            self.queues, self._all_at = set(QUEUES), time.monotonic()
+
+
 @dataclass(slots=True)
 class _Sent:
     """Publishes, and knows to which queues it lately did."""
@@ -73,8 +112,8 @@ class _Sent:
         self.publisher(queue, refs)
         self._at[queue] = time.monotonic()
 
-    def not_taken(self) -> set[str]:
-        """Queues to which something was sent a moment ago that still waits. Raises what the publisher raises."""
+    def not_taken(self, queues: Iterable[str]) -> set[str]:
+        """Those of them to which something was sent a moment ago that still waits. Raises what the publisher raises."""
         lately = time.monotonic() - HELD_S
-        self._at = {queue: at for queue, at in self._at.items() if at > lately and self.publisher.is_waiting(queue)}
-        return set(self._at)
+        sent = [queue for queue in queues if self._at.get(queue, -math.inf) > lately]
+        return {queue for queue in sent if self.publisher.is_waiting(queue)}

@@ -32,6 +32,7 @@ from services.intake.settings import IntakeSettings
 from services.intake.together import Together
 from shared.access.keys import GivenKeys
 from shared.access.opening import gate_of
+from shared.events import TRIAGE
 from shared.failpoint import reach
 from shared.fhir import identity
 from shared.fhir.capability import parts_of
@@ -70,7 +71,7 @@ def create_app(settings: IntakeSettings, *, metrics: Metrics | None = None) -> F
 
     def stored() -> None:
         reach("intake.store.after_commit")
-        waker.wake()
+        waker.wake(TRIAGE)
 
     def close() -> None:
         together.close()

@@ -53,6 +53,21 @@ def test_many_rows_at_once_are_announced_once(database: Database, listening: Dic
     assert asyncio.run(wake()) == 1
 
 
+def test_rows_of_one_queue_are_announced_by_its_name_and_others_as_any(
+    database: Database, listening: DictConnection
+) -> None:
+    async def told(*queues: str) -> list[str]:
+        with waker_in(database) as waker:
+            for queue in queues:
+                waker.wake(queue)
+            found = await asyncio.to_thread(lambda: list(listening.notifies(timeout=10, stop_after=1)))
+            return [each.payload for each in found]
+
+    assert asyncio.run(told("triage", "triage")) == ["triage"]
+    assert asyncio.run(told("triage", "triage.refused")) == [""]
+    assert asyncio.run(told("triage", "")) == [""]
+
+
 def test_what_comes_later_is_announced_again_also_after_the_connection_was_lost(
     database: Database, listening: DictConnection
 ) -> None:

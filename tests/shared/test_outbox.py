@@ -242,6 +242,41 @@ def test_what_comes_while_the_worker_is_busy_shares_one_message(
 
 
 @pytest.mark.requirement("REQ-08")
+def test_what_waits_for_a_busy_worker_holds_up_no_other_queue_and_keeps_no_database_busy(
+    connection: DictConnection, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "HELD_S", 3600.0)
+    asked: list[Sequence[str]] = []
+    take = outbox.relay
+
+    def counted(*args: Any, queues: Sequence[str], **options: Any) -> int:
+        asked.append(queues)
+        return take(*args, queues=queues, **options)
+
+    monkeypatch.setattr(outbox, "relay", counted)
+    publisher = Recorder()
+    publisher.not_taken = {"triage"}
+    outbox.add(connection, "triage", [Ref("a", 1)])
+
+    with running(lambda stop: run_relay(database.intake_url, "intake", publisher, stop)):
+        eventually(lambda: publisher.named == [["a"]])
+        monkeypatch.setattr(relay, "POLL_S", 3600.0)
+        outbox.add(connection, "triage", [Ref("b", 1)])
+        outbox.announce(connection, "intake", "triage")
+        outbox.add(connection, "triage.refused", [Ref("y", 1)])
+        outbox.announce(connection, "intake", "triage.refused")
+        eventually(lambda: publisher.named == [["a"], ["y"]])
+        before = len(asked)
+        outbox.add(connection, "triage.refused", [Ref("z", 1)])
+        outbox.announce(connection, "intake", "a queue that nobody knows")
+        eventually(lambda: publisher.named == [["a"], ["y"], ["z"]])
+        publisher.not_taken = set()
+        eventually(lambda: publisher.named[3:] == [["b"]])
+
+    assert len(asked) - before <= 4, "not at each look at the broker"
+
+
+@pytest.mark.requirement("REQ-08")
 def test_a_worker_that_takes_nothing_is_told_of_everything_all_the_same(
     connection: DictConnection, database: Database
 ) -> None:
