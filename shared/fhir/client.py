@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Self
+from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
 
-import httpx
 import orjson
 
 from shared.access.service_token import ServiceToken
 from shared.events import Ref
 from shared.fhir.identity import instant
+from shared.fhir.kept_http import KeptHttp, Unanswered
 from shared.ids import DEFAULT_TENANT
 
 PAGE = 100
@@ -63,12 +64,7 @@ class FhirClient:
     def __init__(self, url: str, *, token: ServiceToken | None = None, timeout_s: float = TIMEOUT_S) -> None:
         """`timeout_s`: longest wait for the next part of an answer."""
         self._token = token
-        self._http = httpx.Client(
-            base_url=f"{url.rstrip('/')}/fhir/",
-            headers=HEADERS,
-            timeout=timeout_s,
-            trust_env=False,
-        )
+        self._http = KeptHttp(f"{url.rstrip('/')}/fhir/", headers=HEADERS, timeout_s=timeout_s)
 
     def __enter__(self) -> Self:
         return self
@@ -121,16 +117,16 @@ class FhirClient:
         """
         headers = {"Content-Type": "application/fhir+json"} | self._signed(tenant)
         try:
-            response = self._http.post(path, content=orjson.dumps(resource, default=exact_digits), headers=headers)
-        except httpx.HTTPError as error:
-            raise NeighbourUnavailable(f"{self._http.base_url}: {type(error).__name__}") from None
-        if response.status_code in AWAY or response.status_code >= 500:
-            kind = NeighbourUnavailable if response.status_code in AWAY else NeighbourFault
-            raise kind(f"{self._http.base_url} answered {response.status_code}")
+            response = self._http.post(path, orjson.dumps(resource, default=exact_digits), headers)
+        except Unanswered as error:
+            raise NeighbourUnavailable(f"{self._http.base}: {error}") from None
+        if response.status in AWAY or response.status >= 500:
+            kind = NeighbourUnavailable if response.status in AWAY else NeighbourFault
+            raise kind(f"{self._http.base} answered {response.status}")
         try:
-            return response.status_code, json.loads(response.content, parse_float=Decimal) if response.content else {}
+            return response.status, json.loads(response.content, parse_float=Decimal) if response.content else {}
         except ValueError:
-            raise NeighbourFault(f"{self._http.base_url} answered with something that is no JSON") from None
+            raise NeighbourFault(f"{self._http.base} answered with something that is no JSON") from None
 
     def changed_since(self, resource_type: str, since: datetime, *, tenant: UUID = DEFAULT_TENANT) -> Iterator[Changed]:
         """A tenant's current versions that changed at or after `since` (less an overlap), oldest first, by pages."""
@@ -167,7 +163,7 @@ class FhirClient:
     def _get(self, path: str, parameters: dict[str, str], tenant: UUID, *, digits: bool = True) -> dict[str, Any]:
         resource = self._get_or_none(path, parameters, tenant, digits=digits)
         if resource is None:
-            raise NeighbourUnavailable(f"{self._http.base_url} does not serve {path.partition('/')[0]}")
+            raise NeighbourUnavailable(f"{self._http.base} does not serve {path.partition('/')[0]}")
         return resource
 
     def _get_or_none(
@@ -175,20 +171,20 @@ class FhirClient:
     ) -> dict[str, Any] | None:
         """What is at this address; None for 404 and 410, and for a question that it may not know and refuses."""
         try:
-            response = self._http.get(path, params=parameters, headers=self._signed(tenant))
-        except httpx.HTTPError as error:
-            raise NeighbourUnavailable(f"{self._http.base_url}: {type(error).__name__}") from None
-        if response.status_code in (404, 410) or (not knows_it and response.status_code in UNKNOWN_TO_IT):
+            response = self._http.get(path, parameters, self._signed(tenant))
+        except Unanswered as error:
+            raise NeighbourUnavailable(f"{self._http.base}: {error}") from None
+        if response.status in (404, 410) or (not knows_it and response.status in UNKNOWN_TO_IT):
             return None
-        if response.status_code != 200:
-            kind = NeighbourUnavailable if response.status_code in AWAY else NeighbourFault
-            raise kind(f"{self._http.base_url} answered {response.status_code}")
+        if response.status != 200:
+            kind = NeighbourUnavailable if response.status in AWAY else NeighbourFault
+            raise kind(f"{self._http.base} answered {response.status}")
         try:
             resource: dict[str, Any] = (
                 json.loads(response.content, parse_float=Decimal) if digits else orjson.loads(response.content)
             )
         except ValueError:
-            raise NeighbourFault(f"{self._http.base_url} answered with something that is no JSON") from None
+            raise NeighbourFault(f"{self._http.base} answered with something that is no JSON") from None
         return resource
 
 
@@ -209,5 +205,5 @@ def _next_query(resource_type: str, bundle: dict[str, Any]) -> tuple[str | None,
     """The next page, asked of the same neighbour that we know: only the query of its link is used."""
     for link in bundle.get("link", []):
         if link.get("relation") == "next":
-            return resource_type, dict(httpx.URL(link["url"]).params.items())
+            return resource_type, dict(parse_qsl(urlsplit(link["url"]).query, keep_blank_values=True))
     return None, {}
