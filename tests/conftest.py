@@ -17,11 +17,14 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from deploy.local.servers import EmbeddedPostgres, EmbeddedValkey
 from shared.audit import act
 from shared.ids import DEFAULT_TENANT
+from tests import kept
 
 os.environ.setdefault("SURAL_MODE", "sandbox")
 """A test that says nothing of the mode runs a sandbox; without the word a service is in production."""
 
 pytest_plugins = ["tests.browser"]
+
+kept.keep()
 
 
 @dataclass(frozen=True)
