@@ -37,6 +37,17 @@ def value_sets() -> dict[str, frozenset[str]]:
     }
 
 
+@cache
+def elements_of(url: str) -> dict[str, Mapping[str, Any]]:
+    """The elements of a profile by id, each with the fixed values of its children by name under `children`."""
+    elements = {one["id"]: {**one, "children": {}} for one in profiles()[url]["differential"]["element"]}
+    for element_id, one in elements.items():
+        parent_id, _, name = element_id.rpartition(".")
+        if parent_id in elements and "fixedUri" in one:
+            elements[parent_id]["children"][name] = one["fixedUri"]
+    return elements
+
+
 def departures(resource: Mapping[str, Any], *, profile: str | None = None) -> list[str]:
     """Everything in which a resource departs from the profiles that it names (or from this one); empty when nothing."""
     urls = [profile] if profile else resource.get("meta", {}).get("profile", [])
@@ -51,11 +62,10 @@ def extension_faults(resource: Mapping[str, Any]) -> list[str]:
 
 
 def _departs(node: Node, url: str) -> Iterator[str]:
-    definition = profiles().get(url)
-    if definition is None:
+    if url not in profiles():
         yield f"{url} is not published"
         return
-    elements = {one["id"]: one for one in definition["differential"]["element"]}
+    elements = elements_of(url)
     for element_id, element in elements.items():
         parent_id, _, step = element_id.rpartition(".")
         if not parent_id:
@@ -101,12 +111,7 @@ def _in_slice(node: Node, element_id: str, elements: Mapping[str, Any]) -> bool:
     kinds = elements[element_id].get("type", [{}])
     if profile := kinds[0].get("profile"):
         return bool(node.get("url") == profile[0])
-    fixed = {
-        one["id"].rpartition(".")[2]: one["fixedUri"]
-        for one in elements.values()
-        if one["id"].rpartition(".")[0] == element_id and "fixedUri" in one
-    }
-    return all(node.get(name) == value for name, value in fixed.items())
+    return all(node.get(name) == value for name, value in elements[element_id]["children"].items())
 
 
 def _judge(element: Mapping[str, Any], found: list[Node]) -> Iterator[str]:

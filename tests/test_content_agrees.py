@@ -68,9 +68,14 @@ def pack() -> Pack:
     return load_pack(PACKS / "posterior-lower-limb" / "1.0.0")
 
 
+@cache
+def reader() -> FactReader:
+    return FactReader(index(), pack().content.facts)
+
+
 def read_findings(response: dict[str, Any]) -> Findings:
     """What the pack reads from a response to its Questionnaire."""
-    return FactReader(index(), pack().content.facts).read(response).findings
+    return reader().read(response).findings
 
 
 def questions() -> Iterator[QuestionItem]:

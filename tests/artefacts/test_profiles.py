@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +31,19 @@ EXAMPLES = [path for path in sorted((ROOT / "examples").glob("*.json")) if path.
 RUN = Run("0b6f0f60-4e5a-5a4e-9c5d-1f5f1f2a3b4c", 2, AT, Status.AMENDED)
 
 
-def assessed(name: str = "dvt-after-surgery") -> list[dict[str, Any]]:
-    return list(triage_file(ROOT / "examples" / f"{name}.json", now=AT).resources)
+@cache
+def triaged(path: Path) -> Sequence[dict[str, Any]]:
+    return triage_file(path, now=AT).resources
+
+
+def assessed() -> list[dict[str, Any]]:
+    """What an emergency leads to, for each who asks to spoil as they like."""
+    return deepcopy(list(triaged(ROOT / "examples" / "dvt-after-surgery.json")))
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_all_that_an_assessment_consists_of_keeps_its_profile(path: Path) -> None:
-    for resource in triage_file(path, now=AT).resources:
+    for resource in triaged(path):
         assert resource["meta"]["profile"] == [PROFILES[resource["resourceType"]]]
         assert departures(resource) == []
 
@@ -82,7 +90,7 @@ def test_a_response_as_we_ask_for_it_keeps_the_profile_of_responses() -> None:
 
 def spoilt(change: str) -> dict[str, Any]:
     """An assessment with one thing wrong in it."""
-    resource = deepcopy(assessed()[0])
+    resource = assessed()[0]
     match change:
         case "status":
             resource["status"] = "registered"

@@ -27,8 +27,13 @@ def form() -> Form:
 
 def example(name: str) -> list[Resource]:
     """RiskAssessment, DetectedIssues and Provenance of a shipped example, as they are read over HTTP."""
-    resources: list[Resource] = json.loads(json.dumps(triage_file(EXAMPLES / f"{name}.json", now=NOW).resources))
+    resources: list[Resource] = json.loads(_written(name))
     return resources
+
+
+@cache
+def _written(name: str) -> str:
+    return json.dumps(triage_file(EXAMPLES / f"{name}.json", now=NOW).resources)
 
 
 def triaged(tmp_path: Path, answers: dict[str, object], **more: Any) -> tuple[Resource, list[Resource]]:
