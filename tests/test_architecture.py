@@ -40,7 +40,6 @@ DOORS = {
     "psycopg_pool": {"shared.postgres", "shared.jobs"},
     "joserfc": {"shared.access.jose"},
     "httpcore": {"shared.outbound"},
-    "httptools": {"shared.fhir.kept_http"},
     "apprise": {"services.notify.channels.apprise"},
     "fastapi": {
         "shared.description",
