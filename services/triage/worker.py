@@ -12,12 +12,12 @@ from services.triage.assess_response import Assessor, open_assessor, open_examin
 from services.triage.catch_up import KIND
 from services.triage.refused import EXAMINE, Examiner
 from services.triage.settings import TriageSettings
-from shared import jobs
 from shared.broker import TASKS, make_celery
 from shared.canary import install_canary
 from shared.events import TRIAGE, TRIAGE_REFUSED, decode
 from shared.garbage import look_seldom
 from shared.postgres import Pool, open_pool
+from shared.take_up import take_up
 
 
 def make_worker(settings: TriageSettings) -> Celery:
@@ -45,17 +45,13 @@ def make_worker(settings: TriageSettings) -> Celery:
 
     @app.task(name=TASKS[TRIAGE])
     def assess(message: Any) -> None:
-        """Note what the message names, then work off everything that is due."""
-        with pool().connection() as connection:
-            jobs.add(connection, KIND, decode(message))
-        jobs.drain(pool(), KIND, assessor().work)
+        """Note what the message names, and work off everything that is due."""
+        take_up(pool(), KIND, decode(message), assessor().work)
 
     @app.task(name=TASKS[TRIAGE_REFUSED])
     def examine_refused(message: Any) -> None:
-        """Note which refused submissions the message names, then look at all that wait."""
-        with pool().connection() as connection:
-            jobs.add(connection, EXAMINE, decode(message))
-        jobs.drain(pool(), EXAMINE, examiner().work)
+        """Note which refused submissions the message names, and look at all that wait."""
+        take_up(pool(), EXAMINE, decode(message), examiner().work)
 
     install_canary(app, pool, TRIAGE)
     return app
