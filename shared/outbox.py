@@ -17,7 +17,7 @@ import psycopg
 
 from shared.events import MAX_REFS, QUEUES, Ref
 from shared.failpoint import reach
-from shared.postgres import DictConnection, load_queries
+from shared.postgres import DictConnection, has_news, load_queries
 
 QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 CHANNEL_SUFFIX = "_outbox"
@@ -135,7 +135,28 @@ class Waker:
         return BUSY_DEBOUNCE_S if is_busy else DEBOUNCE_S
 
 
-def wait_for_rows(connection: DictConnection, *, timeout_s: float) -> set[str]:
-    """The queues for which new rows were announced on this connection (which listens), "" for any; nothing after
-    `timeout_s`."""
-    return {announced.payload for announced in connection.notifies(timeout=timeout_s, stop_after=1)}
+class Announcements:
+    """What is announced on a connection, which listens from now on.
+
+    Heard from libpq itself: psycopg's own way costs as much as taking a row, and most of what is heard says that there
+    is more for a worker that is busy.
+    """
+
+    def __init__(self, connection: DictConnection, schema: str) -> None:
+        self._connection = connection
+        self._queues: set[str] = set()
+        connection.add_notify_handler(lambda told: self._queues.add(told.payload))  # those that come with other answers
+        connection.execute(f'LISTEN "{channel(schema)}"'.encode())
+
+    def hear(self, *, timeout_s: float = 0) -> set[str]:
+        """The queues for which new rows were announced since the last call, "" for any; none after `timeout_s`."""
+        self._gather()
+        if not self._queues and has_news(self._connection.fileno(), timeout_s=timeout_s):
+            self._connection.pgconn.consume_input()
+            self._gather()
+        heard, self._queues = self._queues, set()
+        return heard
+
+    def _gather(self) -> None:
+        while (told := self._connection.pgconn.notifies()) is not None:
+            self._queues.add(told.extra.decode())

@@ -88,11 +88,11 @@ def check_connection(connection: PooledConnection) -> None:
         ConnectionPool.check_connection(connection)
 
 
-def has_news(fileno: int) -> bool:
-    """Whether the server says something that nobody asked for; mostly that it ends."""
+def has_news(fileno: int, *, timeout_s: float = 0) -> bool:
+    """Whether the server says something that nobody asked for, within `timeout_s`; mostly that it ends."""
     poll = select.poll()
     poll.register(fileno, select.POLLIN)
-    return bool(poll.poll(0))
+    return bool(poll.poll(1000 * timeout_s))
 
 
 def connect(url: str, *, schema: str) -> DictConnection:

@@ -14,7 +14,7 @@ import psycopg
 from shared import outbox
 from shared.broker import BROKER_ERRORS, Publisher
 from shared.events import QUEUES, Ref
-from shared.postgres import DictConnection, connect, has_news
+from shared.postgres import DictConnection, connect
 
 MOST = 1000
 """Rows that are relayed in one transaction."""
@@ -39,7 +39,8 @@ def run_relay(url: str, schema: str, publisher: Publisher, stop: threading.Event
     while not stop.is_set():
         try:
             if connection is None or connection.closed:
-                connection, news = _listening(url, schema), _News()
+                connection, news = _open(url, schema), _News()
+                announced = outbox.Announcements(connection, schema)
             held = sent.not_taken(news.queues)
             if asked := [queue for queue in QUEUES if queue in news.queues and queue not in held]:
                 told = outbox.relay(connection, sent, limit=MOST, queues=asked)
@@ -48,15 +49,15 @@ def run_relay(url: str, schema: str, publisher: Publisher, stop: threading.Event
                 stop.wait(min(told * GATHER_EACH_S, GATHER_S))
             else:
                 stop.wait(LOOK_S)
-            if asked or has_news(connection.fileno()):
-                news.add(outbox.wait_for_rows(connection, timeout_s=0 if news.queues else news.next_look_s()))
+            news.add(announced.hear(timeout_s=0 if news.queues else news.next_look_s()))
             news.look_for_all()
         except BROKER_ERRORS as error:
             log.warning("broker away", extra={"error": type(error).__name__})
             stop.wait(BROKER_PAUSE_S)
         except psycopg.Error as error:
             log.warning("database away", extra={"error": type(error).__name__})
-            connection = None
+            if connection is not None:
+                connection.close()
             stop.wait(POLL_S)
         except Exception as error:
             log.exception("relay failed", extra={"error": type(error).__name__})
@@ -66,8 +67,8 @@ def run_relay(url: str, schema: str, publisher: Publisher, stop: threading.Event
         connection.close()
 
 
-def _listening(url: str, schema: str) -> DictConnection:
-    """A connection that hears of new rows.
+def _open(url: str, schema: str) -> DictConnection:
+    """A connection of its own.
 
     Nobody waits until its deletions are on a disk: where a crash undoes one, the row is told twice, which changes
     nothing.
@@ -76,7 +77,6 @@ def _listening(url: str, schema: str) -> DictConnection:
     connection.execute("SET synchronous_commit = off")
     for queue, number in outbox.undeliverable(connection).items():
         log.error("rows for an unknown queue stay in the outbox", extra={"queue": queue, "number": number})
-    connection.execute(f'LISTEN "{outbox.channel(schema)}"'.encode())
     return connection
 
 

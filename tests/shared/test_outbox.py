@@ -13,7 +13,7 @@ import pytest
 from shared import canary, outbox, relay
 from shared.broker import Publisher
 from shared.events import MAX_REFS, Ref
-from shared.postgres import DictConnection, connect
+from shared.postgres import DictConnection, OperationalError, connect
 from shared.relay import run_relay
 from tests.conftest import Database
 from tests.waiting import eventually
@@ -108,6 +108,30 @@ def test_the_waker_ends_the_relays_wait(connection: DictConnection, database: Da
     waker.close()
 
     assert [notification.channel for notification in notified] == ["intake_outbox"]
+
+
+def test_announcements_are_heard_whenever_they_come(connection: DictConnection, database: Database) -> None:
+    announced = outbox.Announcements(connection, "intake")
+    assert announced.hear() == set()
+
+    with connect(database.intake_url, schema="intake") as other:
+        outbox.announce(other, "intake", "triage")
+        outbox.announce(other, "intake")
+        outbox.announce(other, "intake", "triage")
+        eventually(lambda: connection.execute("SELECT 1").fetchone() and announced._queues)  # with another answer
+        outbox.announce(other, "intake", "triage.refused")
+
+        heard = announced.hear()
+        while len(heard) < 3:
+            heard |= announced.hear(timeout_s=10)
+        assert heard == {"triage", "", "triage.refused"}
+        assert announced.hear() == set()
+
+        own = connection.info.backend_pid
+        assert other.execute("SELECT pg_terminate_backend(%s, 5000) AS ended", (own,)).fetchone() == {"ended": True}
+    with pytest.raises(OperationalError):
+        for _ in range(3):  # first its last words
+            announced.hear(timeout_s=10)
 
 
 class Recorder(Publisher):
