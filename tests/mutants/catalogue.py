@@ -11,7 +11,7 @@ MUTANTS = (
         "tests/intake/test_api.py::test_an_accepted_response_waits_in_the_outbox_until_triage_was_told",
         (
             Change(
-                "services/intake/migrations/0010_store_response.sql",
+                "services/intake/migrations/0014_store_by_key.sql",
                 "        INSERT INTO outbox (tenant_id, queue, ref_id, ref_version) "
                 "VALUES (in_tenant, in_queue, of_id, of_version);\n",
                 "",

@@ -1,0 +1,93 @@
+"""A version of a response is stored by its keys, whatever was planned while there was little."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from services.intake import store
+from services.intake.store import NewResponse, Outcome
+from shared.fhir.search_index import Rows
+from shared.ids import DEFAULT_TENANT
+from shared.postgres import DictConnection, connect
+from tests.conftest import Database
+
+FILL = f"""
+SELECT set_config('sural.tenant', '{DEFAULT_TENANT}', true);
+INSERT INTO resource (tenant_id, type, id, version_id, last_updated, body, sha256)
+SELECT '{DEFAULT_TENANT}', 'QuestionnaireResponse', 'other-' || n, 1, now(), 'x', 'x'
+FROM generate_series(1, 3000) AS n;
+INSERT INTO search_value (tenant_id, type, param, system, value, id)
+SELECT '{DEFAULT_TENANT}', 'QuestionnaireResponse', 'status', '', 'completed', 'other-' || n
+FROM generate_series(1, 3000) AS n;
+INSERT INTO search_range (tenant_id, type, param, low, high, id)
+SELECT '{DEFAULT_TENANT}', 'QuestionnaireResponse', 'authored', n, n, 'other-' || n FROM generate_series(1, 3000) AS n;
+INSERT INTO response_key (tenant_id, system, value, id)
+SELECT '{DEFAULT_TENANT}', 'urn:forms', 'other-' || n, 'other-' || n FROM generate_series(1, 3000) AS n;
+"""
+WHOLE = """
+SELECT relname AS name FROM pg_stat_user_tables WHERE schemaname = 'intake' AND pg_stat_get_xact_numscans(relid) > 0
+"""
+SCANS = """
+SELECT relname || '/' || indexrelname AS name FROM pg_stat_user_indexes
+WHERE schemaname = 'intake' AND pg_stat_get_xact_numscans(indexrelid) > 0
+"""
+FROM_END_TO_END = {"resource/resource_last_updated", "resource/resource_retired"}
+"""Indexes that have the id in them, behind what all rows of a tenant have."""
+
+
+@pytest.fixture
+def connection(database: Database) -> Iterator[DictConnection]:
+    with connect(database.intake_url, schema="intake") as connection:
+        yield connection
+
+
+def response(number: int, *, version: int = 1, expected: int | None = None, key: str | None = None) -> NewResponse:
+    said = [("status", "", "completed" if version == 1 else "amended")]
+    return NewResponse(
+        id=f"response-{number}",
+        body=f"{number}/{version}".encode(),
+        subject="Patient/1",
+        rows=Rows(said, [("authored", datetime(2026, 1, version, tzinfo=UTC).timestamp(), 2e9)]),
+        expected=expected,
+        identifier=("urn:forms", f"form-{number}"),
+        client="a client",
+        key=key,
+    )
+
+
+def life(connection: DictConnection, number: int) -> list[Outcome]:
+    """What comes of a response that is new, sent again by its key, sent again, amended, and amended by who is late."""
+    with connection.transaction():
+        return [
+            store.store_response(connection, DEFAULT_TENANT, each).outcome
+            for each in (
+                response(number, key=f"key-{number}"),
+                response(number, key=f"key-{number}"),
+                response(number),
+                response(number, version=2, expected=1),
+                response(number, version=3, expected=1),
+            )
+        ]
+
+
+def test_every_version_is_stored_by_keys_although_the_plans_were_made_before_there_was_anything(
+    connection: DictConnection,
+) -> None:
+    outcomes = [Outcome.CREATED, Outcome.REPEATED, Outcome.UNCHANGED, Outcome.UPDATED, Outcome.STALE]
+    for number in range(8):  # until the connection keeps its plans
+        assert life(connection, number) == outcomes
+    with connection.transaction():
+        connection.execute(FILL.encode())
+    connection.execute("SELECT pg_stat_force_next_flush()")  # what was counted up to here is not counted again
+
+    with connection.transaction():
+        assert life(connection, 100) == outcomes
+        used = {row["name"] for row in connection.execute(SCANS).fetchall()}
+        read_whole = {row["name"] for row in connection.execute(WHOLE).fetchall()}
+
+    assert not used & FROM_END_TO_END
+    assert {"search_value/search_value_owner", "search_range/search_range_owner"} <= used
+    assert not read_whole
