@@ -24,7 +24,7 @@ DOCUMENTED = dict(re.findall(r"^# ([A-Z][A-Z0-9_]+)=(.*)$", EXAMPLE, flags=re.MU
 CLASSES = (ServiceSettings, IntakeSettings, TriageSettings, NotifySettings)
 READ_ELSEWHERE = {"SURAL_DATABASE_URL"}
 """The owner's URL: read by `migrate`, never by a running service."""
-ONLY_FOR_CHECKS = {"SURAL_DOCKER_ENGINE", "SURAL_CHECK_PROJECT", "SURAL_BROWSER", "SURAL_PICTURES"}
+ONLY_FOR_CHECKS = {"SURAL_DOCKER_ENGINE", "SURAL_CHECK_PROJECT", "SURAL_BROWSER", "SURAL_PICTURES", "SURAL_SMOKE"}
 IN_COMPOSE = set(re.findall(r"\$\{([A-Z0-9_]+)", COMPOSE))
 PROSE = sorted([ROOT / "docker-compose.yml", ROOT / ".env.example", *ROOT.glob("*.md"), *ROOT.glob("d*/**/*.md")])
 
