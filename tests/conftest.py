@@ -22,7 +22,7 @@ from tests import kept
 os.environ.setdefault("SURAL_MODE", "sandbox")
 """A test that says nothing of the mode runs a sandbox; without the word a service is in production."""
 
-pytest_plugins = ["tests.browser"]
+pytest_plugins = ["tests.browser", "tests.order"]
 
 kept.keep()
 
