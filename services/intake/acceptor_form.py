@@ -6,14 +6,14 @@ short walk, is not compiled, and whatever holds an item that is not compiled is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from functools import reduce
 from operator import or_
 from typing import Any, Final, NamedTuple
 
 from services.intake.acceptor_values import Check, answers_are_known, checks_of, listed_codings, sound_text
-from shared.fhir.answer_values import AnswerValue, Coding, compare
+from shared.fhir.answer_values import COMPARISONS, AnswerValue, Coding, compare
 from shared.fhir.questionnaire import Condition, Option, QuestionItem, QuestionnaireIndex
 from shared.fhir.strict_json import JSON_DEPTH
 
@@ -216,30 +216,67 @@ def _rule(item: QuestionItem, entries: dict[str, Entry], bits: Bits) -> Rule:
         some = [reduce(or_, some, 0)]
     if not others and len(some) == 1:  # nearly all conditions: one question has one of these answers
         return Rule(some[0], None)
-    if item.enable_behavior == "any":
-        any_of = some[0]
-        return Rule(0, lambda given, values: given & any_of != 0 or any(holds(given, values) for holds in others))
-    return Rule(
-        0,
-        lambda given, values: all(given & each != 0 for each in some) and all(holds(given, values) for holds in others),
-    )
+    return Rule(0, _any_of(some[0], others) if item.enable_behavior == "any" else _all_of(some, others))
+
+
+def _any_of(bits: int, others: Sequence[Holds]) -> Holds:
+    def holds(given: int, values: Values) -> bool:
+        if given & bits:
+            return True
+        for other in others:  # noqa: SIM110 - a generator costs more than what it goes through
+            if other(given, values):
+                return True
+        return False
+
+    return holds
+
+
+def _all_of(some: Sequence[int], others: Sequence[Holds]) -> Holds:
+    def holds(given: int, values: Values) -> bool:
+        for bits in some:
+            if not given & bits:
+                return False
+        for other in others:  # noqa: SIM110
+            if not other(given, values):
+                return False
+        return True
+
+    return holds
 
 
 def _test(condition: Condition, gate: Entry, bits: Bits) -> int | Holds:
     """The bits of which one suffices, or a function where that does not tell."""
-    operator, kind, expected = condition.operator, condition.kind, condition.expected
     link_id, answered = gate.link_id, gate.answered
-    if operator == "exists":
-        return answered if expected is True else lambda given, _values: given & answered == 0
+    if condition.operator == "exists":
+        return answered if condition.expected is True else lambda given, _values: given & answered == 0
     codes = bits.of(
         (link_id, str(key[1])) for key, holds in condition.outcomes.items() if holds and isinstance(key, tuple)
     )
     if not gate.checks:
         return codes
-    return lambda given, values: (
-        given & codes != 0
-        or any(
-            compare(actual_kind, actual, operator, kind, expected) is True
-            for actual_kind, actual in values.get(link_id, ())
-        )
+    fits = _comparison(condition)
+
+    def holds(given: int, values: Values) -> bool:
+        if given & codes:
+            return True
+        for kind, value in values.get(link_id, ()):  # noqa: SIM110
+            if fits(kind, value):
+                return True
+        return False
+
+    return holds
+
+
+def _comparison(condition: Condition) -> Callable[[str, AnswerValue], bool]:
+    """What `compare` says; of whole numbers, which nearly all are, without its questions about kinds."""
+    operator, kind, expected = condition.operator, condition.kind, condition.expected
+
+    def fits(actual_kind: str, actual: AnswerValue) -> bool:
+        return compare(actual_kind, actual, operator, kind, expected) is True
+
+    if kind != "Integer" or type(expected) is not int:
+        return fits
+    of_numbers = COMPARISONS[operator]
+    return lambda actual_kind, actual: (
+        of_numbers(actual, expected) if actual_kind == "Integer" and type(actual) is int else fits(actual_kind, actual)
     )
