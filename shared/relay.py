@@ -22,7 +22,7 @@ POLL_S = 0.5
 GATHER_EACH_S, GATHER_S = 0.003, 0.04
 """The more there was to tell, the longer is waited for more, so that under load many references share one message and
 one call of a worker. What comes alone goes at once."""
-HELD_S, LOOK_S = 0.1, 0.01
+HELD_S, LOOK_S = 0.1, 0.02
 """While no worker has come to the last message of a queue, rows for it stay in the outbox and share the next one: a
 worker that is busy is not sent a message for each response. Not for longer than this, as messages are what shows
 operators a backlog; looked at this often."""
