@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, make_dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,11 +15,12 @@ from hypothesis import strategies as st
 from deploy.local.benchmark.form import sixty_items
 from deploy.local.triage import shipped_form
 from services.intake.acceptor import Acceptor
-from services.intake.acceptor_form import KNOWN
+from services.intake.acceptor_form import KNOWN, _comparison
 from services.intake.conformance import check_conformance
+from shared.fhir.answer_values import COMPARISONS, AnswerValue, Coding, compare
 from shared.fhir.parse import parse_resource
 from shared.fhir.plain_json import read_plain_json
-from shared.fhir.questionnaire import QuestionnaireIndex
+from shared.fhir.questionnaire import Condition, QuestionnaireIndex
 from shared.problems import ProblemError
 from tests.forms import answered, coding, extension, group, index, inside, question, response, yes_no
 from tests.intake.generated import a_questionnaire, a_response
@@ -200,3 +202,22 @@ def test_a_number_keeps_every_digit_or_is_looked_at_closer(number: str) -> None:
     accepted = read(Acceptor(form), body)
 
     assert accepted is None or str(accepted["item"][0]["answer"][0]["valueDecimal"]) == number
+
+
+@pytest.mark.parametrize("operator", sorted(COMPARISONS))
+@pytest.mark.parametrize(("kind", "expected"), [("Integer", 3), ("Decimal", Decimal("3.0")), ("Boolean", True)])
+def test_a_condition_on_numbers_holds_for_the_same_answers_as_everywhere(
+    operator: str, kind: str, expected: AnswerValue
+) -> None:
+    fits = _comparison(Condition("pain", operator, kind, expected, {}))
+    answers: list[tuple[str, AnswerValue]] = [
+        *(("Integer", number) for number in range(6)),
+        *(("Decimal", Decimal(text)) for text in ("2.9", "3", "3.0", "3.1")),
+        *(("Boolean", truth) for truth in (True, False)),
+        ("String", "3"),
+        ("Coding", Coding(None, "3", None)),
+        ("Integer", True),
+    ]
+
+    for actual_kind, actual in answers:
+        assert fits(actual_kind, actual) is (compare(actual_kind, actual, operator, kind, expected) is True)
