@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from services.triage.basis import Basis, Run, Status
 from services.triage.engine.assess import evaluate, urgency_of
-from services.triage.engine.model import Findings, Presence, Urgency
+from services.triage.engine.model import Findings, Presence, Respondent, Urgency
 from services.triage.engine.pack import Pack
 from services.triage.engine.results import Assessment, Scope
 from services.triage.engine.state import State
@@ -35,13 +35,16 @@ def forget(pack: Pack) -> None:
     for condition in pack.content.conditions:
         for scale in pack.scales.of(condition).scales:
             scale.known.clear()
+    for score in pack.scores:
+        score.known.clear()
 
 
 def told(pack: Pack, assessment: Assessment) -> tuple[Any, ...]:
     """Everything that may come from what was kept."""
     weighing = Weighing(pack, assessment)
     verdicts = [weighing.of(one.condition) for one in assessment.candidates]
-    return (assessment.fired, assessment.undecided, assessment.not_fired, assessment.not_reached, verdicts)
+    flags = (assessment.fired, assessment.undecided, assessment.not_fired, assessment.not_reached)
+    return (*flags, assessment.scores, verdicts)
 
 
 @pytest.mark.requirement("SR-20")
@@ -54,7 +57,8 @@ def test_what_is_said_of_a_patient_does_not_depend_on_who_came_before(world: Wor
     anything = data.draw(world.anything())
     findings = Findings({**somebody(world, data).by_name, **dict(anything)})
     for _ in range(OTHERS):
-        others = Findings({**findings.by_name, **dict(data.draw(world.anything())[:3])})
+        by_whom = data.draw(st.sampled_from(Respondent))
+        others = Findings({**findings.by_name, **dict(data.draw(world.anything())[:3])}, by_whom)
         told(world.pack, evaluate(world.pack, others, scope=scope))
 
     after_others = told(world.pack, evaluate(world.pack, findings, scope=scope))

@@ -32,7 +32,7 @@ from services.triage.engine.moving import Moving
 from services.triage.engine.ranking import Ranking, compile_ranking
 from services.triage.engine.reads import Reads
 from services.triage.engine.scales import Scales
-from services.triage.engine.scores import CompiledScore, compile_score
+from services.triage.engine.scores import CompiledScore, compile_score, criteria_of_score
 from services.triage.engine.text import plain_text
 
 
@@ -142,9 +142,9 @@ def build_pack(content: Content) -> Pack:
     base_facts = _base_facts(facts, matches, computed, order)
     safety = content.safety
     compiler = Compiler(slots)
-    scores = {score.id: compile_score(score, compiler) for score in content.scores}
     compared = _shared_comparisons(content, facts, len(slots))
     reads = Reads(slots, compared, computed)
+    scores = {score.id: compile_score(score, compiler, reads) for score in content.scores}
     steps = {name: _step(computed[name], scores, slots, compiler) for name in order}
     for when in _explained(content):
         compiler.compile(when)
@@ -237,11 +237,7 @@ def criteria_of(computed: Computed) -> Iterator[Criterion]:
     if isinstance(computed, DerivedFact):
         yield computed.when
         return
-    yield from (item.when for item in computed.items)
-    yield from (exclusion.when for exclusion in computed.exclusions)
-    yield from (one.when for one in computed.classes if one.when is not None)
-    if computed.applies_when is not None:
-        yield computed.applies_when
+    yield from criteria_of_score(computed)
 
 
 def _refuse_repeated_names(content: Content) -> None:
@@ -263,9 +259,10 @@ def _step(computed: Computed, scores: Mapping[str, CompiledScore], slots: Slots,
 
 
 def _shared_comparisons(content: Content, facts: Mapping[str, FactDefinition], first: int) -> dict[Compare, int]:
-    """The comparisons with base facts that flags, derived facts and conditions make, with their places."""
+    """The comparisons with base facts that flags, derived facts, scores and conditions make, with their places."""
     criteria = [derived.when for derived in content.derived]
     criteria += [line.when for flag in content.flags for line in flag.lines]
+    criteria += [when for score in content.scores for when in criteria_of_score(score)]
     criteria += [finding.when for condition in content.conditions for finding in condition.findings]
     criteria += [one.when for one in content.advice if one.when is not None]
     criteria += [caution for one in content.advice for caution in one.unless]

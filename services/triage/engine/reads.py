@@ -1,7 +1,7 @@
 """Which of all values a criterion reads: with the same ones it is as true, and rests on the same answers.
 
-That is what results may be kept by (`flag_plans.py`, `scales.py`). What is read are truths, the truths of comparisons,
-and known points of scores; of a free text only whether it matched.
+That is what results may be kept by (`flag_plans.py`, `scales.py`, `scores.py`). What is read are truths, the truths of
+comparisons, and known points of scores; of a free text only whether it matched.
 """
 
 from __future__ import annotations
@@ -34,6 +34,11 @@ class Reads:
         places = sorted(set[int]().union(*map(self.of, criteria)))
         return itemgetter(*places) if places else _nothing
 
+    def deciding(self, criteria: Iterable[Criterion]) -> Callable[[Any], Any]:
+        """From all values, those that decide the criteria, whatever answers they rest on."""
+        places = sorted(set[int]().union(*(self._truths(one) for one in criteria)))
+        return itemgetter(*places) if places else _nothing
+
     def of(self, criterion: Criterion) -> set[int]:
         """The places that decide the criterion, and which answers it rests on."""
         match criterion:
@@ -58,6 +63,19 @@ class Reads:
                 return self.directly(part)
             case All(parts) | AnyOf(parts):
                 return set[int]().union(*map(self.directly, parts))
+        raise TypeError(f"not a criterion: {criterion!r}")
+
+    def _truths(self, criterion: Criterion) -> set[int]:
+        """The places that decide the criterion by themselves: of a comparison whose truth is a value, that one."""
+        match criterion:
+            case Compare() if criterion in self._compared:
+                return {self._compared[criterion]}
+            case Fact(name) | Compare(name):
+                return {self._slots[name]}
+            case Not(part) | OrUnknown(part):
+                return self._truths(part)
+            case All(parts) | AnyOf(parts):
+                return set[int]().union(*map(self._truths, parts))
         raise TypeError(f"not a criterion: {criterion!r}")
 
     def by_slot(self, several: Sequence[Iterable[Criterion]]) -> dict[int, tuple[int, ...]]:

@@ -16,12 +16,13 @@ red flags, which read known points and findings.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
 from services.triage.engine.compile import Compiler, Test, Values
+from services.triage.engine.criteria import Criterion
 from services.triage.engine.model import (
     AnsweredBy,
     Exclusion,
@@ -31,16 +32,22 @@ from services.triage.engine.model import (
     ScoreDefinition,
     Withholds,
 )
+from services.triage.engine.reads import Reads
 from services.triage.engine.results import ScoreResult
 from services.triage.engine.truth import NO, UNKNOWN, YES
 
 _ZERO = Decimal(0)
 _PATIENT, _PROXY = AnsweredBy.PATIENT, AnsweredBy.PROXY
+_REMEMBERED: Final = 100
+"""For how many different sets of values the result of one score is kept."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class CompiledScore:
-    """A score with its criteria compiled. `items`: id, test, points, whether they add, and whose answer settles it."""
+    """A score with its criteria compiled. `items`: id, test, points, whether they add, and whose answer settles it.
+
+    `read`: from all values those that decide it. `known`: what came of these, and of whether a clinician answered.
+    """
 
     definition: ScoreDefinition
     items: tuple[tuple[str, Test, Decimal, bool, AnsweredBy], ...]
@@ -48,9 +55,20 @@ class CompiledScore:
     exclusions: tuple[tuple[Exclusion, Test], ...]
     applies: Test | None
     not_applicable: ScoreResult
+    read: Callable[[Values], Any]
+    known: dict[Any, ScoreResult] = field(init=False, repr=False, default_factory=dict)
 
 
-def compile_score(definition: ScoreDefinition, compiler: Compiler) -> CompiledScore:
+def criteria_of_score(definition: ScoreDefinition) -> Iterator[Criterion]:
+    """Every criterion of a score."""
+    yield from (item.when for item in definition.items)
+    yield from (exclusion.when for exclusion in definition.exclusions)
+    yield from (one.when for one in definition.classes if one.when is not None)
+    if definition.applies_when is not None:
+        yield definition.applies_when
+
+
+def compile_score(definition: ScoreDefinition, compiler: Compiler, reads: Reads) -> CompiledScore:
     """Make the score fast. Raises KeyError for a fact that has no slot."""
     entry = definition.applies_when
     return CompiledScore(
@@ -63,6 +81,7 @@ def compile_score(definition: ScoreDefinition, compiler: Compiler) -> CompiledSc
         exclusions=tuple((exclusion, compiler.compile(exclusion.when)) for exclusion in definition.exclusions),
         applies=None if entry is None else compiler.compile(entry),
         not_applicable=ScoreResult(definition, Presence.ABSENT),
+        read=reads.deciding(criteria_of_score(definition)),
     )
 
 
@@ -71,6 +90,17 @@ def known_points(score: CompiledScore, values: Values, respondent: Respondent) -
     if score.applies is not None and score.applies(values) == NO:
         return None
     return _points(score, values, respondent is Respondent.CLINICIAN).known
+
+
+def result_of(score: CompiledScore, values: Values, respondent: Respondent) -> ScoreResult:
+    """The score of this patient (`compute`). The same values say the same once more."""
+    key = (score.read(values), respondent is Respondent.CLINICIAN)
+    result = score.known.get(key)
+    if result is None:
+        result = compute(score, values, respondent)
+        if len(score.known) < _REMEMBERED:
+            score.known[key] = result
+    return result
 
 
 def compute(score: CompiledScore, values: Values, respondent: Respondent) -> ScoreResult:

@@ -25,7 +25,7 @@ from services.triage.engine.model import (
 )
 from services.triage.engine.pack import CompiledDerived, Pack, Step
 from services.triage.engine.results import Scope, ScoreResult
-from services.triage.engine.scores import CompiledScore, compute, known_points
+from services.triage.engine.scores import CompiledScore, known_points, result_of
 from services.triage.engine.text import plain_text
 from services.triage.engine.truth import NO, NOT_REACHED, UNKNOWN, UNKNOWN_IS_NO, YES
 
@@ -131,7 +131,7 @@ class State:
         """All scores, in pack order; none from page 1 alone."""
         if self.scope is Scope.PAGE_1:
             return ()
-        return tuple([compute(score, self.values, self.findings.respondent) for score in self.pack.scores])
+        return tuple([result_of(score, self.values, self.findings.respondent) for score in self.pack.scores])
 
     def line_truths(self) -> list[int]:
         """The truths of all lines of all flags, in pack order."""
