@@ -80,8 +80,9 @@ def test_the_urgency_worked_out_again_is_that_of_somebody_who_answered_so(world:
 def test_the_candidates_weighed_again_are_those_of_somebody_who_answered_so(world: World, data: st.DataObject) -> None:
     findings = clear(world, data)
     changed = otherwise(world, findings, data)
-    state, ranking = State(world.pack, findings, Scope.FULL), world.pack.ranking
+    state, ranking, moving = State(world.pack, findings, Scope.FULL), world.pack.ranking, world.pack.moving
     assert ranking is not None
+    assert moving is not None
     flags = data.draw(st.sets(st.sampled_from([flag.id for flag in world.pack.content.flags]), max_size=3))
     before, imagined = state.of_what_was_asked(), state.changed(changed)
     weights = rank(ranking, before, flags).weights
@@ -89,7 +90,7 @@ def test_the_candidates_weighed_again_are_those_of_somebody_who_answered_so(worl
 
     values = imagined.of_what_was_asked()
     slots = state.moved_to(values, changed, before)
-    again = rank_again(ranking, world.pack.moving, weights, before, values, slots, flags)
+    again = rank_again(ranking, moving, weights, values, slots, flags)
     assert again.candidates == rank(ranking, values, flags).candidates
     put = {name: value for name, value in changed.items() if findings.get(name).visibility is not Visibility.NOT_PUT}
     anew = State(world.pack, answered(findings, put), Scope.FULL).of_what_was_asked()

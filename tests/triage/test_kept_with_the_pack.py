@@ -37,6 +37,8 @@ def forget(pack: Pack) -> None:
             scale.known.clear()
     for score in pack.scores:
         score.known.clear()
+    if pack.alike is not None:
+        pack.alike.forget()
 
 
 def told(pack: Pack, assessment: Assessment) -> tuple[Any, ...]:
@@ -44,7 +46,7 @@ def told(pack: Pack, assessment: Assessment) -> tuple[Any, ...]:
     weighing = Weighing(pack, assessment)
     verdicts = [weighing.of(one.condition) for one in assessment.candidates]
     flags = (assessment.fired, assessment.undecided, assessment.not_fired, assessment.not_reached)
-    return (*flags, assessment.scores, verdicts)
+    return (*flags, assessment.scores, assessment.candidates, assessment.must_not_miss, verdicts)
 
 
 @pytest.mark.requirement("SR-20")

@@ -52,7 +52,7 @@ def evaluate(
     rule_floors = tuple(floor for floor in applied if floor.kind is not FloorKind.SCREEN)
     ranking = pack.ranking if scope is Scope.FULL else None
     fired = frozenset(result.flag.id for result in flags.fired)
-    ranked = Differential() if ranking is None else rank(ranking, state.of_what_was_asked(), fired)
+    ranked = Differential() if ranking is None else rank(ranking, state.of_what_was_asked(), fired, pack.alike)
     withheld = any(floor.withholds_ranking for floor in applied)
     trusted = not (contradictions or quality.conflicting)
     told = [result.urgency for result in flags.fired]
@@ -103,7 +103,9 @@ def urgency_of(state: State, *, floors: Sequence[AppliedFloor], enough: Urgency)
     if found is not None and found.rank <= enough.rank:
         return found
     flags = frozenset(flag.id for flag, _ in fired)
-    ranked = Differential() if pack.ranking is None else rank(pack.ranking, state.of_what_was_asked(), flags)
+    ranked = (
+        Differential() if pack.ranking is None else rank(pack.ranking, state.of_what_was_asked(), flags, pack.alike)
+    )
     outcome = Outcome(
         pack,
         Scope.FULL,

@@ -14,22 +14,24 @@ from dataclasses import dataclass
 from operator import add
 from typing import Any
 
+from services.triage.engine.alike import Alike
 from services.triage.engine.compile import Values
 from services.triage.engine.conditions import RankingMethod
 from services.triage.engine.model import Urgency
 from services.triage.engine.moving import Moving
-from services.triage.engine.ranking import HALF, MASK, OUT, TOTAL, Ranking, split
+from services.triage.engine.ranking import HALF, MASK, OUT, TOTAL, Ranking, Sums, split
 from services.triage.engine.results import Candidate, Panel, Support
+from services.triage.engine.truth import NO
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
     """What all conditions weigh on one set of values, before any flag adds to it.
 
-    `weighs`: the findings of each (`ranking.py`). `numbers`: the same with the prior. `known`: without what is unknown.
+    `sums`: of the findings. `numbers`: the same with the prior, or `OUT`. `known`: without what is unknown.
     """
 
-    weighs: list[int]
+    sums: Sums
     numbers: list[int]
     known: list[int]
 
@@ -59,9 +61,12 @@ class Differential:
         return tuple(name for one in self.supported for name in one.condition.raises)
 
 
-def rank(ranking: Ranking, values: Values, flags_fired: Collection[str]) -> Differential:
-    """All conditions in order, the first `shown` of them as candidates. `flags_fired`: ids of flags."""
-    weights = _weigh(ranking, values)
+def rank(ranking: Ranking, values: Values, flags_fired: Collection[str], alike: Alike | None = None) -> Differential:
+    """All conditions in order, the first `shown` of them as candidates. `flags_fired`: ids of flags.
+
+    `alike`: knows what conditions weighed on other values; without it everything is weighed.
+    """
+    weights = _weights(ranking, values, ranking.weigh(values) if alike is None else alike.weigh(values))
     order, candidates = _ranked(ranking, weights, flags_fired)
     supported = {one.condition.id for one in candidates if one.support is not Support.WEAK}
     panel = Panel(
@@ -79,7 +84,6 @@ def rank_again(
     ranking: Ranking,
     moving: Moving,
     weights: Weights,
-    before: Values,
     values: Values,
     slots: Iterable[int],
     flags_fired: Collection[str],
@@ -88,32 +92,20 @@ def rank_again(
 
     `weights`: those of the values before. Only findings that read a changed value are weighed again.
     """
-    moved = moving.moved(before, values, slots)
-    if moved is None:
-        weights = _weigh(ranking, values)
-    elif moved:
-        weights = Weights(weights.weighs.copy(), weights.numbers.copy(), weights.known.copy())
-        for place, more in moved.items():
-            if weights.weighs[place] != OUT:
-                weights.numbers[place] += more
-                weights.weighs[place] += more
-                weights.known[place] = _known(weights.numbers[place], weights.weighs[place])
+    sums = moving.moved(weights.sums, values, slots)
+    if sums is not weights.sums:
+        weights = _weights(ranking, values, sums)
     return Differential(_ranked(ranking, weights, flags_fired)[1])
 
 
-def _weigh(ranking: Ranking, values: Values) -> Weights:
-    weighs = ranking.weigh(values)
-    numbers = list(map(add, weighs, _priors(ranking, values)))
-    known = [
-        (number - weighed >> TOTAL) + ((weighed + HALF) & MASK) - HALF
-        for number, weighed in zip(numbers, weighs, strict=True)
-    ]
-    return Weights(weighs, numbers, known)
-
-
-def _known(number: int, weighed: int) -> int:
-    """The prior and what the known findings weigh."""
-    return (number - weighed >> TOTAL) + ((weighed + HALF) & MASK) - HALF
+def _weights(ranking: Ranking, values: Values, sums: Sums) -> Weights:
+    priors = _priors(ranking, values)
+    numbers = list(map(add, sums.numbers, priors))
+    known = [(prior >> TOTAL) + ((one + HALF) & MASK) - HALF for one, prior in zip(sums.numbers, priors, strict=True)]
+    for place, when in ranking.only_when:
+        if sums.truths[when] == NO:
+            numbers[place] = OUT
+    return Weights(sums, numbers, known)
 
 
 def _ranked(

@@ -70,12 +70,12 @@ class Imagining:
         return truths
 
     def _ranked(self, imagined: State, changed: Mapping[str, Value], flags: frozenset[str]) -> Differential:
-        ranking, weights = self.pack.ranking, self.assessment.weights
-        if ranking is None or weights is None:
+        ranking, moving, weights = self.pack.ranking, self.pack.moving, self.assessment.weights
+        if ranking is None or moving is None or weights is None:
             return Differential()
         before, values = self.state.of_what_was_asked(), imagined.of_what_was_asked()
         slots = self.state.moved_to(values, changed, before)
-        return rank_again(ranking, self.pack.moving, weights, before, values, slots, flags)
+        return rank_again(ranking, moving, weights, values, slots, flags)
 
     def _only_examination_open(
         self, truths: Sequence[int], slots: Sequence[int], imagined: State, deciding: Deciding

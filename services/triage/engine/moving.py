@@ -1,4 +1,4 @@
-"""What conditions weigh after a few values changed: only the findings that read these values are weighed again.
+"""What conditions weigh after some values changed: only the findings that read these values are weighed again.
 
 `ranking.py` weighs all findings of all conditions at once, which is fastest where everything is new. Both must agree;
 tests compare them.
@@ -6,96 +6,88 @@ tests compare them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from services.triage.engine.compile import Compiler, Test, Values
 from services.triage.engine.conditions import Condition, ConditionFinding
 from services.triage.engine.criteria import Criterion
-from services.triage.engine.ranking import number_of, strongest_of
+from services.triage.engine.ranking import Ranking, Sums, number_of, strongest_of
 from services.triage.engine.reads import Reads
 from services.triage.engine.truth import SETS
 
 
 @dataclass(frozen=True, slots=True)
-class _Alone:
-    """One criterion, and for each condition that has it as a finding by itself the place and numbers by truths."""
-
-    test: Test
-    weighs: tuple[tuple[int, tuple[int, ...]], ...]
-
-    def move(self, before: Values, values: Values, moved: dict[int, int]) -> None:
-        """Add what it weighs more than before."""
-        was, now = self.test(before), self.test(values)
-        if was != now:
-            for place, numbers in self.weighs:
-                moved[place] = moved.get(place, 0) + numbers[now] - numbers[was]
-
-
-@dataclass(frozen=True, slots=True)
 class _Group:
-    """Findings of one condition of which only the strongest counts."""
+    """Findings of one condition, by the numbers of their criteria, of which only the strongest counts."""
 
-    tests: tuple[Test, ...]
     place: int
+    criteria: tuple[int, ...]
     strongest: Callable[[Sequence[int]], int]
-
-    def move(self, before: Values, values: Values, moved: dict[int, int]) -> None:
-        """Add what it weighs more than before."""
-        was, now = [test(before) for test in self.tests], [test(values) for test in self.tests]
-        if was != now:
-            moved[self.place] = moved.get(self.place, 0) + self.strongest(now) - self.strongest(was)
-
-
-_Part = _Alone | _Group
 
 
 class Moving:
     """The findings of all conditions by the slots that they read. `compiler`: knows their criteria."""
 
-    def __init__(self, conditions: Sequence[Condition], compiler: Compiler, reads: Reads) -> None:
-        parts = [*_alone(conditions, compiler), *_groups(conditions, compiler)]
-        self._parts = tuple(part for part, _ in parts)
-        self._reading = reads.by_slot([criteria for _, criteria in parts])
-        when = [one.only_when for one in conditions if one.only_when is not None]
-        self._in_question = reads.by_slot([when])
+    def __init__(self, ranking: Ranking, compiler: Compiler, reads: Reads) -> None:
+        number = {when: place for place, when in enumerate(ranking.criteria)}
+        self._tests: tuple[Test, ...] = tuple(map(compiler.compile, ranking.criteria))
+        self._reading = reads.by_slot([[when] for when in ranking.criteria])
+        self._alone = _alone(ranking.conditions, number)
+        self._groups = _groups(ranking.conditions, number)
+        self._in_group: dict[int, list[int]] = {}
+        for place, group in enumerate(self._groups):
+            for criterion in group.criteria:
+                self._in_group.setdefault(criterion, []).append(place)
 
-    def moved(self, before: Values, values: Values, slots: Iterable[int]) -> Mapping[int, int] | None:
-        """By place, what conditions weigh more than before, as numbers (`ranking.py`). `slots`: where values changed.
+    def moved(self, before: Sums, values: Values, slots: Iterable[int]) -> Sums:
+        """What conditions weigh on these values. `slots`: at least those where they are other than before."""
+        truths, tests = before.truths.copy(), self._tests
+        changed = []
+        for one in set[int]().union(*[self._reading.get(slot, ()) for slot in slots]):
+            now = tests[one](values)
+            if now != truths[one]:
+                truths[one] = now
+                changed.append(one)
+        return Sums(self._numbers(before, truths, changed), truths) if changed else before
 
-        None when one of the slots decides whether some condition is in the question at all.
-        """
-        numbers: dict[int, None] = {}
-        for slot in slots:
-            if slot in self._in_question:
-                return None
-            numbers.update(dict.fromkeys(self._reading.get(slot, ())))
-        found: dict[int, int] = {}
-        for number in numbers:
-            self._parts[number].move(before, values, found)
-        return found
+    def _numbers(self, before: Sums, truths: Sequence[int], changed: Iterable[int]) -> list[int]:
+        numbers, were = before.numbers.copy(), before.truths
+        groups = set()
+        for one in changed:
+            was, now = were[one], truths[one]
+            for place, weighs in self._alone[one]:
+                numbers[place] += weighs[now] - weighs[was]
+            if one in self._in_group:
+                groups.update(self._in_group[one])
+        for number in groups:
+            group = self._groups[number]
+            was_all, now_all = [were[one] for one in group.criteria], [truths[one] for one in group.criteria]
+            numbers[group.place] += group.strongest(now_all) - group.strongest(was_all)
+        return numbers
 
 
-def _alone(conditions: Sequence[Condition], compiler: Compiler) -> list[tuple[_Part, list[Criterion]]]:
+def _alone(
+    conditions: Sequence[Condition], number: dict[Criterion, int]
+) -> list[tuple[tuple[int, tuple[int, ...]], ...]]:
+    """By criterion: for each condition that has it as a finding by itself the place, and its numbers by truths."""
     tables: dict[tuple[int, ...], tuple[int, ...]] = {}
-    weighs: dict[Criterion, list[tuple[int, tuple[int, ...]]]] = {}
+    weighs: list[list[tuple[int, tuple[int, ...]]]] = [[] for _ in number]
     for place, condition in enumerate(conditions):
         for finding in condition.findings:
             if finding.group is None:
                 numbers = tuple(number_of(finding, truths) for truths in range(SETS))
-                weighs.setdefault(finding.when, []).append((place, tables.setdefault(numbers, numbers)))
-    return [(_Alone(compiler.compile(when), tuple(one)), [when]) for when, one in weighs.items()]
+                weighs[number[finding.when]].append((place, tables.setdefault(numbers, numbers)))
+    return [tuple(one) for one in weighs]
 
 
-def _groups(conditions: Sequence[Condition], compiler: Compiler) -> list[tuple[_Part, list[Criterion]]]:
-    parts: list[tuple[_Part, list[Criterion]]] = []
+def _groups(conditions: Sequence[Condition], number: dict[Criterion, int]) -> list[_Group]:
+    groups: list[_Group] = []
     for place, condition in enumerate(conditions):
-        groups: dict[str, list[ConditionFinding]] = {}
+        by_name: dict[str, list[ConditionFinding]] = {}
         for finding in condition.findings:
             if finding.group is not None:
-                groups.setdefault(finding.group, []).append(finding)
-        for findings in groups.values():
-            criteria = [one.when for one in findings]
-            tests = tuple(map(compiler.compile, criteria))
-            parts.append((_Group(tests, place, strongest_of(findings)), criteria))
-    return parts
+                by_name.setdefault(finding.group, []).append(finding)
+        for findings in by_name.values():
+            groups.append(_Group(place, tuple(number[one.when] for one in findings), strongest_of(findings)))
+    return groups

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, TypeAlias
 
 from services.triage.engine.advice import CompiledAdvice, compile_advice
+from services.triage.engine.alike import Alike
 from services.triage.engine.compile import Compiler, Slots, Test, Values
 from services.triage.engine.content import Content, PackHead
 from services.triage.engine.criteria import Compare, Criterion, comparisons_in, names_in
@@ -29,7 +30,7 @@ from services.triage.engine.model import (
     Urgency,
 )
 from services.triage.engine.moving import Moving
-from services.triage.engine.ranking import Ranking, compile_ranking
+from services.triage.engine.ranking import Ranking, compile_ranking, criteria_of_condition
 from services.triage.engine.reads import Reads
 from services.triage.engine.scales import Scales
 from services.triage.engine.scores import CompiledScore, compile_score, criteria_of_score
@@ -67,7 +68,7 @@ class Pack:
     make. `compute_steps`: all of these and all steps at once. `line_truths`: all lines of all flags, in pack order
     (`lines`: with their flags; `line_ids`; `line_tests`; `flag_of_line`: the numbers of their flags). `flag_plans`: all
     flags. `lines_reading`, `contradictions_reading`: by slot, the places of those that read it. `moving`: the findings
-    of conditions by the slots that they read.
+    of conditions by the slots that they read. `alike`: weighs all conditions. (None where nothing is ranked.)
     `read_plan`: name, whether it is a yes/no fact, and definition of every base fact; `not_yes_no`: the other slots.
     `text_searches`: of each text match its slot, its words ready to be searched for, and the slot of its text.
     `examined`: examination items.
@@ -100,7 +101,8 @@ class Pack:
     floors: tuple[tuple[Floor, Test], ...]
     raised_screen: Test
     ranking: Ranking | None
-    moving: Moving
+    moving: Moving | None
+    alike: Alike | None
     scales: Scales
     advice: CompiledAdvice
     grounds: Grounds
@@ -148,6 +150,10 @@ def build_pack(content: Content) -> Pack:
     steps = {name: _step(computed[name], scores, slots, compiler) for name in order}
     for when in _explained(content):
         compiler.compile(when)
+    ranking = None
+    if content.ranking is not None:
+        ranking = compile_ranking(content.ranking, content.conditions, slots, Generator(slots, compiler, compared))
+    moving = None if ranking is None else Moving(ranking, compiler, reads)
     return Pack(
         content=content,
         facts=facts,
@@ -169,11 +175,10 @@ def build_pack(content: Content) -> Pack:
         contradictions_reading=reads.by_slot([[one.when] for one in safety.contradictions]),
         floors=tuple((floor, compiler.compile(floor.when)) for floor in safety.floors),
         raised_screen=compiler.compile(safety.screen.raised_when),
-        ranking=None
-        if content.ranking is None
-        else compile_ranking(content.ranking, content.conditions, slots, Generator(slots, compiler, compared)),
-        moving=Moving(content.conditions, compiler, reads),
-        scales=Scales(lambda: Generator(slots, compiler, compared), facts, reads),
+        ranking=ranking,
+        moving=moving,
+        alike=None if ranking is None or moving is None else _alike(ranking, moving, reads, steps.values(), slots),
+        scales=Scales(() if ranking is None else ranking.criteria, facts, reads),
         grounds=Grounds(
             compiler, {name: name for name in facts} | {one.name: one.fact for one in content.text_matches}, slots
         ),
@@ -232,6 +237,13 @@ def _explained(content: Content) -> Iterator[Criterion]:
     yield from (finding.when for condition in content.conditions for finding in condition.findings)
 
 
+def _alike(ranking: Ranking, moving: Moving, reads: Reads, steps: Iterable[Step], slots: Slots) -> Alike:
+    """Truths are compared; the points of a score are none."""
+    points = {step.slot for step in steps if isinstance(step, KnownPoints)}
+    read = reads.places(ranking.criteria)
+    return Alike(ranking, moving, truths=sorted(read - points), others=sorted(read & points))
+
+
 def criteria_of(computed: Computed) -> Iterator[Criterion]:
     """Every criterion that a derived fact or a score depends on."""
     if isinstance(computed, DerivedFact):
@@ -263,7 +275,7 @@ def _shared_comparisons(content: Content, facts: Mapping[str, FactDefinition], f
     criteria = [derived.when for derived in content.derived]
     criteria += [line.when for flag in content.flags for line in flag.lines]
     criteria += [when for score in content.scores for when in criteria_of_score(score)]
-    criteria += [finding.when for condition in content.conditions for finding in condition.findings]
+    criteria += [when for condition in content.conditions for when in criteria_of_condition(condition)]
     criteria += [one.when for one in content.advice if one.when is not None]
     criteria += [caution for one in content.advice for caution in one.unless]
     found = dict.fromkeys(one for when in criteria for one in comparisons_in(when) if one.name in facts)

@@ -1,24 +1,25 @@
 """The conditions of a pack made ready to be ranked: one function weighs them all (`generate.py`).
 
 For each condition it gives one whole number, `total * 2**32 + ratio`: the weight of all findings, unknown key features
-among them, and the weight of the known ones. A condition that is known to be out of the question gets `OUT`.
+among them, and the weight of the known ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
 from services.triage.engine.compile import Slots, Values
 from services.triage.engine.conditions import Condition, ConditionFinding, RankingMethod
+from services.triage.engine.criteria import Criterion
 from services.triage.engine.generate import Generator
 from services.triage.engine.truth import NO, NOT_REACHED, SETS, UNKNOWN, YES
 
 TOTAL = 32
 """By how many bits the total is shifted."""
 OUT = -(1 << 62)
-"""Less than any number of a candidate, whatever its prior."""
+"""Of a condition that is known to be out of the question: less than any number of a candidate, whatever its prior."""
 HALF, MASK = 1 << (TOTAL - 1), (1 << TOTAL) - 1
 """The ratio is `((number + HALF) & MASK) - HALF`."""
 _KINDS = (NO, UNKNOWN, YES, NOT_REACHED)
@@ -30,9 +31,23 @@ _LARGEST_TABLE = 4
 
 
 @dataclass(frozen=True, slots=True)
+class Sums:
+    """What findings add up to. `numbers`: of all conditions, whether or not they are in the question.
+
+    `truths`: of all criteria of the ranking.
+    """
+
+    numbers: list[int]
+    truths: list[int]
+
+
+@dataclass(frozen=True, slots=True)
 class Ranking:
     """All conditions of a pack, ready to be ranked.
 
+    `criteria`: of all findings, and those that say whether a condition is in the question, each once; `only_when`: the
+    places of conditions that have one, with the number of that criterion. `function`: the numbers of all conditions,
+    and after them the truths of all criteria.
     `priors`: by site, the prior of every condition there, as a total; `elsewhere` for sites that no condition names,
     `anywhere` for an unknown site, `other_site` what is added for a further site. `guarded`: by flag, the places of the
     conditions that it guards against. `occurring`: by site, the places of the conditions whose prior names it.
@@ -42,7 +57,9 @@ class Ranking:
     conditions: tuple[Condition, ...]
     site_slot: int
     other_sites_slot: int | None
-    weigh: Callable[[Values], list[int]]
+    criteria: tuple[Criterion, ...]
+    only_when: tuple[tuple[int, int], ...]
+    function: Callable[[Values], list[int]]
     must_not_miss: tuple[bool, ...]
     priors: Mapping[str, tuple[int, ...]]
     elsewhere: tuple[int, ...]
@@ -51,20 +68,31 @@ class Ranking:
     guarded: Mapping[str, tuple[int, ...]]
     occurring: Mapping[str, tuple[int, ...]]
 
+    def weigh(self, values: Values) -> Sums:
+        """What all conditions weigh on these values, everything anew."""
+        found, conditions = self.function(values), len(self.conditions)
+        return Sums(found[:conditions], found[conditions:])
+
 
 def compile_ranking(
     method: RankingMethod, conditions: Sequence[Condition], slots: Slots, generator: Generator
 ) -> Ranking:
     """Make the ranking fast. Raises KeyError for a fact that has no slot."""
     weighers = _Weighers(generator)
-    function = generator.function([weighers.expression(condition) for condition in conditions])
+    criteria = tuple(dict.fromkeys(when for condition in conditions for when in criteria_of_condition(condition)))
+    numbers = [weighers.expression(condition) for condition in conditions]
+    function = generator.function([*numbers, *map(generator.truth, criteria)])
     sites = {site for condition in conditions for site in condition.prior}
     return Ranking(
         method=method,
         conditions=tuple(conditions),
         site_slot=slots[method.site_fact],
         other_sites_slot=None if method.other_sites_fact is None else slots[method.other_sites_fact],
-        weigh=function,
+        criteria=criteria,
+        only_when=tuple(
+            (place, criteria.index(one.only_when)) for place, one in enumerate(conditions) if one.only_when is not None
+        ),
+        function=function,
         must_not_miss=tuple(one.must_not_miss for one in conditions),
         priors={site: tuple(one.prior.get(site, one.prior_elsewhere) << TOTAL for one in conditions) for site in sites},
         elsewhere=tuple(one.prior_elsewhere << TOTAL for one in conditions),
@@ -76,6 +104,13 @@ def compile_ranking(
             for flag in {flag for one in conditions for flag in one.guarded_by}
         },
     )
+
+
+def criteria_of_condition(condition: Condition) -> Iterator[Criterion]:
+    """What is asked to rank a condition."""
+    yield from (finding.when for finding in condition.findings)
+    if condition.only_when is not None:
+        yield condition.only_when
 
 
 def weight_of(finding: ConditionFinding, truths: int) -> int | None:
@@ -114,10 +149,7 @@ class _Weighers:
         parts = [f"{self._table(one)}[{self._generator.truth(one.when)}]" for one in alone]
         for name in dict.fromkeys(one.group for one in condition.findings if one.group is not None):
             parts.append(self._group([one for one in condition.findings if one.group == name]))
-        total = "+".join(parts) or "0"
-        if condition.only_when is None:
-            return total
-        return f"({OUT} if {self._generator.truth(condition.only_when)}=={NO} else {total})"
+        return "+".join(parts) or "0"
 
     def _table(self, finding: ConditionFinding) -> str:
         """A table from truths to the finding's number; made once for all findings that weigh the same."""

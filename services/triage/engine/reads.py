@@ -36,8 +36,12 @@ class Reads:
 
     def deciding(self, criteria: Iterable[Criterion]) -> Callable[[Any], Any]:
         """From all values, those that decide the criteria, whatever answers they rest on."""
-        places = sorted(set[int]().union(*(self._truths(one) for one in criteria)))
+        places = sorted(self.places(criteria))
         return itemgetter(*places) if places else _nothing
+
+    def places(self, criteria: Iterable[Criterion]) -> set[int]:
+        """The places that decide the criteria by themselves."""
+        return set[int]().union(*map(self._truths, criteria))
 
     def of(self, criterion: Criterion) -> set[int]:
         """The places that decide the criterion, and which answers it rests on."""

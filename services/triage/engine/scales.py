@@ -5,14 +5,13 @@ Made when somebody first asks about the condition, and kept with the pack.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, Final
 
-from services.triage.engine.compile import Values
 from services.triage.engine.conditions import Condition, ConditionFinding
-from services.triage.engine.criteria import Compare, Fact, Not
-from services.triage.engine.generate import Generator, truths_of
+from services.triage.engine.criteria import Compare, Criterion, Fact, Not
 from services.triage.engine.model import Presence
 from services.triage.engine.ranking import weight_of
 from services.triage.engine.reads import Reads
@@ -49,13 +48,14 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """A condition: one function for the truths of all its findings, and their scales, in the pack's order.
+    """A condition: from the truths of all criteria of the ranking those of its findings, and their scales.
 
+    In the pack's order.
     `verdicts`: of each finding by truths; `open`: only those that say that it is unknown. `grouped`: the places of
     findings in groups.
     """
 
-    truths: Callable[[Values], list[int]]
+    truths: Callable[[Sequence[int]], tuple[int, ...]]
     scales: tuple[Scale, ...]
     verdicts: tuple[tuple[FindingVerdict | None, ...], ...]
     open: tuple[tuple[FindingVerdict | None, ...], ...]
@@ -63,11 +63,11 @@ class Weighed:
 
 
 class Scales:
-    """The scales of one pack. `generator`: makes an empty one; `base_facts`: names that are answers by themselves."""
+    """The scales of one pack. `criteria`: those of its ranking; `base_facts`: names that are answers by themselves."""
 
-    def __init__(self, generator: Callable[[], Generator], base_facts: Collection[str], reads: Reads) -> None:
+    def __init__(self, criteria: Sequence[Criterion], base_facts: Collection[str], reads: Reads) -> None:
         self._reads = reads
-        self._generator = generator
+        self._number = {when: number for number, when in enumerate(criteria)}
         self._base_facts = base_facts
         self._made: dict[str, Weighed] = {}
 
@@ -75,10 +75,9 @@ class Scales:
         """The condition, made ready."""
         made = self._made.get(condition.id)
         if made is None:
-            criteria = [one.when for one in condition.findings]
             scales = tuple(self._scale(one) for one in condition.findings)
             made = self._made[condition.id] = Weighed(
-                truths=truths_of(criteria, self._generator()),
+                truths=_those([self._number[one.when] for one in condition.findings]),
                 scales=scales,
                 verdicts=tuple(scale.verdicts for scale in scales),
                 open=tuple(tuple(map(_if_unknown, scale.verdicts)) for scale in scales),
@@ -102,6 +101,13 @@ class Scales:
             complete=alone,
             read=self._reads.getter([finding.when]),
         )
+
+
+def _those(numbers: Sequence[int]) -> Callable[[Sequence[int]], tuple[int, ...]]:
+    """From a sequence those at these places."""
+    if len(numbers) > 1:
+        return itemgetter(*numbers)
+    return lambda truths: tuple([truths[number] for number in numbers])
 
 
 def _verdict(finding: ConditionFinding, truths: int, facts: tuple[str, ...]) -> FindingVerdict | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from services.triage.engine.compile import Values
 from services.triage.engine.conditions import Condition
 from services.triage.engine.deciding import Deciding
 from services.triage.engine.model import Presence
@@ -21,6 +22,7 @@ class Weighing:
         self.state = assessment.state or _state(pack, assessment)
         self._scales = pack.scales
         self._deciding = Deciding(self.state, self.state.of_what_was_asked())
+        self._truths = _truths(pack, assessment, self._deciding.values)
         self._known: dict[str, tuple[FindingVerdict, ...]] = {}
 
     def of(self, condition: Condition) -> tuple[FindingVerdict, ...]:
@@ -44,7 +46,7 @@ class Weighing:
 
     def _verdicts(self, weighed: Weighed, wanted: Sequence[Sequence[FindingVerdict | None]]) -> list[FindingVerdict]:
         """`wanted`: by finding, the verdicts to be given by its truths."""
-        truths = weighed.truths(self._deciding.values)
+        truths = weighed.truths(self._truths)
         found = [
             (place, verdict)
             for place, (verdicts, possible) in enumerate(zip(wanted, truths, strict=True))
@@ -74,6 +76,13 @@ def _state(pack: Pack, assessment: Assessment) -> State:
     state = State(pack, assessment.findings, assessment.scope)
     state.consider(active_contradictions(state))
     return state
+
+
+def _truths(pack: Pack, assessment: Assessment, values: Values) -> Sequence[int]:
+    """Of all criteria of the ranking: those that it was made with, where it was."""
+    if assessment.weights is not None:
+        return assessment.weights.sums.truths
+    return () if pack.ranking is None else pack.ranking.weigh(values).truths
 
 
 def _strongest(weighed: Weighed, truths: Sequence[int]) -> dict[str | None, int]:
