@@ -12,8 +12,9 @@ from services.triage.engine.differential import rank
 from services.triage.engine.model import Findings
 from services.triage.engine.ranking import Ranking
 from services.triage.engine.results import Scope
+from services.triage.engine.safety import active_contradictions
 from services.triage.engine.state import State
-from services.triage.engine.truth import NO, YES
+from services.triage.engine.truth import NO
 from tests.triage.people import World
 from tests.triage.test_generate import PACK, anybody
 from tests.triage.test_properties import both_packs, bounded, somebody
@@ -34,7 +35,7 @@ def ranked(world: World) -> tuple[Ranking, Alike]:
 def asked(world: World, findings: Findings) -> list[object]:
     """The values by which conditions are ranked, with every reading of contradictory answers."""
     state = State(world.pack, findings, Scope.FULL)
-    state.consider(one for one, test in world.pack.contradictions if test(state.values) & YES)
+    state.consider(active_contradictions(state))
     return list(state.of_what_was_asked())
 
 

@@ -64,6 +64,14 @@ def test_every_line_of_every_flag_is_the_same_computed_alone(seed: int) -> None:
     assert PACK.line_truths(values) == alone
 
 
+@pytest.mark.requirement("SR-05")
+@pytest.mark.parametrize("seed", range(40))
+def test_every_contradiction_and_every_floor_is_the_same_computed_alone(seed: int) -> None:
+    values, safety = state(seed).values, PACK.content.safety
+    assert PACK.contradiction_truths(values) == [_truths(PACK, one.when, values) for one in safety.contradictions]
+    assert PACK.floor_truths(values) == [_truths(PACK, one.when, values) for one in safety.floors]
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_every_derived_fact_is_the_same_computed_alone(seed: int) -> None:
     values = state(seed).values

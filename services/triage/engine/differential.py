@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from operator import add
-from typing import Any
 
 from services.triage.engine.alike import Alike
 from services.triage.engine.compile import Values
@@ -75,7 +74,7 @@ def rank(ranking: Ranking, values: Values, flags_fired: Collection[str], alike: 
         order=tuple(order),
         flagged=_guarded(ranking, flags_fired),
         supported=frozenset(supported),
-        at_site=_known_here(ranking, values),
+        at_site=ranking.sites.of(values).occurring,
     )
     return Differential(candidates, panel, weights)
 
@@ -99,9 +98,10 @@ def rank_again(
 
 
 def _weights(ranking: Ranking, values: Values, sums: Sums) -> Weights:
-    priors = _priors(ranking, values)
-    numbers = list(map(add, sums.numbers, priors))
-    known = [(prior >> TOTAL) + ((one + HALF) & MASK) - HALF for one, prior in zip(sums.numbers, priors, strict=True)]
+    here = ranking.sites.of(values)
+    numbers = list(map(add, sums.numbers, here.shifted))
+    ratios = [((one + HALF) & MASK) - HALF for one in sums.numbers]
+    known = list(map(add, ratios, here.priors))
     for place, when in ranking.only_when:
         if sums.truths[when] == NO:
             numbers[place] = OUT
@@ -147,29 +147,3 @@ def _candidate(ranking: Ranking, place: int, number: int, weighed: int, *, suppo
     if supported and ratio >= ranking.method.support_at_least:
         support = Support.STRONG if ratio >= ranking.method.strong_at_least else Support.MODERATE
     return Candidate(ranking.conditions[place], number, score, ratio, support)
-
-
-def _priors(ranking: Ranking, values: Values) -> Sequence[int]:
-    """The prior of every condition at the stated sites: the largest of them, a further site counting less."""
-    main = [ranking.priors.get(site, ranking.elsewhere) for site in _sites(values[ranking.site_slot])]
-    found = list(map(max, *main)) if len(main) > 1 else main[0] if main else None
-    if ranking.other_sites_slot is not None:
-        for site in _sites(values[ranking.other_sites_slot]):
-            if site in ranking.priors:
-                less = [prior + ranking.other_site for prior in ranking.priors[site]]
-                found = less if found is None else list(map(max, found, less))
-    return ranking.anywhere if found is None else found
-
-
-def _known_here(ranking: Ranking, values: Values) -> frozenset[int]:
-    """Places of the conditions that are known to occur at a stated site; all of them when no site is stated."""
-    slots = (ranking.site_slot,) if ranking.other_sites_slot is None else (ranking.site_slot, ranking.other_sites_slot)
-    sites = [site for slot in slots for site in _sites(values[slot])]
-    if not sites:
-        return frozenset(range(len(ranking.conditions)))
-    return frozenset(place for site in sites for place in ranking.occurring.get(site, ()))
-
-
-def _sites(values: Sequence[Any]) -> list[str]:
-    """All codes of a choice under any reading; none when it is unknown."""
-    return [code for value in values if isinstance(value, frozenset) for code in value]

@@ -35,9 +35,8 @@ class Imagining:
         """The urgency if these yes/no answers were others. At `enough`, see `urgency_of`."""
         pack, imagined = self.pack, self.state.changed(changed)
         slots = self.state.moved_to(imagined.values, changed)
-        if any(
-            pack.contradictions[one][1](imagined.values) & YES for one in _among(pack.contradictions_reading, slots)
-        ):
+        tests = pack.contradiction_tests
+        if any(tests[one](imagined.values) & YES for one in _among(pack.contradictions_reading, slots)):
             return urgency_of(imagined, floors=self.floors, enough=enough)
         deciding = Deciding(imagined)
         truths = self._line_truths(imagined.values, slots)

@@ -96,7 +96,8 @@ class Finding:
     these values is considered, and `value` is UNKNOWN (Presence or Missing). `question` and `answer` are the
     words that a reader of the assessment sees; `link_ids` are the Questionnaire items they come from.
     `plain`: of a yes/no fact that was put to this person, and whose answer leaves no doubt how to read it, the truth;
-    0 where somebody has to look closer.
+    0 where somebody has to look closer. `single`: the same of any other fact, as what its slot holds; None where
+    somebody has to look closer.
     """
 
     value: Value
@@ -107,16 +108,21 @@ class Finding:
     alternatives: tuple[Value, ...] = ()
     problem: FindingProblem | None = None
     plain: int = field(init=False, repr=False, compare=False)
+    single: tuple[Value] | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Work out what is plain."""
-        plain = 0
+        plain, single = 0, None
         if self.problem is None and self.visibility is not Visibility.NOT_PUT:
             if self.value is Presence.ABSENT or self.value is Presence.PRESENT:
                 plain = NO if self.value is Presence.ABSENT else YES
             elif self.is_unknown:
                 plain = UNKNOWN
+            if not self.alternatives:
+                nothing = self.value is Presence.UNKNOWN or self.value == frozenset()
+                single = (Missing.UNKNOWN if nothing else self.value,)
         object.__setattr__(self, "plain", plain)
+        object.__setattr__(self, "single", single)
 
     @property
     def is_unknown(self) -> bool:
@@ -157,6 +163,19 @@ class FactKind(StrEnum):
     CHOICE = "choice"
     QUANTITY = "quantity"
     TEXT = "text"
+
+    @property
+    def type(self) -> type:
+        """What a known value of such a fact is."""
+        return _TYPES[self]
+
+
+_TYPES: Mapping[FactKind, type] = {
+    FactKind.PRESENCE: Presence,
+    FactKind.CHOICE: frozenset,
+    FactKind.QUANTITY: Decimal,
+    FactKind.TEXT: str,
+}
 
 
 class Screen(StrEnum):

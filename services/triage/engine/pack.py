@@ -67,9 +67,11 @@ class Pack:
     `size`: how many values an evaluation has: the slots, and after them the truths of comparisons that many criteria
     make. `compute_steps`: all of these and all steps at once. `line_truths`: all lines of all flags, in pack order
     (`lines`: with their flags; `line_ids`; `line_tests`; `flag_of_line`: the numbers of their flags). `flag_plans`: all
-    flags. `lines_reading`, `contradictions_reading`: by slot, the places of those that read it. `moving`: the findings
-    of conditions by the slots that they read. `alike`: weighs all conditions. (None where nothing is ranked.)
-    `read_plan`: name, whether it is a yes/no fact, and definition of every base fact; `not_yes_no`: the other slots.
+    flags. `contradiction_truths`, `floor_truths`: all of these at once. `lines_reading`, `contradictions_reading`: by
+    slot, the places of those that read it. `moving`: the findings of conditions by the slots that they read. `alike`:
+    weighs all conditions. (Both None where nothing is ranked.)
+    `read_plan`: name, whether it is a yes/no fact, and definition of every base fact; `not_yes_no`: the slots of the
+    others, with the type of their values.
     `text_searches`: of each text match its slot, its words ready to be searched for, and the slot of its text.
     `examined`: examination items.
     `confidential_facts`: examination items of lines that only clinicians may read of; never shown in a sentence.
@@ -96,9 +98,12 @@ class Pack:
     line_ids: tuple[str, ...]
     flag_plans: tuple[FlagPlan, ...]
     flag_of_line: tuple[int, ...]
-    contradictions: tuple[tuple[Contradiction, Test], ...]
+    contradictions: tuple[Contradiction, ...]
+    contradiction_truths: Callable[[Values], list[int]]
+    contradiction_tests: tuple[Test, ...]
     contradictions_reading: Mapping[int, tuple[int, ...]]
-    floors: tuple[tuple[Floor, Test], ...]
+    floors: tuple[Floor, ...]
+    floor_truths: Callable[[Values], list[int]]
     raised_screen: Test
     ranking: Ranking | None
     moving: Moving | None
@@ -113,7 +118,7 @@ class Pack:
     emergency_facts: frozenset[str]
     dependents: Mapping[str, tuple[Step, ...]]
     read_plan: tuple[tuple[str, bool, FactDefinition], ...]
-    not_yes_no: frozenset[int]
+    not_yes_no: Mapping[int, type]
     text_searches: tuple[tuple[int, tuple[str, ...], int], ...]
     examined: frozenset[str]
     confidential_facts: frozenset[str]
@@ -171,9 +176,14 @@ def build_pack(content: Content) -> Pack:
         line_ids=tuple(line.id for flag in content.flags for line in flag.lines),
         flag_plans=flag_plans(content.flags, reads),
         flag_of_line=tuple(number for number, flag in enumerate(content.flags) for _ in flag.lines),
-        contradictions=tuple((one, compiler.compile(one.when)) for one in safety.contradictions),
+        contradictions=safety.contradictions,
+        contradiction_truths=truths_of(
+            [one.when for one in safety.contradictions], Generator(slots, compiler, compared)
+        ),
+        contradiction_tests=tuple(compiler.compile(one.when) for one in safety.contradictions),
         contradictions_reading=reads.by_slot([[one.when] for one in safety.contradictions]),
-        floors=tuple((floor, compiler.compile(floor.when)) for floor in safety.floors),
+        floors=safety.floors,
+        floor_truths=truths_of([floor.when for floor in safety.floors], Generator(slots, compiler, compared)),
         raised_screen=compiler.compile(safety.screen.raised_when),
         ranking=ranking,
         moving=moving,
@@ -196,7 +206,7 @@ def build_pack(content: Content) -> Pack:
             for base in base_facts[name]
         ),
         read_plan=tuple((fact.name, fact.kind is FactKind.PRESENCE, fact) for fact in content.facts),
-        not_yes_no=frozenset(slots[fact.name] for fact in content.facts if fact.kind is not FactKind.PRESENCE),
+        not_yes_no={slots[fact.name]: fact.kind.type for fact in content.facts if fact.kind is not FactKind.PRESENCE},
         text_searches=tuple(
             (slots[one.name], tuple(map(plain_text, one.words)), slots[one.fact]) for one in content.text_matches
         ),
@@ -234,6 +244,7 @@ def _is_screened(fact: FactDefinition) -> bool:
 def _explained(content: Content) -> Iterator[Criterion]:
     """Criteria that are computed all at once, and one by one where somebody asks why."""
     yield from (line.when for flag in content.flags for line in flag.lines)
+    yield from (floor.when for floor in content.safety.floors)
     yield from (finding.when for condition in content.conditions for finding in condition.findings)
 
 
@@ -271,9 +282,11 @@ def _step(computed: Computed, scores: Mapping[str, CompiledScore], slots: Slots,
 
 
 def _shared_comparisons(content: Content, facts: Mapping[str, FactDefinition], first: int) -> dict[Compare, int]:
-    """The comparisons with base facts that flags, derived facts, scores and conditions make, with their places."""
+    """The comparisons with base facts that are made for nearly everybody, with their places."""
     criteria = [derived.when for derived in content.derived]
     criteria += [line.when for flag in content.flags for line in flag.lines]
+    criteria += [contradiction.when for contradiction in content.safety.contradictions]
+    criteria += [floor.when for floor in content.safety.floors]
     criteria += [when for score in content.scores for when in criteria_of_score(score)]
     criteria += [when for condition in content.conditions for when in criteria_of_condition(condition)]
     criteria += [one.when for one in content.advice if one.when is not None]

@@ -14,6 +14,7 @@ from services.triage.engine.compile import Slots, Values
 from services.triage.engine.conditions import Condition, ConditionFinding, RankingMethod
 from services.triage.engine.criteria import Criterion
 from services.triage.engine.generate import Generator
+from services.triage.engine.sites import Sites
 from services.triage.engine.truth import NO, NOT_REACHED, SETS, UNKNOWN, YES
 
 TOTAL = 32
@@ -48,25 +49,17 @@ class Ranking:
     `criteria`: of all findings, and those that say whether a condition is in the question, each once; `only_when`: the
     places of conditions that have one, with the number of that criterion. `function`: the numbers of all conditions,
     and after them the truths of all criteria.
-    `priors`: by site, the prior of every condition there, as a total; `elsewhere` for sites that no condition names,
-    `anywhere` for an unknown site, `other_site` what is added for a further site. `guarded`: by flag, the places of the
-    conditions that it guards against. `occurring`: by site, the places of the conditions whose prior names it.
+    `guarded`: by flag, the places of the conditions that it guards against.
     """
 
     method: RankingMethod
     conditions: tuple[Condition, ...]
-    site_slot: int
-    other_sites_slot: int | None
+    sites: Sites
     criteria: tuple[Criterion, ...]
     only_when: tuple[tuple[int, int], ...]
     function: Callable[[Values], list[int]]
     must_not_miss: tuple[bool, ...]
-    priors: Mapping[str, tuple[int, ...]]
-    elsewhere: tuple[int, ...]
-    anywhere: tuple[int, ...]
-    other_site: int
     guarded: Mapping[str, tuple[int, ...]]
-    occurring: Mapping[str, tuple[int, ...]]
 
     def weigh(self, values: Values) -> Sums:
         """What all conditions weigh on these values, everything anew."""
@@ -82,27 +75,34 @@ def compile_ranking(
     criteria = tuple(dict.fromkeys(when for condition in conditions for when in criteria_of_condition(condition)))
     numbers = [weighers.expression(condition) for condition in conditions]
     function = generator.function([*numbers, *map(generator.truth, criteria)])
-    sites = {site for condition in conditions for site in condition.prior}
     return Ranking(
         method=method,
         conditions=tuple(conditions),
-        site_slot=slots[method.site_fact],
-        other_sites_slot=None if method.other_sites_fact is None else slots[method.other_sites_fact],
+        sites=_sites(method, conditions, slots),
         criteria=criteria,
         only_when=tuple(
             (place, criteria.index(one.only_when)) for place, one in enumerate(conditions) if one.only_when is not None
         ),
         function=function,
         must_not_miss=tuple(one.must_not_miss for one in conditions),
-        priors={site: tuple(one.prior.get(site, one.prior_elsewhere) << TOTAL for one in conditions) for site in sites},
-        elsewhere=tuple(one.prior_elsewhere << TOTAL for one in conditions),
-        anywhere=tuple(one.prior_unknown << TOTAL for one in conditions),
-        other_site=method.other_site << TOTAL,
-        occurring={site: tuple(place for place, one in enumerate(conditions) if site in one.prior) for site in sites},
         guarded={
             flag: tuple(place for place, one in enumerate(conditions) if flag in one.guarded_by)
             for flag in {flag for one in conditions for flag in one.guarded_by}
         },
+    )
+
+
+def _sites(method: RankingMethod, conditions: Sequence[Condition], slots: Slots) -> Sites:
+    named = {site for condition in conditions for site in condition.prior}
+    return Sites(
+        main_slot=slots[method.site_fact],
+        other_slot=None if method.other_sites_fact is None else slots[method.other_sites_fact],
+        priors={site: tuple(one.prior.get(site, one.prior_elsewhere) for one in conditions) for site in named},
+        elsewhere=tuple(one.prior_elsewhere for one in conditions),
+        anywhere=tuple(one.prior_unknown for one in conditions),
+        other_site=method.other_site,
+        occurring={site: tuple(place for place, one in enumerate(conditions) if site in one.prior) for site in named},
+        shift=TOTAL,
     )
 
 

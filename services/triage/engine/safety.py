@@ -14,8 +14,8 @@ from services.triage.engine.truth import YES
 
 def active_contradictions(state: State) -> tuple[Contradiction, ...]:
     """The contradictions that hold, before any of their readings is considered."""
-    values = state.values
-    return tuple(one for one, test in state.pack.contradictions if test(values) & YES)
+    found = state.pack.contradiction_truths(state.values)
+    return tuple([one for one, truth in zip(state.pack.contradictions, found, strict=True) if truth & YES])
 
 
 def data_quality(state: State, contradictions: Sequence[Contradiction]) -> Quality:
@@ -118,6 +118,6 @@ def _rule_floors(state: State, deciding: Deciding) -> list[AppliedFloor]:
             evidence=floor.evidence,
             withholds_ranking=floor.withholds_ranking,
         )
-        for floor, test in state.pack.floors
-        if test(state.values) & YES
+        for floor, truth in zip(state.pack.floors, state.pack.floor_truths(state.values), strict=True)
+        if truth & YES
     ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
-from decimal import Decimal
 from itertools import compress, repeat
 from operator import attrgetter
 from typing import Any
@@ -34,11 +33,6 @@ _UNKNOWN = (Missing.UNKNOWN,)
 _PLAIN = attrgetter("plain")
 _UNCLEAR = bytes(0 if truth in (NO, YES) else 1 for truth in range(256))
 """For `bytes.translate`: 1 for what is not simply yes or no."""
-_TYPES: dict[FactKind, type] = {
-    FactKind.CHOICE: frozenset,
-    FactKind.QUANTITY: Decimal,
-    FactKind.TEXT: str,
-}
 
 
 class State:
@@ -88,8 +82,15 @@ class State:
         truths = bytes(map(_PLAIN, found))
         values[: len(truths)] = truths
         self.unclear = [*compress(range(len(truths)), truths.translate(_UNCLEAR))]
-        closely = pack.not_yes_no.union([slot for slot in self.unclear if not truths[slot]])
+        others = pack.not_yes_no
+        closely = [slot for slot in self.unclear if not truths[slot] and slot not in others]
         page_1 = self.scope is Scope.PAGE_1
+        for slot, kind in others.items():
+            single = found[slot].single
+            if page_1 or single is None or not isinstance(single[0], (Missing, kind)):
+                closely.append(slot)
+            else:
+                values[slot] = single
         for slot in sorted(closely):
             _, yes_no, fact = pack.read_plan[slot]
             if page_1 and fact.screen is not Screen.PAGE_1:
@@ -241,7 +242,7 @@ def _presence(fact: FactDefinition, value: Value) -> int:
 def _other(fact: FactDefinition, value: Value) -> Value:
     if value is Presence.UNKNOWN or value == frozenset():
         return Missing.UNKNOWN
-    if not isinstance(value, Missing) and not isinstance(value, _TYPES[fact.kind]):
+    if not isinstance(value, Missing) and not isinstance(value, fact.kind.type):
         raise ValueError(f"fact {fact.name!r} is a {fact.kind}; its finding has another kind of value")
     return value
 
