@@ -16,6 +16,25 @@ from shared.ids import DEFAULT_TENANT
 from shared.postgres import DictConnection, Pool, open_pool, tenant_transaction
 from tests.conftest import Database
 
+FILL = f"""
+INSERT INTO resource (tenant_id, type, id, version_id, last_updated, body, sha256)
+SELECT '{DEFAULT_TENANT}', 'DetectedIssue', 'other-' || n, 1, now(), 'x', 'x' FROM generate_series(1, 3000) AS n;
+INSERT INTO search_value (tenant_id, type, param, system, value, id)
+SELECT '{DEFAULT_TENANT}', 'DetectedIssue', param, '', 'final', 'other-' || n
+FROM generate_series(1, 3000) AS n, unnest(ARRAY['status', 'code']) AS param;
+INSERT INTO search_range (tenant_id, type, param, low, high, id)
+SELECT '{DEFAULT_TENANT}', 'DetectedIssue', 'identified', n, n, 'other-' || n FROM generate_series(1, 3000) AS n;
+"""
+SCANS = """
+SELECT i.relname AS name FROM pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid
+WHERE i.relnamespace = 'triage'::regnamespace AND pg_stat_get_xact_numscans(i.oid) > 0
+"""
+BY_ID = {"resource_current", "resource_pkey", "search_value_owner", "search_range_owner"}
+"""Indexes in the order of the id. The others have it too, behind what all rows of a tenant have."""
+ROWS_READ = """
+SELECT relname AS name, coalesce(seq_tup_read + idx_tup_fetch, 0)::integer AS number FROM pg_stat_xact_user_tables
+WHERE schemaname = 'triage'
+"""
 WHEN = datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC)
 MANY = 300
 """Enough resources that reading all rows of a table takes longer than asking its index."""
@@ -115,3 +134,37 @@ def test_a_new_version_whose_system_and_code_changed_places_is_found_by_what_it_
         resources.save(connection, DEFAULT_TENANT, [an_issue(1, version=2, code={"coding": [other]})])
 
         assert codes(connection, 1) == ["a"]
+
+
+@pytest.mark.parametrize("known", ["VACUUM", "ANALYZE"])
+@pytest.mark.parametrize("planned", ["while there is nothing", "while there is much"])
+def test_what_a_version_replaces_is_found_by_its_id_whenever_the_plan_was_made(
+    pool: Pool, database: Database, planned: str, known: str
+) -> None:
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:  # of tables that are nearly empty
+        owner.execute(f"{known} triage.resource, triage.search_value, triage.search_range".encode())
+
+    def plan() -> None:
+        for number in range(8):  # until the connection keeps its plans
+            with tenant_transaction(pool, DEFAULT_TENANT) as connection:
+                resources.save(connection, DEFAULT_TENANT, [an_issue(number)])
+                resources.save(connection, DEFAULT_TENANT, [an_issue(number, version=2)])
+
+    if planned == "while there is nothing":
+        plan()
+    with tenant_transaction(pool, DEFAULT_TENANT) as connection:
+        connection.execute(FILL.encode())
+    if planned == "while there is much":
+        plan()
+    with pool.connection() as connection:
+        connection.execute("SELECT pg_stat_force_next_flush()")  # what was counted up to here is not counted again
+
+    with tenant_transaction(pool, DEFAULT_TENANT) as connection:
+        resources.save(connection, DEFAULT_TENANT, [an_issue(number, version=3) for number in range(3)])
+        used = {row["name"] for row in connection.execute(SCANS).fetchall()}
+        read = {row["name"]: row["number"] for row in connection.execute(ROWS_READ).fetchall()}
+
+        assert {name for name in used if name.startswith(("resource", "search"))} <= BY_ID
+        assert read["resource"] <= 6
+        assert read["search_value"] <= 3 * 12
+        assert [codes(connection, number) for number in range(4)] == [["flag-3"], ["flag-3"], ["flag-3"], ["flag-2"]]
