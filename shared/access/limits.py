@@ -75,9 +75,12 @@ class Limits:
         return wait_s
 
     def _bucket(self, kind: str, name: str, per_second: float, now: float) -> Bucket:
-        if len(self._buckets) >= MOST_BUCKETS:
-            self._buckets.clear()
-        return self._buckets.setdefault((kind, name), Bucket(per_second, per_second * BURST_S, now))
+        bucket = self._buckets.get((kind, name))
+        if bucket is None:
+            if len(self._buckets) >= MOST_BUCKETS:
+                self._buckets.clear()
+            bucket = self._buckets[kind, name] = Bucket(per_second, per_second * BURST_S, now)
+        return bucket
 
 
 def may_bring_answers(method: str, path: str) -> bool:
