@@ -35,6 +35,8 @@ from shared.postgres import DictConnection, database_now, tenant_transaction
 SENT, FAILED, DEAD, WITHDRAWN, PENDING = "sent", "failed", "dead", "withdrawn", "pending"
 EVENTS = {SENT: "delivered", FAILED: "delivery_refused", DEAD: "delivery_given_up", PENDING: "delivery_failed"}
 
+Mine = tuple[Taken, str]
+"""A message that is ours to send, and the token of its one-time link."""
 Ready = tuple[Alert, Delivery, str | None]
 """A message that is wanted: its alert, and the token of its one-time link, where it asks for acknowledgement."""
 
@@ -47,20 +49,36 @@ def due_recipients(notify: Notify, *, min_age_s: float = 0) -> dict[str, list[st
         return jobs.due_kinds(connection, JOB_KINDS, min_age_s=min_age_s)
 
 
+def take(connection: DictConnection, kind: str, *, min_age_s: float = 0) -> Mine | None:
+    """The longest due message of this kind becomes ours; None when none is due.
+
+    In a transaction it must be the last that is done: it goes on as the tenant of that message.
+    """
+    token = new_token()
+    taken = store.take_message(connection, kind, link=hashed(token), lasts=LASTS, min_age_s=min_age_s)
+    return (taken, token) if taken is not None else None
+
+
 def deliver_to(
-    notify: Notify, kind: str, *, min_age_s: float = 0, stopped: Callable[[], bool] = lambda: False
+    notify: Notify,
+    kind: str,
+    *,
+    first: Mine | None = None,
+    min_age_s: float = 0,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> tuple[int, bool]:
-    """Send what is due to one recipient until nothing is, or one attempt failed.
+    """Send what is due to one recipient until nothing is, or one attempt failed. `first`: this one is ours already.
 
     Returns how many were taken, and whether all of them went well.
     """
-    sent, well, more = 0, True, True
-    while well and more and not stopped():
-        token = new_token()
-        with notify.pool.connection() as connection:
-            taken = store.take_message(connection, kind, link=hashed(token), lasts=LASTS, min_age_s=min_age_s)
-        if taken is None:
+    sent, well, more, mine = 0, True, True, first
+    while well and more and (mine is not None or not stopped()):
+        if mine is None:
+            with notify.pool.connection() as connection:
+                mine = take(connection, kind, min_age_s=min_age_s)
+        if mine is None:
             break
+        (taken, token), mine = mine, None
         sent, more, well = sent + 1, taken.more, False
         with jobs.kept_alive(notify.pool, [taken.claim]), given_back(notify.pool, taken.claim, "delivery not handled"):
             well = deliver(notify, taken, token)

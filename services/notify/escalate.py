@@ -138,21 +138,23 @@ def begin_step(
     was_exhausted: bool = False,
     events: Sequence[Event] = (),
     opening: Assessment | None = None,
-) -> bool:
+) -> Sequence[str] | None:
     """Store the alert's Task with its new step, and order that the turn's people are told, in the caller's transaction.
 
     Somebody for whom a message of the present urgency is still being tried gets no second one, nor does one wait twice
     for the end of somebody's quiet hours. What the turn passed over, held or reached the end of is in the ledger,
     behind `events`. `budget`: whoever was told of more steps than that in the last hour is spared this one, unless
-    nobody else is told. `opening`: the alert itself is stored too, for this assessment; False, and nothing stored, when
-    another one was opened for the same patient and pathway meanwhile.
+    nobody else is told. `opening`: the alert itself is stored too, for this assessment.
+
+    Returns the kinds of jobs that are due with it; None, and nothing stored, when another alert was opened for the same
+    patient and pathway meanwhile.
     """
     assert alert.due_at is not None
     if opening is not None and alert.urgency.rank:
         # The patient's one place for an open alert comes before anybody's budget, as for whoever hands an alert over:
         # taken in another order, each may hold what the other waits for. An emergency has no budget.
         if not store.write(connection, alert, now, opening=opening):
-            return False
+            return None
         opening = None
     content = task.with_step(content, step=alert.step, due_at=alert.due_at)
     content = task.stamped(content, version=alert.task_version, now=now)
@@ -206,12 +208,12 @@ def order_messages(
     before: Sequence[Event] = (),
     after: Sequence[Event] = (),
     opening: Assessment | None = None,
-) -> bool:
+) -> Sequence[str] | None:
     """Order that these are told, with the alert's present step, in the caller's transaction.
 
     `until`: whose message waits, and when it goes out if the alert is still open then. `over`: who is spared it.
     `resources`, `before` and `after` are stored with it: lines of the ledger before and after those of who is spared;
-    `opening` as in `begin_step`.
+    `opening`, and what it returns, as in `begin_step`.
     """
     messages = [new_delivery(alert, alert.step, one, (until or {}).get(one), spared=one in over) for one in told]
     stored, spared = list(resources), Spared()
@@ -228,7 +230,7 @@ def order_messages(
         )
         spared = spare(alert, order, [one for one in messages if one.job is None], now)
         stored += [order, *spared.resources]
-    return store.write(
+    written = store.write(
         connection,
         alert,
         now,
@@ -238,6 +240,7 @@ def order_messages(
         outcomes=spared.deliveries,
         events=[*before, *spared.events, *after],
     )
+    return [one.job for one in messages if one.job is not None and one.until is None] if written else None
 
 
 def new_delivery(

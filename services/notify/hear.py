@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from services.notify.assessment import Assessment, read_assessment, unreadable
 from services.notify.attempt import give_back, given_back
 from services.notify.context import Notify
+from services.notify.lanes import Lanes
+from services.notify.outgoing import outgoing
 from services.notify.raise_alert import take_in
 from services.notify.records import Ending
 from shared import jobs
@@ -35,25 +37,24 @@ AT_ONCE_S = 5.0
 log = logging.getLogger(__name__)
 
 
-def hear(
-    notify: Notify, kind: str, refs: Sequence[Ref], *, again: bool = False, ordered: Callable[[], None] = lambda: None
-) -> None:
+def hear(notify: Notify, kind: str, refs: Sequence[Ref], *, again: bool = False, senders: Lanes | None = None) -> None:
     """Let what a message names have its effect, before anything that is left over from before.
 
     What nobody has noted is done at once: its job is stored as done in the transaction of its effect. Whatever cannot
     be done so is noted as a job, and done like all that is due. `again`: the message came before, and may have ended
-    the worker that had it; then all of it is noted first, so that attempts are counted.
+    the worker that had it; then all of it is noted first, so that attempts are counted. `senders`: those of this
+    process; without them messages are left to others.
     """
     begun = time.monotonic()
-    left = list(refs) if again else _at_once(notify, kind, refs, ordered)
+    left = list(refs) if again else _at_once(notify, kind, refs, senders)
     if left:
         with notify.pool.connection() as connection:
             jobs.add(connection, kind, left)
         within_s = max(jobs.DRAIN_S - (time.monotonic() - begun), 0)
-        jobs.drain(notify.pool, kind, lambda claims: raise_alerts(notify, claims, ordered=ordered), within_s=within_s)
+        jobs.drain(notify.pool, kind, lambda claims: raise_alerts(notify, claims, senders=senders), within_s=within_s)
 
 
-def _at_once(notify: Notify, kind: str, refs: Sequence[Ref], ordered: Callable[[], None]) -> list[Ref]:
+def _at_once(notify: Notify, kind: str, refs: Sequence[Ref], senders: Lanes | None) -> list[Ref]:
     """Do these; returns those that were not done, whatever the reason.
 
     The first that fails ends it, and so does the time: what is noted as jobs survives this process, and others can
@@ -66,11 +67,9 @@ def _at_once(notify: Notify, kind: str, refs: Sequence[Ref], ordered: Callable[[
             if time.monotonic() > end:
                 return [*left, *refs[number:]]
             resource = found.get(ref)
-            if resource is not None and _let_in(
-                notify, read_assessment(resource, ref, otherwise=OTHERWISE[kind]), Ending(kind)
+            if resource is None or not _let_in(
+                notify, read_assessment(resource, ref, otherwise=OTHERWISE[kind]), Ending(kind), senders
             ):
-                ordered()
-            else:
                 left.append(ref)
     except Exception as error:
         more = {"number": len(refs) - number, "error": type(error).__name__}
@@ -79,10 +78,8 @@ def _at_once(notify: Notify, kind: str, refs: Sequence[Ref], ordered: Callable[[
     return left
 
 
-def raise_alerts(notify: Notify, claims: Sequence[Claim], *, ordered: Callable[[], None] = lambda: None) -> None:
+def raise_alerts(notify: Notify, claims: Sequence[Claim], *, senders: Lanes | None = None) -> None:
     """Do these jobs: read the assessments in one go, then let each have its effect in a transaction of its own.
-
-    `ordered` is called after each, as messages may be due then; it must not block.
 
     While triage is away they wait, uncounted. A faulty answer is counted, and jobs with a count are claimed alone, so
     that one assessment that cannot be read soon stands alone, and in the end a human is told of it.
@@ -100,11 +97,10 @@ def raise_alerts(notify: Notify, claims: Sequence[Claim], *, ordered: Callable[[
         claims = [claim for claim in claims if claim.exhausted]
     for claim in claims:
         with given_back(notify.pool, claim, "assessment not handled"):
-            _raise_one(notify, claim, found.get(claim.ref))
-            ordered()
+            _raise_one(notify, claim, found.get(claim.ref), senders)
 
 
-def _raise_one(notify: Notify, claim: Claim, resource: dict[str, Any] | None) -> None:
+def _raise_one(notify: Notify, claim: Claim, resource: dict[str, Any] | None, senders: Lanes | None) -> None:
     otherwise = OTHERWISE[claim.kind]
     if claim.exhausted:
         log.error("assessment cannot be read, a human is told", extra={"assessment": claim.ref.id})
@@ -114,23 +110,26 @@ def _raise_one(notify: Notify, claim: Claim, resource: dict[str, Any] | None) ->
         return
     else:
         assessment = read_assessment(resource, claim.ref, otherwise=otherwise)
-    _let_in(notify, assessment, Ending(claim.kind, claim.token))
+    _let_in(notify, assessment, Ending(claim.kind, claim.token), senders)
 
 
-def _let_in(notify: Notify, assessment: Assessment, ending: Ending) -> bool:
+def _let_in(notify: Notify, assessment: Assessment, ending: Ending, senders: Lanes | None) -> bool:
     """Let an assessment have its effect and end its job, in one transaction. False: the job was not ours to end."""
     ref = assessment.ref
     correlation = assessment.response_id or ref.id
-    with correlated(correlation=correlation), tenant_transaction(notify.pool, ref.tenant) as connection:
-        effect = take_in(connection, notify.plan, assessment, ending)
-        if effect is not None:
-            log.info(
-                "assessment handled",
-                extra={"assessment": ref.id, "urgency": assessment.urgency, "state": effect},
-            )
-        reach("notify.raise.before_commit")
-    reach("notify.raise.after_commit")
-    return effect is not None
+    with outgoing(notify, senders) as messages:
+        with correlated(correlation=correlation), tenant_transaction(notify.pool, ref.tenant) as connection:
+            did = take_in(connection, notify.plan, assessment, ending)
+            if did is not None:
+                log.info(
+                    "assessment handled",
+                    extra={"assessment": ref.id, "urgency": assessment.urgency, "state": did.effect},
+                )
+                if messages is not None:
+                    messages.take(connection, did)
+            reach("notify.raise.before_commit")
+        reach("notify.raise.after_commit")
+    return did is not None
 
 
 def _unknown_to_triage(pool: Pool, claim: Claim) -> None:

@@ -4,8 +4,10 @@ A lane is one channel and one urgency. In it each recipient with due messages ge
 whoever hangs holds up nobody but the next message to the same recipient. Recipients whose last attempt failed may
 hold half of a lane's threads at the most, so that the others always find one.
 
-Whoever ordered messages only wakes the lanes: one look finds what is due in all of them. What they do not get to is
-found by the background process, as every message to be sent is a due row.
+Whoever opened an alert has its messages sent by the senders that are free, which it holds before it commits: those
+messages are its own to send with the commit. Everything else that is ordered only wakes the lanes: one look finds what
+is due in all of them. What they do not get to is found by the background process, as every message to be sent is a due
+row.
 """
 
 from __future__ import annotations
@@ -14,13 +16,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 
 MOST_SENDERS = 6
 """Threads of one lane in one process."""
 
 Find = Callable[[], Mapping[str, Sequence[str]]]
 """The kinds of jobs that have due messages, each for one recipient, by lane; in a lane the longest due first."""
-Work = Callable[[str, Callable[[], bool]], bool]
+Stopped = Callable[[], bool]
+Work = Callable[[str, Stopped], bool]
 """Sends what is due of one kind, and says whether all went well; asks between two messages whether it should stop."""
 
 log = logging.getLogger(__name__)
@@ -48,7 +52,7 @@ class Lane:
         self.name = name
         self._work, self._wake, self._most = work, wake, most
         self._lock = threading.Lock()
-        self._busy: dict[str, threading.Thread] = {}
+        self._busy: dict[str, threading.Thread | None] = {}  # None: held
         self._failed: dict[str, float] = {}
         self._waiting = False
 
@@ -58,23 +62,48 @@ class Lane:
             chosen = choose(due, busy=self._busy, failed=self._failed, most=self._most)
             self._waiting = len(chosen) < len(due)
             for kind in chosen:
-                thread = threading.Thread(target=self._send, args=(kind, stopped), name=kind, daemon=True)
-                self._busy[kind] = thread
-                try:
-                    thread.start()
-                except RuntimeError:
-                    del self._busy[kind]  # a later look tries again
-                    raise
+                self._start(kind, partial(self._work, kind, stopped.is_set))
+
+    def hold(self, kind: str) -> bool:
+        """Keep the sender of this recipient for the caller; False where it is busy, failed last, or others wait."""
+        with self._lock:
+            free = choose([kind], busy=self._busy, failed=self._failed, most=self._most) and kind not in self._failed
+            if not free or self._waiting:
+                return False
+            self._busy[kind] = None
+            return True
+
+    def send(self, kind: str, work: Callable[[], bool]) -> None:
+        """Let the sender that is held for this recipient do this. Raises RuntimeError where no thread is to be had."""
+        with self._lock:
+            self._start(kind, work)
+
+    def let_go(self, kind: str) -> None:
+        """Nothing is to be sent by the sender that is held."""
+        with self._lock:
+            del self._busy[kind]
+            again = self._waiting
+        if again:
+            self._wake()
+
+    def _start(self, kind: str, work: Callable[[], bool]) -> None:
+        thread = threading.Thread(target=self._send, args=(kind, work), name=kind, daemon=True)
+        self._busy[kind] = thread
+        try:
+            thread.start()
+        except RuntimeError:
+            del self._busy[kind]  # a later look tries again
+            raise
 
     def senders(self) -> list[threading.Thread]:
         """Threads that are sending now."""
         with self._lock:
-            return list(self._busy.values())
+            return [thread for thread in self._busy.values() if thread is not None]
 
-    def _send(self, kind: str, stopped: threading.Event) -> None:
+    def _send(self, kind: str, work: Callable[[], bool]) -> None:
         well, again = False, True
         try:
-            well = self._work(kind, stopped.is_set)
+            well = work()
         except Exception as error:
             again = False  # woken by others: what went wrong here would go wrong again at once
             log.exception("sender failed", extra={"kind": self.name, "error": type(error).__name__})
@@ -106,6 +135,27 @@ class Lanes:
             thread.start()  # where no thread is to be had, the next wake tries again
             self._thread = thread
         self._wanted.set()
+
+    def hold(self, kind: str) -> bool:
+        """Keep the sender of this recipient for the caller, who then calls `send` or `let_go`. Never blocks.
+
+        False: there is none free, and the message is left to be found.
+        """
+        return not self._stopped.is_set() and self._lane(kind).hold(kind)
+
+    def send(self, kind: str, work: Callable[[Stopped], bool]) -> None:
+        """Let the sender that is held for this recipient do this: as `Work` does, it is told whether to stop."""
+        try:
+            self._lane(kind).send(kind, partial(work, self._stopped.is_set))
+        except RuntimeError as error:  # no thread: the row is due again when its lease ends
+            log.exception("sender failed", extra={"kind": "lanes", "error": type(error).__name__})
+
+    def let_go(self, kind: str) -> None:
+        """Nothing is to be sent by the sender that is held."""
+        self._lane(kind).let_go(kind)
+
+    def _lane(self, kind: str) -> Lane:
+        return self._lanes[kind.partition("/")[0]]
 
     def close(self, timeout_s: float) -> None:
         """Let messages that are on their way end, up to this time for all of them."""

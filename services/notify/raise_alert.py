@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from services.notify import store, task
@@ -25,7 +26,15 @@ JOINED = {Effect.JOIN: "joined", Effect.WAKE: "woken", Effect.RAISE: "raised"}
 TRIES_TO_OPEN = 5
 
 
-def take_in(connection: DictConnection, plan: Plan, assessment: Assessment, ending: Ending) -> Effect | None:
+@dataclass(frozen=True, slots=True)
+class TakenIn:
+    """The effect that an assessment had, and the kinds of jobs that are due with an alert that it opened."""
+
+    effect: Effect
+    due: Sequence[str] = ()
+
+
+def take_in(connection: DictConnection, plan: Plan, assessment: Assessment, ending: Ending) -> TakenIn | None:
     """Let an assessment have its effect in the caller's transaction, whoever else does the same at this moment.
 
     With it its job ends; None, and nothing done, where that is not ours to end.
@@ -37,11 +46,14 @@ def take_in(connection: DictConnection, plan: Plan, assessment: Assessment, endi
             return None
         alert, now = met.alert, met.at
         open_alert = OpenAlert(alert.id, alert.urgency.rank, alert.state is State.ON_HOLD) if alert else None
+        due: Sequence[str] = ()
         effect = effect_of(arrival, seen=met.seen, open_alert=open_alert, withdrawn_version=met.withdrawn_version)
         match effect:
             case Effect.OPEN:
-                if not _open(connection, plan, assessment, met.document, now):
+                opened = _open(connection, plan, assessment, met.document, now)
+                if opened is None:
                     continue
+                due = opened
             case Effect.JOIN | Effect.WAKE | Effect.RAISE:
                 assert alert is not None
                 _join(connection, plan, alert, assessment, effect, now)
@@ -53,12 +65,14 @@ def take_in(connection: DictConnection, plan: Plan, assessment: Assessment, endi
                 take_back(connection, assessment, effect, met.seen, now)
         if assessment.withdrawn:
             store.note_withdrawn(connection, assessment.ref)
-        return effect
+        return TakenIn(effect, due)
     raise RuntimeError("alerts for one patient were opened and acknowledged faster than this one could join")
 
 
-def _open(connection: DictConnection, plan: Plan, assessment: Assessment, document: Mark | None, now: datetime) -> bool:
-    """A new alert with its first step; False when another one came first."""
+def _open(
+    connection: DictConnection, plan: Plan, assessment: Assessment, document: Mark | None, now: datetime
+) -> Sequence[str] | None:
+    """A new alert with its first step; returns the jobs that are due with it, None when another one came first."""
     alert = Alert(
         id=uuid7(),
         tenant_id=assessment.ref.tenant,

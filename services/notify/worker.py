@@ -43,10 +43,10 @@ def make_worker(settings: NotifySettings) -> Celery:
 
     @app.task(name=TASKS[NOTIFY_URGENT], bind=True)
     def raise_for(self: Task, message: Any) -> None:
-        """Let what the message names have its effect, and wake the senders after each alert."""
+        """Let what the message names have its effect; the senders of this process tell of it."""
         told = self.request.delivery_info or {}
         kind = RAISE_KIND.get(str(told.get("routing_key", "")), RAISE_URGENT)
-        hear(notify(), kind, decode(message), again=bool(told.get("redelivered")), ordered=lanes.wake)
+        hear(notify(), kind, decode(message), again=bool(told.get("redelivered")), senders=lanes)
 
     @worker_process_shutdown.connect(weak=False)
     def let_senders_end(**_: Any) -> None:

@@ -1,0 +1,152 @@
+"""The messages of a new alert are taken in the transaction that opens it: told sooner, and as safely as any other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from services.notify.context import Notify
+from services.notify.deliver import deliver_to, due_recipients
+from services.notify.escalation import JOB_KINDS
+from services.notify.hear import RAISE_URGENT, hear
+from services.notify.lanes import Lanes
+from shared import failpoint
+from tests.notify.channels.scripted import a_server_that, hangs
+from tests.notify.conftest import Service
+from tests.notify.neighbours import MailServer, Receiver, Triage, a_receiver, an_assessment
+from tests.notify.test_lanes import at, sending, to_receivers
+from tests.waiting import eventually
+
+
+@pytest.fixture
+def arm() -> Iterator[Callable[[str], None]]:
+    """Sets traps at places of this process."""
+    yield failpoint.arm
+    failpoint.arm("")
+
+
+class Senders(Lanes):
+    """Senders of a process that say how often they looked for what is due."""
+
+    def __init__(self, notify: Notify) -> None:
+        self.looks = 0
+        super().__init__(
+            JOB_KINDS,
+            find=lambda: self._look(notify),
+            work=lambda kind, stopped: deliver_to(notify, kind, stopped=stopped)[1],
+        )
+
+    def _look(self, notify: Notify) -> dict[str, list[str]]:
+        self.looks += 1
+        return due_recipients(notify)
+
+
+@pytest.fixture
+def senders(service: Service) -> Iterator[Senders]:
+    lanes = Senders(service.notify)
+    yield lanes
+    lanes.close(10)
+
+
+def sent(service: Service) -> int:
+    return len(service.rows("SELECT 1 FROM delivery WHERE state = 'sent'"))
+
+
+def deliver_jobs(service: Service) -> list[tuple[str, int]]:
+    rows = service.rows("SELECT state, attempts FROM job WHERE kind LIKE 'deliver%%'")
+    return [(row["state"], row["attempts"]) for row in rows]
+
+
+@pytest.mark.requirement("REQ-10")
+def test_an_emergency_is_told_without_anybody_looking_for_it(
+    service: Service, senders: Senders, triage: Triage, mail: MailServer, receiver: Receiver
+) -> None:
+    hear(service.notify, RAISE_URGENT, [triage.publish(an_assessment())], senders=senders)
+
+    eventually(lambda: sent(service) == 2)
+    assert (len(mail.mails), len(receiver.requests), senders.looks) == (1, 1, 0)
+    assert deliver_jobs(service) == [("done", 1), ("done", 1)]
+    assert "acknowledge" in mail.raw[0].decode().lower()
+    assert len(service.rows("SELECT 1 FROM ack_link")) == 2
+
+
+@pytest.mark.requirement("REQ-10", "REQ-11")
+def test_the_longest_due_message_to_somebody_goes_first_and_the_new_one_follows(
+    service: Service, senders: Senders, triage: Triage, mail: MailServer
+) -> None:
+    service.hears(triage.publish(an_assessment(patient="Patient/old")))
+    [old] = service.rows("SELECT id FROM alert")
+
+    hear(service.notify, RAISE_URGENT, [triage.publish(an_assessment(patient="Patient/new"))], senders=senders)
+
+    eventually(lambda: sent(service) == 4)
+    assert len(mail.mails) == 2
+    assert str(old["id"]) in mail.raw[0].decode()
+
+
+@pytest.mark.requirement("REQ-11")
+def test_what_is_not_committed_is_told_to_nobody_and_the_sender_is_free_again(
+    service: Service, senders: Senders, triage: Triage, mail: MailServer, arm: Callable[[str], None]
+) -> None:
+    ref = triage.publish(an_assessment())
+    arm("notify.raise.before_commit:raise@1")
+
+    hear(service.notify, RAISE_URGENT, [ref], senders=senders)  # undone once, then done as a job
+
+    eventually(lambda: sent(service) == 2)
+    assert (len(mail.mails), service.events().count("opened")) == (1, 1)
+    assert len(service.rows("SELECT 1 FROM ack_link")) == 2
+    hear(service.notify, RAISE_URGENT, [triage.publish(an_assessment(patient="Patient/8"))], senders=senders)
+    eventually(lambda: sent(service) == 4)
+    assert senders.looks == 0
+
+
+@pytest.mark.requirement("REQ-10", "REQ-11")
+def test_a_process_that_ends_between_commit_and_sending_leaves_the_message_to_the_next(
+    service: Service, senders: Senders, triage: Triage, mail: MailServer, arm: Callable[[str], None]
+) -> None:
+    arm("notify.raise.after_commit:raise@1")
+    hear(service.notify, RAISE_URGENT, [triage.publish(an_assessment())], senders=senders)
+    assert deliver_jobs(service) == [("running", 1), ("running", 1)]
+    assert service.sends() == 0, "somebody has them"
+
+    service.rows("UPDATE job SET lease_until = now() - interval '1 second' WHERE state = 'running'")
+    service.sends()
+
+    assert (sent(service), len(mail.mails)) == (2, 1)
+
+
+@pytest.mark.requirement("REQ-10")
+def test_whoever_hangs_holds_up_nobody_else_and_hears_of_the_next_alert_afterwards(
+    service: Service, triage: Triage
+) -> None:
+    with a_receiver() as pager, a_server_that(hangs) as hanging:
+        notify = to_receivers(service.notify, {"hanging": at(hanging), "pager": pager.url})
+        with sending(notify) as lanes:
+            for number in range(3):
+                ref = triage.publish(an_assessment(patient=f"Patient/{number}"))
+                hear(notify, RAISE_URGENT, [ref], senders=lanes)
+
+            eventually(lambda: len(pager.requests) == 3)
+            eventually(
+                lambda: sorted(deliver_jobs(service)) == [("done", 1)] * 3 + [("pending", 0)] * 2 + [("running", 1)]
+            )
+            hanging.ended.set()
+
+
+def test_a_sender_is_held_for_nobody_who_is_being_told_or_was_not_reached_last(service: Service) -> None:
+    lanes = Lanes(JOB_KINDS, find=dict, work=lambda _kind, _stopped: True, most=2)
+    one, other, third = (f"deliver.email.urgent/{number}" for number in range(3))
+
+    assert lanes.hold(one)
+    assert not lanes.hold(one)
+    assert lanes.hold(other)
+    assert not lanes.hold(third), "all threads of the lane are held"
+    lanes.let_go(other)
+    lanes.send(one, lambda _stopped: False)
+    lane = lanes._lanes["deliver.email.urgent"]
+    eventually(lambda: not lane.senders())
+    assert not lanes.hold(one), "whoever was not reached waits for a look"
+    lanes.close(10)
+    assert not lanes.hold(other)
