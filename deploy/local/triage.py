@@ -11,7 +11,7 @@ from typing import Any
 from services.intake.conformance import check_conformance
 from services.intake.questionnaires import shipped
 from services.triage.assess_response import content_sha256, evaluate_response
-from services.triage.basis import Basis, Run, assessment_id
+from services.triage.basis import Basis, Run, assessment_id, plain
 from services.triage.case import status_of
 from services.triage.engine.pack import Pack
 from services.triage.explanation import Explanation
@@ -51,7 +51,7 @@ def triage_file(path: Path, *, now: datetime | None = None) -> Triaged:
     )
     evaluated = evaluate_response(named, FactReader(index, pack.content.facts), pack, basis=basis, run=run)
     assert evaluated.explanation is not None
-    return Triaged(evaluated.resources, pack, evaluated.explanation, problems)
+    return Triaged(plain(evaluated.resources), pack, evaluated.explanation, problems)
 
 
 def shipped_form(canonical: str) -> QuestionnaireIndex:

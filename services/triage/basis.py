@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -11,11 +11,13 @@ from functools import lru_cache
 from typing import Any, Final, TypeAlias
 from uuid import UUID, uuid5
 
+import orjson
+
 from shared.fhir.codes import PROFILES, submission_key
 from shared.fhir.identity import instant
 
 Resource: TypeAlias = dict[str, Any]
-"""A FHIR resource, or a part of one, as plain JSON values."""
+"""A FHIR resource, or a part of one, as JSON values. Parts that many have in common may be JSON text (`as_text`)."""
 
 NAMESPACE: Final = UUID("3d2f3c5e-7c0b-5a3f-9b1e-5a7e1d1c0a41")
 """Namespace of every UUIDv5 here. Never change it: it would change the ids of stored resources."""
@@ -143,6 +145,17 @@ def _strings(value: Mapping[str, Any], *names: str) -> Resource:
     """Those of these members that are strings, without what UTF-8 cannot express."""
     found = {name: value[name] for name in names if isinstance(value.get(name), str)}
     return {name: text.encode("utf-8", "replace").decode("utf-8") for name, text in found.items()}
+
+
+def as_text(element: Any) -> orjson.Fragment:
+    """An element written already, for what stands in many resources: it costs no more than its length."""
+    return orjson.Fragment(orjson.dumps(element))
+
+
+def plain(resources: Iterable[Resource]) -> list[Resource]:
+    """The same resources for whoever looks into them: nothing in them is text that is written already."""
+    read: list[Resource] = orjson.loads(orjson.dumps(list(resources)))
+    return read
 
 
 def performer() -> Resource:

@@ -18,7 +18,8 @@ from shared.jobs import Claim
 class Evaluated:
     """What an evaluation came to: the urgency (None: none yet) and the resources, RiskAssessment first.
 
-    `explanation`: the words that the resources hold; None where nothing could be assessed.
+    `resources`: as they are stored (see `build_resources`). `explanation`: the words that they hold; None where nothing
+    could be assessed.
     """
 
     pack: str

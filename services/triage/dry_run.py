@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from services.triage.assess_response import Assessor, content_sha256, prepared
-from services.triage.basis import Basis, Resource, Run, Status, assessment_id
+from services.triage.basis import Basis, Resource, Run, Status, assessment_id, plain
 from services.triage.engine.pack import Pack
 from services.triage.knowledge.loader import every_pack
 from services.triage.risk_assessment import not_assessable
@@ -59,7 +59,7 @@ class DryRun:
         if form is None or pack is None:
             return list(not_assessable(self.assessor.texts, basis=basis, run=run, reason="no-pack"))
         reader = self.assessor.reader(DEFAULT_TENANT, form, pack)
-        return [dict(one) for one in prepared(response, reader, pack, basis=basis)(run).resources]
+        return plain(prepared(response, reader, pack, basis=basis)(run).resources)
 
     def _pack(self, canonical: str) -> Pack:
         packs = {f"{pack.head.canonical}|{pack.head.version}": pack for pack in every_pack().values()}

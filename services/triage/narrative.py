@@ -13,7 +13,7 @@ from services.triage.basis import Resource
 from services.triage.engine.pack import Pack
 from services.triage.explanation import Explanation
 from services.triage.predictions import Prediction, Role
-from services.triage.words import printable
+from services.triage.told import printable
 
 
 def narrative(pack: Pack, explanation: Explanation, every_output: str) -> Resource:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from orjson import Fragment
+
 from services.triage.basis import Resource, extension
 from services.triage.engine.pack import Pack
 from services.triage.engine.results import Candidate
@@ -25,7 +27,7 @@ def prediction_elements(pack: Pack, predictions: Iterable[Prediction]) -> list[R
 
 
 def _element(parts: Written, prediction: Prediction) -> Resource:
-    extensions: list[Resource] = [{"url": EXT_ROLE, "valueCode": prediction.role.value}]
+    extensions: list[Resource | Fragment] = [{"url": EXT_ROLE, "valueCode": prediction.role.value}]
     if prediction.candidate is not None:
         extensions.append(_support(prediction.candidate, prediction.place))
         extensions += [parts.evidence(one) for one in prediction.findings]
@@ -36,10 +38,10 @@ def _element(parts: Written, prediction: Prediction) -> Resource:
     }
 
 
-def _outcome(parts: Written, prediction: Prediction) -> Resource:
+def _outcome(parts: Written, prediction: Prediction) -> Resource | Fragment:
     if prediction.condition is None:
         return {"text": prediction.outcome}
-    return {"coding": parts.codings(prediction.condition), "text": prediction.outcome}
+    return parts.outcome(prediction.condition, prediction.outcome)
 
 
 def _support(candidate: Candidate, place: int | None) -> Resource:

@@ -22,6 +22,7 @@ from services.triage.basis import (
     assessment_id,
     issue_id,
     performer,
+    plain,
     provenance_id,
 )
 from services.triage.engine.model import Urgency
@@ -31,11 +32,11 @@ from services.triage.explanation import Explanation, explain
 from services.triage.narrative import narrative, paragraph, text_element
 from services.triage.prediction_elements import prediction_elements
 from services.triage.rule_results import disposition, rule_results
-from services.triage.words import answer_words
+from services.triage.told import told
+from services.triage.written import written
 from shared.fhir.codes import (
     CANONICAL,
     CS_METHOD,
-    CS_RED_FLAG,
     CS_URGENCY,
     REVIEW_TAG,
     SID_FLAG,
@@ -52,6 +53,7 @@ __all__ = [
     "build_resources",
     "device",
     "not_assessable",
+    "plain",
     "withdrawn",
 ]
 
@@ -67,8 +69,9 @@ _OPERATION = "http://terminology.hl7.org/CodeSystem/v3-DataOperation"
 def build_resources(
     assessment: Assessment, pack: Pack, *, basis: Basis, run: Run, explanation: Explanation | None = None
 ) -> list[Resource]:
-    """The RiskAssessment first, then a DetectedIssue per fired flag, then the Provenance.
+    """The RiskAssessment first, then a DetectedIssue per fired flag, then the Provenance, as they are stored.
 
+    In the extensions and predictions of the RiskAssessment stands text that is written already: `plain` reads it.
     `explanation`: of this assessment, where it is known already.
     """
     explanation = explanation or explain(pack, assessment)
@@ -203,10 +206,9 @@ def _notes(pack: Pack, explanation: Explanation, every_output: str) -> list[str]
 
 
 def _detected_issue(pack: Pack, assessment: Assessment, result: FlagResult, basis: Basis, run: Run) -> Resource:
-    flag = result.flag
+    flag, fired, findings = result.flag, written(pack).fired(result), assessment.findings
     response = {"reference": basis.reference}
-    sources = [pack.content.evidence[key] for key in flag.evidence]
-    facts = dict.fromkeys(name for line in result.fired for name in line.facts)
+    answers = [{"text": told(pack, name, findings.get(name)).in_full} for name in fired.facts]
     issue: Resource = {
         "resourceType": "DetectedIssue",
         "id": issue_id(run.assessment_id, flag.id),
@@ -216,31 +218,19 @@ def _detected_issue(pack: Pack, assessment: Assessment, result: FlagResult, basi
             {"system": SID_RESPONSE, "value": basis.response_id},
         ],
         "status": run.status.value,
-        "code": {
-            "coding": [{"system": CS_RED_FLAG, "version": pack.head.version, "code": flag.id}],
-            "text": flag.guards,
-        },
+        "code": fired.code,
         "severity": _SEVERITY.get(result.urgency, "low"),
         "identifiedDateTime": run.instant,
         "author": performer(),
         "implicated": [response, {"reference": run.reference}],
-        "evidence": [{"code": [{"text": _answered(pack, assessment, name)} for name in facts], "detail": [response]}],
-        "detail": " ".join([*(pack.text(line.line.text) for line in result.fired), flag.rationale]),
+        "evidence": [{"code": answers, "detail": [response]}],
+        "detail": fired.detail,
     }
     if _is_patient(basis.subject):
         issue["patient"] = dict(basis.subject)
-    urls = [source.url for source in sources if source.url is not None]
-    if urls:
-        issue["reference"] = urls[0]
+    if fired.source is not None:
+        issue["reference"] = fired.source
     return issue
-
-
-def _answered(pack: Pack, assessment: Assessment, name: str) -> str:
-    finding = assessment.findings.get(name)
-    question = finding.question or pack.facts[name].label
-    if finding.is_unknown or not finding.answer:
-        return pack.text("answer.unknown" if finding.is_unknown else "answer.not_applicable", question=question)
-    return pack.text("answer", question=question, answer=answer_words(finding))
 
 
 def _is_patient(subject: Mapping[str, Any]) -> bool:

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
+from orjson import Fragment
+
 from services.triage.basis import Resource, extension, number
 from services.triage.engine.model import Urgency
 from services.triage.engine.pack import Pack
-from services.triage.engine.results import Assessment, FlagResult, ScoreResult, Standing, Verdict
-from services.triage.words import answer_words
-from services.triage.written import FlagParts, Written, written
+from services.triage.engine.results import Assessment, FlagResult, ScoreResult
+from services.triage.told import told
+from services.triage.written import Written, written
 from shared.fhir.codes import (
     CANONICAL,
     CS_URGENCY,
     EXT_DATA_QUALITY,
     EXT_DISPOSITION,
     EXT_NOT_FIRED,
-    EXT_RED_FLAG,
     EXT_SCORE,
 )
 
@@ -25,17 +26,20 @@ EXT_MUST_NOT_MISS = f"{CANONICAL}/StructureDefinition/must-not-miss"
 EXT_FLOOR = f"{CANONICAL}/StructureDefinition/triage-floor"
 
 
-def rule_results(pack: Pack, assessment: Assessment) -> list[Resource]:
+def rule_results(pack: Pack, assessment: Assessment) -> list[Resource | Fragment]:
     """All extensions of the RiskAssessment, in a fixed order."""
     parts = written(pack)
-    results = [] if assessment.urgency is None else [disposition(assessment.urgency)]
-    results += [_flag(parts, assessment, result) for result in (*assessment.fired, *assessment.undecided)]
+    results: list[Resource | Fragment] = []
+    if assessment.urgency is not None:
+        results.append(disposition(assessment.urgency))
+    results += [_fired(parts, assessment, result) for result in assessment.fired]
+    results += [parts.undecided(result) for result in assessment.undecided]
     if assessment.not_fired:
         results.append({"url": EXT_NOT_FIRED, "valueString": " ".join(assessment.not_fired)})
     results += [_score(pack, parts, score) for score in assessment.scores if score.minimum is not None]
     results += _floors(parts, assessment)
     results += [parts.advice(given) for given in assessment.advice]
-    results += _panel(assessment)
+    results += _panel(parts, assessment)
     results.append(_data_quality(parts, assessment))
     return results
 
@@ -45,44 +49,9 @@ def disposition(urgency: Urgency) -> Resource:
     return {"url": EXT_DISPOSITION, "valueCoding": {"system": CS_URGENCY, "code": urgency.value}}
 
 
-def _flag(parts: Written, assessment: Assessment, result: FlagResult) -> Resource:
-    if result.verdict is Verdict.UNDECIDED:
-        return parts.undecided(result)
-    return {"url": EXT_RED_FLAG, "extension": _fired(parts, parts.flag(result.flag), assessment, result)}
-
-
-def _fired(parts: Written, flag: FlagParts, assessment: Assessment, result: FlagResult) -> list[Resource]:
-    deciding = result.fired
-    facts = dict.fromkeys([name for line in deciding for name in line.facts])
-    urgency = () if result.urgency is None else ({"url": "urgency", "valueCode": result.urgency.value},)
-    return [
-        *flag.fired,
-        *urgency,
-        *[flag.lines[line.line.id] for line in deciding],
-        *[{"url": "openLine", "valueCode": line.line.id} for line in result.open],
-        *[{"url": "raises", "valueCode": name} for name in result.raises],
-        *flag.guards,
-        *flag.sources,
-        *flag.citations,
-        *flag.clinician_only,
-        *[_answer(parts, assessment, name) for name in facts],
-    ]
-
-
-def _answer(parts: Written, assessment: Assessment, name: str) -> Resource:
-    finding = assessment.findings.get(name)
-    fact = parts.pack.facts[name]
-    words = answer_words(finding)
-    inner: list[Resource] = [
-        *[{"url": "linkId", "valueString": link_id} for link_id in finding.link_ids or (fact.link_id,)],
-        {"url": "question", "valueString": finding.question or fact.label},
-    ]
-    if words:
-        inner.append({"url": "answer", "valueString": words})
-    inner.append({"url": "fact", "valueCode": name})
-    if finding.is_unknown:
-        inner.append({"url": "unknown", "valueBoolean": True})
-    return {"url": "answer", "extension": inner}
+def _fired(parts: Written, assessment: Assessment, result: FlagResult) -> Fragment:
+    fired, findings = parts.fired(result), assessment.findings
+    return parts.flag(fired, [told(parts.pack, name, findings.get(name)).element for name in fired.facts])
 
 
 def _score(pack: Pack, parts: Written, score: ScoreResult) -> Resource:
@@ -118,12 +87,11 @@ def _floors(parts: Written, assessment: Assessment) -> Iterator[Resource]:
         )
 
 
-def _panel(assessment: Assessment) -> Iterator[Resource]:
+def _panel(parts: Written, assessment: Assessment) -> Iterator[Resource]:
     """The must-not-miss panel (SR-13): ids of conditions by standing, likeliest first, without confidential ones."""
-    panel = [one for one in assessment.must_not_miss if not one.condition.confidential]
+    panel = [parts.not_missed(one) for one in assessment.must_not_miss if not one.condition.confidential]
     if panel:
-        ids = {standing: tuple(one.condition.id for one in panel if one.standing is standing) for standing in Standing}
-        yield extension(EXT_MUST_NOT_MISS, *((standing.value, "Code", found) for standing, found in ids.items()))
+        yield {"url": EXT_MUST_NOT_MISS, "extension": panel}
 
 
 def _data_quality(parts: Written, assessment: Assessment) -> Resource:

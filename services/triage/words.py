@@ -2,38 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from functools import lru_cache
 
-from services.triage.engine.model import Finding, Visibility
 from services.triage.engine.pack import Pack
 from services.triage.engine.results import Assessment
 from services.triage.engine.weighing import Weighing
+from services.triage.told import Told, told
 
-ANSWER_LENGTH = 300
 OPEN_QUESTIONS = 3
 """How many open questions are named in one sentence; the others are counted."""
-_BRACKETS = re.compile(r"\([^()]*\)")
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-
-
-def answer_words(finding: Finding) -> str:
-    """The answer as it is shown: without control characters, and not longer than `ANSWER_LENGTH`."""
-    answer = printable(finding.answer).strip()
-    return answer if len(answer) <= ANSWER_LENGTH else f"{answer[:ANSWER_LENGTH]}…"
-
-
-def printable(text: str) -> str:
-    """The text without characters that XML (and so a narrative) cannot hold."""
-    return text if text.isprintable() else _NOT_XML.sub("", text)
-
-
-@lru_cache(maxsize=4096)
-def _without_hints(question: str) -> str:
-    """Up to the question mark, without what stands in brackets."""
-    short = " ".join(_BRACKETS.sub(" ", question).split()).replace(" ?", "?")
-    return short[: short.index("?") + 1] if "?" in short else short
 
 
 class Words:
@@ -43,7 +20,7 @@ class Words:
         self.pack = pack
         self.assessment = assessment
         self.weighing = Weighing(pack, assessment)
-        self._answers: dict[str, str] = {}
+        self._told: dict[str, Told] = {}
 
     def text(self, key: str, **words: str) -> str:
         """The pack's sentence of that key."""
@@ -61,8 +38,7 @@ class Words:
 
     def question(self, name: str) -> str:
         """The question behind a fact as it was asked, without remarks and hints on how to answer; else its label."""
-        asked = self.assessment.findings.get(name).question
-        return _without_hints(asked) if asked else self.pack.facts[name].label
+        return self._of(name).question
 
     def sayable(self, names: Iterable[str]) -> list[str]:
         """The facts that a sentence may name (SR-17), none twice."""
@@ -74,19 +50,13 @@ class Words:
 
     def answer(self, name: str) -> str:
         """Question and answer; it says so when the fact is not known or does not apply."""
-        known = self._answers.get(name)
-        if known is None:
-            known = self._answers[name] = self._answer(name)
-        return known
+        return self._of(name).sentence
 
-    def _answer(self, name: str) -> str:
-        finding = self.assessment.findings.get(name)
-        question = self.question(name)
-        if finding.is_unknown:
-            return self.text("answer.unknown", question=question)
-        if finding.visibility in (Visibility.HIDDEN_NO, Visibility.NOT_PUT) and not finding.answer:
-            return self.text("answer.not_applicable", question=question)
-        return self.text("answer", question=question, answer=answer_words(finding))
+    def _of(self, name: str) -> Told:
+        known = self._told.get(name)
+        if known is None:
+            known = self._told[name] = told(self.pack, name, self.assessment.findings.get(name))
+        return known
 
     def answers(self, names: Iterable[str]) -> str:
         """All of these answers, joined, none twice."""

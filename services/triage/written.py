@@ -1,42 +1,47 @@
-"""What of a pack's FHIR is the same for every patient: written once, and used wherever it is said.
-
-Whoever is given an element must not change it: it stands in many resources.
-"""
+"""What of a pack's FHIR is the same for every patient: written once, as JSON text, and used wherever it is said."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import exp
 
-from services.triage.basis import Resource, extension
+import orjson
+from orjson import Fragment
+
+from services.triage.basis import Resource, as_text, extension
 from services.triage.engine.advice import AdviceGiven
 from services.triage.engine.conditions import Condition
-from services.triage.engine.model import Flag
 from services.triage.engine.pack import Pack
-from services.triage.engine.results import FindingVerdict, FlagResult, Verdict
-from shared.fhir.codes import CANONICAL, CS_CONDITION, EXT_RED_FLAG
+from services.triage.engine.results import FindingVerdict, FlagResult, MustNotMiss, unique
+from shared.fhir.codes import CANONICAL, CS_CONDITION, CS_RED_FLAG, EXT_RED_FLAG
 
 EXT_EVIDENCE = f"{CANONICAL}/StructureDefinition/evidence"
 EXT_ADVICE = f"{CANONICAL}/StructureDefinition/advice"
 _KEPT = 20_000
 """How many elements are kept at most: several times as many as a pack has findings."""
-_KEPT_UNDECIDED = 3_000
-"""How many results of red flags are kept at most."""
+_KEPT_RESULTS = 3_000
+"""How many results of red flags are kept at most, of those that fired and of those that are undecided."""
 _EXAMINATION_ONLY: Resource = {"url": "examinationOnly", "valueBoolean": True}
+_CLINICIAN_ONLY: Resource = {"url": "clinicianOnly", "valueBoolean": True}
+_END = b"]}"
+"""The end of a complex extension whose last member is its list of parts."""
 
 
 @dataclass(frozen=True, slots=True)
-class FlagParts:
-    """Parts of the extension of a red flag, each as it stands in it; `lines` by id."""
+class Fired:
+    """A red flag that fired in this way, but for the answers. `opening`: its extension up to them, as JSON text.
 
-    fired: tuple[Resource, ...]
-    undecided: tuple[Resource, ...]
-    lines: Mapping[str, Resource]
-    guards: tuple[Resource, ...]
-    sources: tuple[Resource, ...]
-    citations: tuple[Resource, ...]
-    clinician_only: tuple[Resource, ...]
+    `facts`: which answers they are. `code`, `detail`, `source`: of its DetectedIssue; `source` is None where no source
+    has an address.
+    """
+
+    result: FlagResult
+    opening: bytes
+    facts: tuple[str, ...]
+    code: Resource
+    detail: str
+    source: str | None
 
 
 class Written:
@@ -45,81 +50,111 @@ class Written:
     def __init__(self, pack: Pack) -> None:
         self.pack = pack
         self._link_ids = {name: fact.link_id for name, fact in pack.facts.items()}
-        self._flags: dict[str, FlagParts] = {}
-        self._undecided: dict[int, tuple[FlagResult, Resource]] = {}
-        self._evidence: dict[tuple[int, int, tuple[str, ...]], Resource] = {}
-        self._advice: dict[tuple[str, tuple[str, ...]], Resource] = {}
-        self._codings: dict[str, list[Resource]] = {}
+        self._fired: dict[int, Fired] = {}
+        self._undecided: dict[int, tuple[FlagResult, Fragment]] = {}
+        self._evidence: dict[tuple[int, int, tuple[str, ...]], Fragment] = {}
+        self._advice: dict[tuple[str, tuple[str, ...]], Fragment] = {}
+        self._outcomes: dict[tuple[str, str], Fragment] = {}
+        self._panel: dict[tuple[str, str], Fragment] = {}
         self._citations: dict[tuple[str, ...], tuple[str, ...]] = {}
 
-    def flag(self, flag: Flag) -> FlagParts:
-        """What is said of a red flag of every patient."""
-        made = self._flags.get(flag.id)
-        if made is None:
-            made = self._flags[flag.id] = self._flag(flag)
-        return made
+    def fired(self, result: FlagResult) -> Fired:
+        """A red flag that fired. What is made of results that are kept with the pack (`flag_plans.py`) is kept too."""
+        kept = self._fired.get(id(result))
+        if kept is None or kept.result is not result:
+            kept = self._fire(result)
+            if len(self._fired) < _KEPT_RESULTS:
+                self._fired[id(result)] = kept  # the result is kept, so its id stays its own
+        return kept
 
-    def _flag(self, flag: Flag) -> FlagParts:
-        named: Resource = {"url": "flag", "valueCode": flag.id}
-        return FlagParts(
-            fired=(named, {"url": "result", "valueCode": Verdict.FIRED.value}),
-            undecided=(named, {"url": "result", "valueCode": Verdict.UNDECIDED.value}),
-            lines={line.id: {"url": "line", "valueCode": line.id} for line in flag.lines},
-            guards=({"url": "guards", "valueString": flag.guards},),
-            sources=tuple({"url": "source", "valueString": key} for key in flag.evidence),
-            citations=tuple({"url": "citation", "valueString": text} for text in self.citations(flag.evidence)),
-            clinician_only=({"url": "clinicianOnly", "valueBoolean": True},) if flag.confidential else (),
+    def _fire(self, result: FlagResult) -> Fired:
+        flag, deciding = result.flag, result.fired
+        sources = [self.pack.content.evidence[key] for key in flag.evidence]
+        urgency = [] if result.urgency is None else [{"url": "urgency", "valueCode": result.urgency.value}]
+        inner = [
+            *_head(result),
+            *urgency,
+            *[{"url": "line", "valueCode": line.line.id} for line in deciding],
+            *[{"url": "openLine", "valueCode": line.line.id} for line in result.open],
+            *[{"url": "raises", "valueCode": name} for name in result.raises],
+            {"url": "guards", "valueString": flag.guards},
+            *[{"url": "source", "valueString": key} for key in flag.evidence],
+            *[{"url": "citation", "valueString": source.citation} for source in sources],
+            *([_CLINICIAN_ONLY] if flag.confidential else ()),
+        ]
+        return Fired(
+            result=result,
+            opening=orjson.dumps({"url": EXT_RED_FLAG, "extension": inner})[: -len(_END)],
+            facts=unique([name for line in deciding for name in line.facts]),
+            code={
+                "coding": [{"system": CS_RED_FLAG, "version": self.pack.head.version, "code": flag.id}],
+                "text": flag.guards,
+            },
+            detail=" ".join([*(self.pack.text(line.line.text) for line in deciding), flag.rationale]),
+            source=next((source.url for source in sources if source.url is not None), None),
         )
 
-    def undecided(self, result: FlagResult) -> Resource:
-        """A red flag that is undecided: of results that are kept with the pack (`flag_plans.py`) it is kept too."""
+    def flag(self, fired: Fired, answers: Iterable[bytes]) -> Fragment:
+        """The extension of a red flag that fired, with these answers, which are JSON text."""
+        return Fragment(b",".join((fired.opening, *answers)) + _END)
+
+    def undecided(self, result: FlagResult) -> Fragment:
+        """A red flag that is undecided, kept as in `fired`."""
         kept = self._undecided.get(id(result))
         if kept is not None and kept[0] is result:
             return kept[1]
-        made = self._open(result)
-        if len(self._undecided) < _KEPT_UNDECIDED:
-            self._undecided[id(result)] = (result, made)  # the result is kept, so its id stays its own
+        made = as_text(self._open(result))
+        if len(self._undecided) < _KEPT_RESULTS:
+            self._undecided[id(result)] = (result, made)
         return made
 
     def _open(self, result: FlagResult) -> Resource:
-        flag = self.flag(result.flag)
+        flag = result.flag
         facts = dict.fromkeys([name for line in result.lines for name in line.facts])
         inner = [
-            *flag.undecided,
-            *[flag.lines[line.line.id] for line in result.lines],
-            *flag.guards,
-            *flag.sources,
+            *_head(result),
+            *[{"url": "line", "valueCode": line.line.id} for line in result.lines],
+            {"url": "guards", "valueString": flag.guards},
+            *[{"url": "source", "valueString": key} for key in flag.evidence],
             *([_EXAMINATION_ONLY] if result.examination_only else ()),
-            *flag.clinician_only,
+            *([_CLINICIAN_ONLY] if flag.confidential else ()),
             *[{"url": "notAssessed", "valueString": link_id} for link_id in self.link_ids(facts)],
         ]
         return {"url": EXT_RED_FLAG, "extension": inner}
 
-    def evidence(self, verdict: FindingVerdict) -> Resource:
+    def evidence(self, verdict: FindingVerdict) -> Fragment:
         """What a finding says about a condition, with the questions behind it."""
         key = (id(verdict.finding), verdict.weight, verdict.facts)  # the finding is the pack's, which is kept
         made = self._evidence.get(key)
         if made is None:
-            made = _evidence(self.pack, verdict)
+            made = as_text(_evidence(self.pack, verdict))
             if len(self._evidence) < _KEPT:
                 self._evidence[key] = made
         return made
 
-    def advice(self, given: AdviceGiven) -> Resource:
+    def advice(self, given: AdviceGiven) -> Fragment:
         """A piece of advice, for these conditions."""
         key = (given.advice.id, given.conditions)
         made = self._advice.get(key)
         if made is None:
-            made = _advice(given)
+            made = as_text(_advice(given))
             if len(self._advice) < _KEPT:
                 self._advice[key] = made
         return made
 
-    def codings(self, condition: Condition) -> list[Resource]:
-        """Our own code of a condition, then those of terminologies."""
-        made = self._codings.get(condition.id)
+    def outcome(self, condition: Condition, text: str) -> Fragment:
+        """A condition as outcome: our own code, then those of terminologies. `text`: its title, or what a flag says."""
+        made = self._outcomes.get((condition.id, text))
         if made is None:
-            made = self._codings[condition.id] = _codings(condition)
+            made = self._outcomes[condition.id, text] = as_text({"coding": _codings(condition), "text": text})
+        return made
+
+    def not_missed(self, one: MustNotMiss) -> Fragment:
+        """A condition in the must-not-miss panel."""
+        key = (one.standing.value, one.condition.id)
+        made = self._panel.get(key)
+        if made is None:
+            made = self._panel[key] = as_text({"url": one.standing.value, "valueCode": one.condition.id})
         return made
 
     def citations(self, keys: tuple[str, ...]) -> tuple[str, ...]:
@@ -140,6 +175,10 @@ def written(pack: Pack) -> Written:
     if made is None:
         made = pack.kept[Written] = Written(pack)
     return made
+
+
+def _head(result: FlagResult) -> list[Resource]:
+    return [{"url": "flag", "valueCode": result.flag.id}, {"url": "result", "valueCode": result.verdict.value}]
 
 
 def _evidence(pack: Pack, verdict: FindingVerdict) -> Resource:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -11,19 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.triage.basis import Basis, Run, Status
 from services.triage.engine.assess import evaluate, urgency_of
-from services.triage.engine.model import Findings, Presence, Respondent, Urgency
-from services.triage.engine.pack import Pack
+from services.triage.engine.model import FactKind, Finding, Findings, Presence, Respondent, Urgency
+from services.triage.engine.pack import Pack, build_pack
 from services.triage.engine.results import Assessment, Scope
 from services.triage.engine.state import State
 from services.triage.engine.weighing import Weighing
-from services.triage.risk_assessment import build_resources, withdrawn
-from services.triage.written import written
+from services.triage.risk_assessment import build_resources
+from services.triage.told import ROOM
+from services.triage.told import told as told_answer
 from tests.triage.narrowing import REAL
 from tests.triage.people import World
 from tests.triage.test_properties import BASIS, RUN, both_packs, bounded, somebody
 
+TEXTS = [fact.name for fact in REAL.pack.content.facts if fact.kind is FactKind.TEXT]
 OTHERS = 3
 """How many other patients are assessed before, so that something is kept."""
 
@@ -89,29 +89,37 @@ def test_the_urgency_with_one_answer_imagined_otherwise_is_that_of_somebody_who_
 
 
 @pytest.mark.requirement("SR-20")
-def test_nobody_changes_what_is_written_of_a_pack() -> None:
-    """Its parts stand in the resources of many patients."""
-    pack, parts = REAL.pack, written(REAL.pack)
+def test_the_resources_of_a_patient_do_not_depend_on_who_came_before() -> None:
+    """Parts of them are kept as text; whoever comes first makes them, whoever comes later is given them."""
     people = [REAL.findings({name: Presence.PRESENT}) for name in REAL.yes_no[:60]]
-    write = [build_resources(evaluate(pack, one), pack, basis=BASIS, run=RUN) for one in people]
-    before = _parts_of(parts)
-    assert before
-
-    later = Run(RUN.assessment_id, 2, datetime(2026, 11, 23, tzinfo=UTC), Status.ENTERED_IN_ERROR)
-    other = Basis.of({"id": "qr-2", "subject": {"reference": "Group/1"}}, version=2, sha256="ab")
-    for one, resources in zip(people, write, strict=True):
-        for resource in resources:
-            withdrawn(resource, run=later)
-        build_resources(evaluate(pack, one), pack, basis=other, run=later)
-    after = _parts_of(parts)
-    assert {key: after[key] for key in before} == before
+    first = [_resources(build_pack(REAL.pack.content), one) for one in people[::6]]
+    pack = build_pack(REAL.pack.content)
+    later = [_resources(pack, one) for one in (*people, *people[::6])][-len(first) :]
+    assert later == first
 
 
-def _parts_of(parts: object) -> dict[tuple[str, str], bytes]:
-    """Every part that is kept, by where it is kept, as bytes."""
-    kept = {name: value for name, value in vars(parts).items() if isinstance(value, dict)}
-    return {
-        (name, repr(key)): orjson.dumps(part[1] if name == "_undecided" else part)
-        for name, held in kept.items()
-        for key, part in held.items()
-    }
+@pytest.mark.requirement("SR-20")
+def test_what_somebody_typed_is_not_kept() -> None:
+    """It is told to whoever reads this assessment, and forgotten here; a plain yes is told once for all."""
+    pack, name = build_pack(REAL.pack.content), REAL.yes_no[0]
+    plain = Finding(Presence.PRESENT, answer="Yes")
+    assert told_answer(pack, name, plain) is told_answer(pack, name, plain)
+    typed = {name: Finding(Presence.UNKNOWN, answer="I fell in Leeds") for name in REAL.yes_no}
+    typed |= {name: Finding("I fell in Leeds", answer="I fell in Leeds") for name in TEXTS}
+    assert TEXTS
+    for name, finding in typed.items():
+        assert told_answer(pack, name, finding) is not told_answer(pack, name, finding)
+
+
+def test_no_more_answers_are_kept_than_there_is_room_for() -> None:
+    pack = build_pack(REAL.pack.content)
+    name = REAL.yes_no[0]
+    many = [Finding(Presence.PRESENT, question=f"Question {number}?", answer="Yes") for number in range(ROOM + 10)]
+    sentences = [told_answer(pack, name, one).sentence for one in many]
+    (kept,) = [held for held in pack.kept.values() if isinstance(held, dict) and (name, id(many[-1])) in held]
+    assert len(kept) <= ROOM
+    assert [told_answer(pack, name, one).sentence for one in many] == sentences
+
+
+def _resources(pack: Pack, findings: Findings) -> bytes:
+    return orjson.dumps(build_resources(evaluate(pack, findings), pack, basis=BASIS, run=RUN))

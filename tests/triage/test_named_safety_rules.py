@@ -24,7 +24,7 @@ from services.triage.findings import FactReader
 from services.triage.knowledge.cases import CaseTable, line_verdict, run_case
 from services.triage.knowledge.files import PackError
 from services.triage.knowledge.loader import load_pack
-from services.triage.risk_assessment import build_resources
+from services.triage.risk_assessment import build_resources, plain
 from shared.fhir.codes import EXT_DATA_QUALITY, EXT_NOT_FIRED, EXT_RED_FLAG
 from shared.problems import Severity
 from tests.builders import a_response, posterior_lower_limb
@@ -49,7 +49,7 @@ PAINFUL_HEEL = {"location": "under_heel", "start_up_pain": YES, "tender_plantar_
 
 
 def resources(assessment: Assessment) -> list[Resource]:
-    return build_resources(assessment, PACK, basis=BASIS, run=RUN)
+    return plain(build_resources(assessment, PACK, basis=BASIS, run=RUN))
 
 
 def values(resource: Resource, url: str, name: str) -> list[Any]:

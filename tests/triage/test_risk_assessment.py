@@ -24,6 +24,7 @@ from services.triage.risk_assessment import (
     build_resources,
     device,
     not_assessable,
+    plain,
     withdrawn,
 )
 from services.triage.written import EXT_EVIDENCE
@@ -62,7 +63,7 @@ UNCLEAR_STORY = patient(age_years=2, injury_story_unclear=YES, respondent=Respon
 
 def built(findings: Findings, *, scope: str = "full", run: Run = RUN) -> list[dict[str, Any]]:
     pack = example_pack()
-    return build_resources(evaluate(pack, findings, scope=scope), pack, basis=BASIS, run=run)
+    return plain(build_resources(evaluate(pack, findings, scope=scope), pack, basis=BASIS, run=run))
 
 
 def extensions(resource: dict[str, Any], url: str) -> list[dict[str, Any]]:
