@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -18,6 +16,7 @@ from deploy.local.servers import EmbeddedPostgres, EmbeddedValkey
 from shared.audit import act
 from shared.ids import DEFAULT_TENANT
 from tests import kept
+from tests.fast_disk import new_folder
 
 os.environ.setdefault("SURAL_MODE", "sandbox")
 """A test that says nothing of the mode runs a sandbox; without the word a service is in production."""
@@ -65,7 +64,7 @@ def nobody_asks() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
-    folder = Path(tempfile.gettempdir()) / f"sural-test-{secrets.token_hex(4)}"
+    folder = new_folder()
     try:
         with EmbeddedPostgres(folder) as postgres, EmbeddedValkey(folder) as valkey:
             yield Servers(postgres.url, valkey.url, secrets.token_hex(16))
