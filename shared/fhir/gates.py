@@ -8,10 +8,9 @@ hold, and judges every other response; tests compare both.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
-from operator import itemgetter
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from shared.fhir.answer_values import AnswerValue, Coding, is_absence, read_value
@@ -19,13 +18,13 @@ from shared.fhir.enable_when import Enablement, hidden_gate, said_by
 from shared.fhir.questionnaire import Condition, QuestionItem, QuestionnaireIndex
 
 RULED_OUT, OPEN, ASKED = 0, 1, 2
-"""States as numbers, so that Kleene's "and" is the least and "or" the greatest of them."""
-_NUMBER: Final = {False: RULED_OUT, None: OPEN, True: ASKED}
+"""States as numbers, so that Kleene's "and" is the least of them."""
 _STATE: Final = {RULED_OUT: Enablement.DISABLED, OPEN: Enablement.DISABLED_UNKNOWN, ASKED: Enablement.ENABLED}
 ENABLEMENTS: Final = (_STATE[RULED_OUT], _STATE[OPEN], _STATE[ASKED])
 """The states by their numbers."""
 
-Outcomes: TypeAlias = tuple[int, ...]
+Outcomes: TypeAlias = tuple[int, int]
+"""Of all conditions of a Questionnaire, as bits at their places: those that hold, and those that are known not to."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,11 +62,13 @@ class _Item(NamedTuple):
 class _Gate:
     """A question that others wait for, and what it says about its conditions: `by_option` for each of its options.
 
-    `unanswered`: by its own state. `hidden`: the same for one that is not asked and was answered nevertheless.
+    `unanswered`: by its own state. `hidden`: the same for one that is not asked and was answered nevertheless. `first`:
+    the place of its first condition.
     """
 
     item: QuestionItem
     conditions: tuple[Condition, ...]
+    first: int
     by_option: Mapping[int, Outcomes]
     unanswered: tuple[Outcomes, Outcomes, Outcomes]
     hidden: tuple[Outcomes, Outcomes]
@@ -79,24 +80,24 @@ class _Gate:
         values = [value for value in map(read_value, given) if value is not None]
         if state != ASKED:
             return self.hidden[state] if values else self.unanswered[state]
-        return _outcomes(self.item, self.conditions, values)
+        return _outcomes(self.item, self.conditions, values, self.first)
 
 
-_Family: TypeAlias = tuple[int, int, Callable[[Any], int], Callable[[Sequence[int]], Any]]
-"""Items with the same conditions under the same parent share one state: its place, that of the parent's state, and how
-the outcomes of its own conditions go together, from all outcomes."""
+_Family: TypeAlias = tuple[int, int, bool, int]
+"""Items with the same conditions under the same parent share one state: its place, that of the parent's state, whether
+every one of its conditions must hold, and their places as bits."""
 
 
 class _Level:
     """Gates whose own states are known, and the families whose states are known after them, in order.
 
-    `gates`: with linkId, what its options say, the place of the gate's own state, and the places of its outcomes.
+    `gates`: with linkId, what its options say, and the place of the gate's own state.
     """
 
     __slots__ = ("families", "gates")
 
     def __init__(self) -> None:
-        self.gates: list[tuple[str, _Gate, Mapping[int, Outcomes], int, slice]] = []
+        self.gates: list[tuple[str, _Gate, Mapping[int, Outcomes], int]] = []
         self.families: list[_Family] = []
 
 
@@ -137,17 +138,25 @@ class Gates:
     def states(self, answers: Answers) -> list[int]:
         """The state of every family: ASKED, RULED_OUT, or OPEN where no known answer rules it out."""
         states = [ASKED] * self.families
-        outcomes = [OPEN] * len(self._places)
+        holding = failing = 0
         answer_to = answers.given.get
         for level in self._levels:
-            for link_id, gate, by_option, family, place in level.gates:
+            for link_id, gate, by_option, family in level.gates:
                 given, state = answer_to(link_id), states[family]
-                if state == ASKED and isinstance(given, Option):
-                    outcomes[place] = by_option[given.number]
+                if not given:
+                    hold, fail = gate.unanswered[state]
+                elif state == ASKED and isinstance(given, Option):
+                    hold, fail = by_option[given.number]
                 else:
-                    outcomes[place] = gate.outcomes(state, given) if given else gate.unanswered[state]
-            for number, parent, together, conditions in level.families:
-                own, above = together(conditions(outcomes)), states[parent]
+                    hold, fail = gate.outcomes(state, given)
+                holding |= hold
+                failing |= fail
+            for number, parent, every, conditions in level.families:
+                if every:
+                    own = RULED_OUT if failing & conditions else ASKED if holding & conditions == conditions else OPEN
+                else:
+                    own = ASKED if holding & conditions else RULED_OUT if failing & conditions == conditions else OPEN
+                above = states[parent]
                 states[number] = own if own < above else above
         return states
 
@@ -198,9 +207,8 @@ class Gates:
         if key not in self._families:
             number = self._families[key] = len(self._families) + 1
             self._depths.append(max(depth, self._depths[above]))
-            together: Callable[[Any], int] = max if item.enable_behavior == "any" else min
-            one = len(places) == 1
-            family = (number, above, int if one else together, itemgetter(*places))
+            conditions = sum(1 << place for place in set(places))
+            family = (number, above, item.enable_behavior != "any", conditions)
             self._levels[self._depths[number] - 1].families.append(family)
         return self._families[key]
 
@@ -223,22 +231,24 @@ class Gates:
         opened = _Gate(
             item=gate,
             conditions=conditions,
+            first=first,
             by_option={
-                known.number: _outcomes(gate, conditions, [(option.kind, option.value)])
+                known.number: _outcomes(gate, conditions, [(option.kind, option.value)], first)
                 for option in gate.options
                 if isinstance(option.value, Coding)
                 and (known := self.option(gate.link_id, option.value.code)) is not None
             },
             unanswered=(
-                _hidden(conditions, RULED_OUT, answered=False),
-                _hidden(conditions, OPEN, answered=False),
-                _outcomes(gate, conditions, []),
+                _hidden(conditions, RULED_OUT, first, answered=False),
+                _hidden(conditions, OPEN, first, answered=False),
+                _outcomes(gate, conditions, [], first),
             ),
-            hidden=(_hidden(conditions, RULED_OUT, answered=True), _hidden(conditions, OPEN, answered=True)),
+            hidden=(
+                _hidden(conditions, RULED_OUT, first, answered=True),
+                _hidden(conditions, OPEN, first, answered=True),
+            ),
         )
-        self._levels[depth].gates.append(
-            (gate.link_id, opened, opened.by_option, family, slice(first, len(self._places)))
-        )
+        self._levels[depth].gates.append((gate.link_id, opened, opened.by_option, family))
         return depth
 
 
@@ -268,10 +278,16 @@ def values_of(answers: Sequence[Mapping[str, Any]]) -> list[AnswerValue | None]:
 
 
 def _outcomes(
-    gate: QuestionItem, conditions: Sequence[Condition], values: list[tuple[str, AnswerValue]]
-) -> tuple[int, ...]:
-    return tuple(_NUMBER[said_by(condition, gate, values)] for condition in conditions)
+    gate: QuestionItem, conditions: Sequence[Condition], values: list[tuple[str, AnswerValue]], first: int
+) -> Outcomes:
+    return _bits([said_by(condition, gate, values) for condition in conditions], first)
 
 
-def _hidden(conditions: Sequence[Condition], state: int, *, answered: bool) -> Outcomes:
-    return tuple(_NUMBER[hidden_gate(condition, _STATE[state], answered=answered)] for condition in conditions)
+def _hidden(conditions: Sequence[Condition], state: int, first: int, *, answered: bool) -> Outcomes:
+    return _bits([hidden_gate(condition, _STATE[state], answered=answered) for condition in conditions], first)
+
+
+def _bits(found: Sequence[bool | None], first: int) -> Outcomes:
+    """What conditions come to, the first of them at this place; None is open."""
+    holding = sum(1 << place for place, one in enumerate(found, first) if one is True)
+    return holding, sum(1 << place for place, one in enumerate(found, first) if one is False)
