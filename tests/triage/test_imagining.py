@@ -118,3 +118,5 @@ def forget(world: World) -> None:
     """As in a process that has judged nobody yet."""
     for plan in world.pack.flag_plans:
         plan.known.clear()
+        for line in plan.lines:
+            line.known.clear()

@@ -21,6 +21,7 @@ from services.triage.told import ROOM
 from services.triage.told import told as told_answer
 from tests.triage.narrowing import REAL
 from tests.triage.people import World
+from tests.triage.test_generate import PACK, anybody
 from tests.triage.test_properties import BASIS, RUN, both_packs, bounded, somebody
 
 TEXTS = [fact.name for fact in REAL.pack.content.facts if fact.kind is FactKind.TEXT]
@@ -32,6 +33,8 @@ def forget(pack: Pack) -> None:
     """Let the pack forget every result that it kept."""
     for plan in pack.flag_plans:
         plan.known.clear()
+        for line in plan.lines:
+            line.known.clear()
     for condition in pack.content.conditions:
         for scale in pack.scales.of(condition).scales:
             scale.known.clear()
@@ -66,6 +69,18 @@ def test_what_is_said_of_a_patient_does_not_depend_on_who_came_before(world: Wor
     after_others = told(world.pack, evaluate(world.pack, findings, scope=scope))
     forget(world.pack)
     assert told(world.pack, evaluate(world.pack, findings, scope=scope)) == after_others
+
+
+@pytest.mark.requirement("SR-20")
+@pytest.mark.parametrize("seed", range(0, 24, 4))
+def test_what_is_said_of_a_patient_does_not_depend_on_others_with_quite_other_answers(seed: int) -> None:
+    forget(PACK)
+    for other in range(seed + 1, seed + 1 + OTHERS):
+        told(PACK, evaluate(PACK, anybody(other)))
+
+    after_others = told(PACK, evaluate(PACK, anybody(seed)))
+    forget(PACK)
+    assert told(PACK, evaluate(PACK, anybody(seed))) == after_others
 
 
 @pytest.mark.requirement("SR-17", "SR-20")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import compress
 
 from services.triage.engine.deciding import Deciding
-from services.triage.engine.flag_plans import FlagPlan
+from services.triage.engine.flag_plans import FlagPlan, LinePlan
 from services.triage.engine.model import Flag, FlagLine, most_urgent
 from services.triage.engine.results import FlagResult, LineVerdict, Verdict, unique
 from services.triage.engine.state import State
@@ -85,11 +85,22 @@ def flag_result(
     values = plan.read(state.values)
     if values in plan.known:
         return plan.known[values]
-    own = zip(plan.flag.lines, truths[plan.first : plan.first + len(plan.flag.lines)], strict=True)
-    lines = [_line_verdict(line, verdict(truth), state, deciding) for line, truth in own if truth & _FOUND]
+    own = zip(plan.lines, truths[plan.first : plan.first + len(plan.lines)], strict=True)
+    lines = [_line_result(line, verdict(truth), state, deciding, keep=keep) for line, truth in own if truth & _FOUND]
     result = _flag_result(plan.flag, lines) if lines else None
     if keep:
         plan.remember(values, result)
+    return result
+
+
+def _line_result(plan: LinePlan, outcome: Verdict, state: State, deciding: Deciding, *, keep: bool) -> LineVerdict:
+    """What came of a line that fired or is undecided. The same values say the same once more."""
+    values = plan.read(state.values)
+    result = plan.known.get(values)
+    if result is None or result.verdict is not outcome:
+        result = _line_verdict(plan.line, outcome, state, deciding)
+        if keep:
+            plan.remember(values, result)
     return result
 
 
