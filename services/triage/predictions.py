@@ -8,10 +8,10 @@ confidential condition is never named here, nor is the flag of one by what it gu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from operator import attrgetter
+from typing import NamedTuple
 
 from services.triage.engine.conditions import Condition
 from services.triage.engine.criteria import names_in
@@ -45,8 +45,7 @@ class Role(StrEnum):
     CANDIDATE = "candidate"
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(NamedTuple):
     """One outcome that is predicted, with its reasons. `condition` None: a flag that guards against no condition.
 
     `place`: among the candidates that may be named, 1 is the first. `flagged`: a sentence per flag line; `weighed`:
@@ -86,13 +85,14 @@ def open_conditions(words: Words, predicted: Sequence[Prediction]) -> tuple[str,
         return ()
     sentences = [words.text("ranking.withheld" if assessment.ranking_withheld else "ranking.note")]
     still_open = [
-        one.condition.title
-        for one in sorted(assessment.must_not_miss, key=_RANK)
-        if one.standing is Standing.OPEN and one.at_site and not one.condition.confidential
+        one
+        for one in assessment.must_not_miss
+        if one.at_site and one.standing is Standing.OPEN and not one.condition.confidential
         if one.condition.id not in named
     ]
     if still_open:
-        sentences.append(words.text("must_not_miss", conditions=words.joined(still_open[:OPEN_CONDITIONS])))
+        titles = [one.condition.title for one in sorted(still_open, key=_RANK)[:OPEN_CONDITIONS]]
+        sentences.append(words.text("must_not_miss", conditions=words.joined(titles)))
     return tuple(sentences)
 
 
@@ -191,7 +191,8 @@ def _spoken_for(assessment: Assessment) -> dict[str, Condition]:
     if not urgencies:
         return {}
     likeliest: dict[str, MustNotMiss] = {}
-    for one in sorted(assessment.must_not_miss, key=_RANK):
+    guarding = [one for one in assessment.must_not_miss if not urgencies.keys().isdisjoint(one.condition.guarded_by)]
+    for one in sorted(guarding, key=_RANK):
         for flag in one.condition.guarded_by:
             urgency = urgencies.get(flag)
             if urgency is not None and one.condition.urgency.rank <= urgency.rank and not one.condition.confidential:
@@ -223,19 +224,15 @@ def _weighed(
 ) -> Iterator[str]:
     """Support and place, then what speaks for it, against it, and what is not known. `said`: not named once more."""
     yield words.text(f"prediction.{candidate.support.value}", rank=str(place))
-    background = said | _background(words)
     net = _net_weights(findings)
-
-    def told(name: str) -> bool:
-        return name not in background and not words.is_unknown(name)
-
-    for key, speaks, number in (
-        ("prediction.for", lambda weight: weight > 0, FOR),
-        ("prediction.against", lambda weight: weight < 0, AGAINST),
-    ):
-        facts = [name for name in _weightiest(net, speaks) if told(name)][:number]
-        if facts:
-            yield words.text(key, answers=words.answers(facts))
+    background = said | _background(words)
+    told = [one for one, weight in net.items() if weight and one not in background and not words.is_unknown(one)]
+    speak_for = sorted([one for one in told if net[one] > 0], key=net.__getitem__, reverse=True)[:FOR]
+    speak_against = sorted([one for one in told if net[one] < 0], key=net.__getitem__)[:AGAINST]
+    if speak_for:
+        yield words.text("prediction.for", answers=words.answers(speak_for))
+    if speak_against:
+        yield words.text("prediction.against", answers=words.answers(speak_against))
     questions = _unknown_questions(words, findings)
     if questions:
         yield words.text("prediction.unknown", questions=words.joined(questions))
@@ -254,10 +251,6 @@ def _net_weights(findings: Iterable[FindingVerdict]) -> dict[str, int]:
         for name in verdict.facts:
             net[name] = net.get(name, 0) + verdict.weight
     return net
-
-
-def _weightiest(net: dict[str, int], speaks: Callable[[int], bool]) -> list[str]:
-    return sorted((name for name, weight in net.items() if speaks(weight)), key=lambda name: -abs(net[name]))
 
 
 def _unknown_questions(words: Words, findings: Iterable[FindingVerdict]) -> list[str]:

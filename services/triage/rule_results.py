@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from decimal import Decimal
+from collections.abc import Iterator
 
 from orjson import Fragment
 
-from services.triage.basis import Resource, extension, number
+from services.triage.basis import Resource, extension
 from services.triage.engine.model import Urgency
 from services.triage.engine.pack import Pack
-from services.triage.engine.results import Assessment, FlagResult, ScoreResult
+from services.triage.engine.results import Assessment, FlagResult
 from services.triage.told import told
 from services.triage.written import Written, written
 from shared.fhir.codes import (
@@ -19,7 +18,6 @@ from shared.fhir.codes import (
     EXT_DATA_QUALITY,
     EXT_DISPOSITION,
     EXT_NOT_FIRED,
-    EXT_SCORE,
 )
 
 EXT_MUST_NOT_MISS = f"{CANONICAL}/StructureDefinition/must-not-miss"
@@ -36,7 +34,7 @@ def rule_results(pack: Pack, assessment: Assessment) -> list[Resource | Fragment
     results += [parts.undecided(result) for result in assessment.undecided]
     if assessment.not_fired:
         results.append({"url": EXT_NOT_FIRED, "valueString": " ".join(assessment.not_fired)})
-    results += [_score(pack, parts, score) for score in assessment.scores if score.minimum is not None]
+    results += [parts.score(score) for score in assessment.scores if score.minimum is not None]
     results += _floors(parts, assessment)
     results += [parts.advice(given) for given in assessment.advice]
     results += _panel(parts, assessment)
@@ -52,26 +50,6 @@ def disposition(urgency: Urgency) -> Resource:
 def _fired(parts: Written, assessment: Assessment, result: FlagResult) -> Fragment:
     fired, findings = parts.fired(result), assessment.findings
     return parts.flag(fired, [told(parts.pack, name, findings.get(name)).element for name in fired.facts])
-
-
-def _score(pack: Pack, parts: Written, score: ScoreResult) -> Resource:
-    return extension(
-        EXT_SCORE,
-        ("score", "Code", score.definition.id),
-        ("title", "String", score.definition.title),
-        ("minimum", "Decimal", _points(score.minimum)),
-        ("maximum", "Decimal", _points(score.maximum)),
-        ("known", "Decimal", _points(score.known_points)),
-        ("class", "Code", _class(score)),
-        ("unknownItem", "Code", score.unknown_items),
-        ("atLeast", "Code", None if score.reached is None else score.reached.code),
-        ("exclusion", "String", tuple(pack.text(text) for text in score.exclusions)),
-        *_sources(parts, score.definition.evidence, in_full=score.score_class is not None),
-    )
-
-
-def _class(score: ScoreResult) -> str:
-    return "indeterminate" if score.score_class is None else score.score_class.code
 
 
 def _floors(parts: Written, assessment: Assessment) -> Iterator[Resource]:
@@ -106,18 +84,3 @@ def _data_quality(parts: Written, assessment: Assessment) -> Resource:
         ("notAnsweredPage1", "String", parts.link_ids(quality.page_1_unknown)),
         ("notAnswered", "String", parts.link_ids(quality.required_unknown)),
     )
-
-
-def _sources(parts: Written, keys: tuple[str, ...], *, in_full: bool) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
-    """Evidence keys (the pack's Library has them as relatedArtifact), and in full where a result stands on them."""
-    named = ("source", "String", keys)
-    return (named, ("citation", "String", parts.citations(keys))) if in_full else (named,)
-
-
-def citations(pack: Pack, keys: Iterable[str]) -> tuple[str, ...]:
-    """The sources behind these evidence keys, as they are cited."""
-    return tuple(pack.content.evidence[key].citation for key in keys)
-
-
-def _points(points: Decimal | None) -> int | float | None:
-    return None if points is None else number(points)

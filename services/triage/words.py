@@ -42,7 +42,8 @@ class Words:
 
     def sayable(self, names: Iterable[str]) -> list[str]:
         """The facts that a sentence may name (SR-17), none twice."""
-        return [name for name in dict.fromkeys(names) if name not in self.pack.confidential_facts]
+        confidential = self.pack.confidential_facts
+        return [name for name in dict.fromkeys(names) if name not in confidential]
 
     def is_unknown(self, name: str) -> bool:
         """True when the fact has no known value."""
@@ -60,11 +61,11 @@ class Words:
 
     def answers(self, names: Iterable[str]) -> str:
         """All of these answers, joined, none twice."""
-        return self.joined(self.answer(name) for name in self.sayable(names))
+        return self.joined([self._of(name).sentence for name in self.sayable(names)])
 
     def few(self, names: Iterable[str]) -> str:
         """The first open questions, and how many more there are."""
-        questions = list(dict.fromkeys(self.answer(name) for name in self.sayable(names)))
+        questions = list(dict.fromkeys([self._of(name).sentence for name in self.sayable(names)]))
         more = len(questions) - OPEN_QUESTIONS
         if more > 0:
             word = self.optional("not_excluded.more")

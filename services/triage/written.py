@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from math import exp
 
 import orjson
 from orjson import Fragment
 
-from services.triage.basis import Resource, as_text, extension
+from services.triage.basis import Resource, as_text, extension, number
 from services.triage.engine.advice import AdviceGiven
 from services.triage.engine.conditions import Condition
 from services.triage.engine.pack import Pack
-from services.triage.engine.results import FindingVerdict, FlagResult, MustNotMiss, unique
-from shared.fhir.codes import CANONICAL, CS_CONDITION, CS_RED_FLAG, EXT_RED_FLAG
+from services.triage.engine.results import FindingVerdict, FlagResult, MustNotMiss, ScoreResult, unique
+from shared.fhir.codes import CANONICAL, CS_CONDITION, CS_RED_FLAG, EXT_RED_FLAG, EXT_SCORE
 
 EXT_EVIDENCE = f"{CANONICAL}/StructureDefinition/evidence"
 EXT_ADVICE = f"{CANONICAL}/StructureDefinition/advice"
 _KEPT = 20_000
 """How many elements are kept at most: several times as many as a pack has findings."""
 _KEPT_RESULTS = 3_000
-"""How many results of red flags are kept at most, of those that fired and of those that are undecided."""
+"""How many results are kept at most: red flags that fired, red flags that are undecided, scores."""
 _EXAMINATION_ONLY: Resource = {"url": "examinationOnly", "valueBoolean": True}
 _CLINICIAN_ONLY: Resource = {"url": "clinicianOnly", "valueBoolean": True}
 _END = b"]}"
@@ -52,6 +53,7 @@ class Written:
         self._link_ids = {name: fact.link_id for name, fact in pack.facts.items()}
         self._fired: dict[int, Fired] = {}
         self._undecided: dict[int, tuple[FlagResult, Fragment]] = {}
+        self._scores: dict[int, tuple[ScoreResult, Fragment]] = {}
         self._evidence: dict[tuple[int, int, tuple[str, ...]], Fragment] = {}
         self._advice: dict[tuple[str, tuple[str, ...]], Fragment] = {}
         self._outcomes: dict[tuple[str, str], Fragment] = {}
@@ -121,6 +123,16 @@ class Written:
             *[{"url": "notAssessed", "valueString": link_id} for link_id in self.link_ids(facts)],
         ]
         return {"url": EXT_RED_FLAG, "extension": inner}
+
+    def score(self, result: ScoreResult) -> Fragment:
+        """A score, kept as in `fired`."""
+        kept = self._scores.get(id(result))
+        if kept is not None and kept[0] is result:
+            return kept[1]
+        made = as_text(_score(self, result))
+        if len(self._scores) < _KEPT_RESULTS:
+            self._scores[id(result)] = (result, made)
+        return made
 
     def evidence(self, verdict: FindingVerdict) -> Fragment:
         """What a finding says about a condition, with the questions behind it."""
@@ -218,3 +230,33 @@ def _codings(condition: Condition) -> list[Resource]:
         coding: Resource = {"system": code.system, "code": code.code}
         found.append(coding | {"display": code.display} if code.display else coding)
     return found
+
+
+def _score(parts: Written, score: ScoreResult) -> Resource:
+    return extension(
+        EXT_SCORE,
+        ("score", "Code", score.definition.id),
+        ("title", "String", score.definition.title),
+        ("minimum", "Decimal", _points(score.minimum)),
+        ("maximum", "Decimal", _points(score.maximum)),
+        ("known", "Decimal", _points(score.known_points)),
+        ("class", "Code", _class(score)),
+        ("unknownItem", "Code", score.unknown_items),
+        ("atLeast", "Code", None if score.reached is None else score.reached.code),
+        ("exclusion", "String", tuple(parts.pack.text(text) for text in score.exclusions)),
+        *_sources(parts, score.definition.evidence, in_full=score.score_class is not None),
+    )
+
+
+def _class(score: ScoreResult) -> str:
+    return "indeterminate" if score.score_class is None else score.score_class.code
+
+
+def _sources(parts: Written, keys: tuple[str, ...], *, in_full: bool) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+    """Evidence keys (the pack's Library has them as relatedArtifact), and in full where a result stands on them."""
+    named = ("source", "String", keys)
+    return (named, ("citation", "String", parts.citations(keys))) if in_full else (named,)
+
+
+def _points(points: Decimal | None) -> int | float | None:
+    return None if points is None else number(points)
