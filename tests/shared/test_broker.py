@@ -111,3 +111,26 @@ def test_one_connection_carries_all_that_the_relay_asks_of_the_broker(servers: S
         assert len(broker.client_list()) == before + 1
         broker.delete(KEY_PREFIX + "notify.routine")
     publisher.close()
+
+
+def test_what_a_worker_has_in_hand_is_acknowledged_by_a_client_that_is_kept(servers: Servers) -> None:
+    database = servers.redis_url.rpartition("/")[0] + "/9"
+    app = make_celery(database)
+    publisher = Publisher(app)
+    for number in range(3):
+        publisher("notify.routine", [Ref(str(number), 1)])
+    publisher.close()
+    in_hand = KEY_PREFIX + "unacked"
+
+    with app.connection_for_read() as connection, redis.Redis.from_url(database) as broker:
+        queue = connection.SimpleQueue("notify.routine")
+        used = set()
+        for _ in range(3):
+            message = queue.get(timeout=20)
+            assert broker.hlen(in_hand) == 1
+            message.ack()
+            with message.channel.conn_or_acquire() as client:
+                used.add(id(client))
+            assert broker.hlen(in_hand) == 0
+
+    assert len(used) == 1
