@@ -525,7 +525,7 @@ MUTANTS = (
         "tests/notify/test_raise_alert.py::test_a_worker_that_lost_its_lease_writes_nothing",
         (
             Change(
-                "services/notify/migrations/0023_meet_and_write.sql",
+                "services/notify/migrations/0025_met_by_key.sql",
                 "j.ref_id = in_assessment AND j.ref_version = in_version\n"
                 "          AND j.state = 'running' AND j.lease_token = in_token;",
                 "j.ref_id = in_assessment AND j.ref_version = in_version\n          AND j.state = 'running';",
