@@ -7,6 +7,7 @@ relay publishes, with a deadline, so that a frozen broker can stop nothing else.
 from __future__ import annotations
 
 import resource
+import ssl
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -56,6 +57,7 @@ def make_celery(redis_url: str) -> Celery:
     app.conf.update(
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        broker_use_ssl={"ssl_cert_reqs": ssl.CERT_REQUIRED} if redis_url.startswith("rediss://") else None,
         broker_transport=f"{WorkerTransport.__module__}:{WorkerTransport.__name__}",
         broker_transport_options={
             "visibility_timeout": VISIBILITY_S,
@@ -201,7 +203,8 @@ class Publisher:
             options = dict(self._app.conf.broker_transport_options)
             options.update(socket_timeout=PUBLISH_TIMEOUT_S, retry_on_timeout=False, health_check_interval=0)
             url = self._app.conf.broker_url
-            self._connection = BrokerConnection(url, transport=_PublishingTransport, transport_options=options)
+            tls = self._app.conf.broker_use_ssl
+            self._connection = BrokerConnection(url, ssl=tls, transport=_PublishingTransport, transport_options=options)
             self._producer = self._connection.Producer()
         return self._producer
 

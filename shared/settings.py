@@ -32,6 +32,8 @@ class ServiceSettings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    """The broker: `redis://`, or `rediss://` for TLS with a certificate that is checked (`?ssl_ca_certs=FILE` names who
+    vouches for it)."""
     public_url: str = "http://127.0.0.1:8000"
     """Where people and EHR systems reach us: used in links and in Bundle.link."""
     allowed_hosts: str = ""
@@ -80,6 +82,8 @@ class ServiceSettings(BaseSettings):
         """Outside the sandbox tokens travel: by https, or on this machine only; and services sign their calls."""
         parse_trusted_issuers(self.trusted_issuers)
         traps(self.failpoint)
+        if urlsplit(self.redis_url.get_secret_value()).scheme not in ("redis", "rediss"):
+            raise ValueError("SURAL_REDIS_URL must start with redis://, or rediss:// for TLS.")
         if self.sandbox:
             return self
         if self.failpoint:

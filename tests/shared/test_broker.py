@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 
-from shared.broker import GROWTH_KIB, KEY_PREFIX, TASKS, Publisher, make_celery, memory_kib
+from shared.broker import BROKER_ERRORS, GROWTH_KIB, KEY_PREFIX, TASKS, Publisher, make_celery, memory_kib
 from shared.events import Ref, encode
 from tests.conftest import Servers
+from tests.notify.channels.certificates import Certified, certify
+from tests.notify.channels.scripted import Scripted, a_server_that
 from tests.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -134,3 +139,42 @@ def test_what_a_worker_has_in_hand_is_acknowledged_by_a_client_that_is_kept(serv
             assert broker.hlen(in_hand) == had - 1
 
     assert used == [used[0]] * 3
+
+
+def speak_to_a_broker_with_tls(certified: Certified, *, query: str = "") -> tuple[list[bytes], list[str]]:
+    """What it hears first from a worker and from the relay, and why they give up: it never answers."""
+    heard = list[bytes]()
+
+    def takes(server: Scripted, connection: socket.socket) -> None:
+        with certified.server.wrap_socket(connection, server_side=True) as secure:
+            heard.append(secure.recv(1000))
+
+    def error_of(speak: Callable[[], object]) -> str:
+        with pytest.raises(BROKER_ERRORS) as caught:
+            speak()
+        return str(caught.value)
+
+    with a_server_that(takes) as server, ThreadPoolExecutor(2) as both:
+        app = make_celery(f"rediss://:secret@127.0.0.1:{server.port}/0{query}")
+        speaks = [app.connection_for_read().channel, lambda: Publisher(app)("triage", [Ref("a", 1)])]
+        errors = list(both.map(error_of, speaks))
+    return heard, errors
+
+
+def test_a_broker_whose_certificate_nobody_vouches_for_is_not_told_the_password(tmp_path: Path) -> None:
+    heard, errors = speak_to_a_broker_with_tls(certify(tmp_path))
+
+    assert heard == []
+    assert ["CERTIFICATE_VERIFY_FAILED" in error for error in errors] == [True, True]
+
+
+def test_who_vouches_for_the_certificate_of_the_broker_is_named_in_its_address(tmp_path: Path) -> None:
+    certified = certify(tmp_path)
+    authority = tmp_path / "authority.pem"
+    authority.write_text(certified.authority, encoding="ascii")
+
+    heard, errors = speak_to_a_broker_with_tls(certified, query=f"?ssl_ca_certs={authority}")
+
+    assert heard
+    assert all(b"secret" in first for first in heard)
+    assert not [error for error in errors if "CERTIFICATE" in error]
