@@ -61,6 +61,8 @@ def run_relay(url: str, schema: str, publisher: Publisher, stop: threading.Event
             stop.wait(POLL_S)
         except Exception as error:
             log.exception("relay failed", extra={"error": type(error).__name__})
+            if connection is not None:
+                connection.close()
             stop.wait(FAULT_PAUSE_S)
     publisher.close()
     if connection is not None:
@@ -68,13 +70,8 @@ def run_relay(url: str, schema: str, publisher: Publisher, stop: threading.Event
 
 
 def _open(url: str, schema: str) -> DictConnection:
-    """A connection of its own.
-
-    Nobody waits until its deletions are on a disk: where a crash undoes one, the row is told twice, which changes
-    nothing.
-    """
+    """A connection of its own."""
     connection = connect(url, schema=schema)
-    connection.execute("SET synchronous_commit = off")
     for queue, number in outbox.undeliverable(connection).items():
         log.error("rows for an unknown queue stay in the outbox", extra={"queue": queue, "number": number})
     return connection

@@ -21,8 +21,9 @@ from shared.postgres import DictConnection, Pool, load_queries
 
 QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 SOON_S = 0.5
-"""After work that took no longer nobody looks for more: what became due meanwhile has a message of its own, or was put
-back, and is found by the next message and the sweep."""
+"""After work on first versions that took no longer nobody looks for more: what became due meanwhile has a message of
+its own, or was put back, and is found by the next message and the sweep. A later version may have had earlier ones
+noted, and these are looked for."""
 
 
 def take_up(pool: Pool, kind: str, refs: Sequence[Ref], work: Callable[[Sequence[Claim]], None]) -> int:
@@ -37,7 +38,7 @@ def take_up(pool: Pool, kind: str, refs: Sequence[Ref], work: Callable[[Sequence
         if claims:
             with jobs.kept_alive(pool, claims):
                 work(claims)
-        if time.monotonic() - begun < SOON_S:
+        if time.monotonic() - begun < SOON_S and all(ref.version == 1 for ref in refs):
             return len(claims)
     return len(claims or ()) + jobs.drain(pool, kind, work)
 

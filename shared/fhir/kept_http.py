@@ -114,7 +114,7 @@ class KeptHttp:
                 return HTTPSConnection(host, self._parts.port, timeout=self._timeout_s, context=self._tls)
             if host and self._parts.scheme == "http":
                 return HTTPConnection(host, self._parts.port, timeout=self._timeout_s)
-        except HTTPException as error:
+        except (HTTPException, ValueError) as error:
             raise Unanswered(type(error).__name__) from None
         raise Unanswered("UnsupportedProtocol")
 
@@ -123,8 +123,9 @@ class KeptHttp:
         kept = False
         try:
             reply = _begin(connection, request)
+            is_open_ended = reply.length is None and not reply.chunked
             answer = Answer(reply.status, reply.read())
-            if reply.will_close and not answer.content and reply.headers.get("Content-Length") != "0":
+            if is_open_ended and not answer.content:
                 raise HTTPException("it ended, perhaps within its head")
             kept = not reply.will_close
         except (OSError, HTTPException, UnicodeError) as error:

@@ -107,8 +107,10 @@ def test_production_may_listen_to_other_machines_with_https_only(folder: DataFol
 
 @pytest.mark.parametrize("url", ["sentinel://127.0.0.1:26379/0", "amqp://127.0.0.1", "127.0.0.1:6379"])
 def test_a_broker_that_is_not_spoken_to_is_refused_at_the_start(url: str) -> None:
-    with pytest.raises(ValueError, match="SURAL_REDIS_URL must start with redis://, or rediss:// for TLS."):
-        IntakeSettings.load({"SURAL_MODE": "sandbox", "SURAL_REDIS_URL": url})
+    with pytest.raises(ValueError, match="SURAL_REDIS_URL must start with redis://"):
+        IntakeSettings.load(
+            {"SURAL_MODE": "sandbox", "SURAL_REDIS_URL": url, "SURAL_INTAKE_DATABASE_URL": "postgresql://x@127.0.0.1/x"}
+        )
 
 
 def test_shown_settings_hold_no_secret(folder: DataFolder) -> None:

@@ -69,6 +69,17 @@ def test_rows_stay_when_the_broker_is_away(connection: DictConnection) -> None:
     assert waiting(connection) == 1
 
 
+def test_only_what_was_told_is_deleted_without_waiting_for_the_disk(connection: DictConnection) -> None:
+    def commits() -> object:
+        return connection.execute("SELECT current_setting('synchronous_commit') AS found").fetchone()
+
+    outbox.add(connection, "triage", [Ref("response-1", 1)])
+    seen = list[object]()
+    outbox.relay(connection, lambda _queue, _refs: seen.append(commits()))
+
+    assert [*seen, commits()] == [{"found": "off"}, {"found": "on"}]
+
+
 def test_two_relays_at_once_do_not_send_the_same_row(connection: DictConnection, database: Database) -> None:
     outbox.add(connection, "triage", [Ref("a", 1)])
     sent: list[str] = []

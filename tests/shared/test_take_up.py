@@ -160,6 +160,19 @@ def test_after_long_work_whatever_came_due_is_done_too(
     assert worker.done == [[REF], [OTHER]]
 
 
+def test_an_earlier_version_that_a_later_one_has_noted_is_done_at_once(connection: DictConnection, pool: Pool) -> None:
+    """An emergency may stand only in a version whose message was lost."""
+    later, earlier, worker = Ref("response-7", 2), Ref("response-7", 1), Worker(pool)
+
+    def work(claims: Sequence[Claim]) -> None:
+        worker(claims)
+        if claims[0].ref == later:
+            jobs.add(connection, KIND, [earlier])
+
+    assert take_up.take_up(pool, KIND, [later], work) == 2
+    assert worker.done == [[later], [earlier]]
+
+
 def test_a_worker_that_fails_leaves_the_job_to_its_lease(connection: DictConnection, pool: Pool) -> None:
     def fails(_claims: Sequence[Claim]) -> None:
         raise RuntimeError
