@@ -41,7 +41,7 @@ from shared.failpoint import reach
 from shared.fhir.client import FhirClient, NeighbourFault, NeighbourUnavailable
 from shared.fhir.codes import Urgency, submission_key
 from shared.fhir.questionnaire import QuestionnaireIndex
-from shared.fhir.salvage import Members, read_leniently, responses_in
+from shared.fhir.salvage import Allowance, Members, read_leniently, responses_in
 from shared.jobs import MAX_ATTEMPTS, Claim
 from shared.outbox import announce
 from shared.postgres import DatabaseError, Pool, database_now, tenant_transaction, unavailable
@@ -111,7 +111,9 @@ class Examiner:
     def _judged(self, claimed: Claim, given: Mapping[str, Any]) -> tuple[Refused, PackHead | None, bool]:
         """What is told of it, the pack whose flag fired, and whether a human is told at all.
 
-        A text that killed its worker again and again is not read any more: a human is asked to, the same day.
+        A text that killed its worker again and again is not read any more: a human is asked to, the same day. So it is
+        where more is in it than may be read (`Allowance`) and nothing was found until then; and nobody is named, as
+        others may be meant too.
         """
         received = datetime.fromisoformat(given["received"]["valueInstant"])
         refused = Refused(claimed.ref.id, received.astimezone(UTC), given["client"]["valueString"], {})
@@ -120,21 +122,30 @@ class Examiner:
         content = read_leniently(base64.b64decode(given["text"]["valueBase64Binary"]))
         if content is None:
             return refused, None, False
+        allowance = Allowance()
         fired = [
-            (response.plain(), head) for response in responses_in(content) if (head := self.emergency_in(response))
+            (response.plain(), head)
+            for response in responses_in(content)
+            if (head := self.emergency_in(response, allowance))
         ]
+        if not allowance.whole:
+            log.warning("refused submission not read to its end", extra={"reference": refused.id})
+            return refused, fired[0][1] if fired else None, True
         if not fired:
             return refused, None, False
         return _named(refused, [response for response, _ in fired]), fired[0][1], True
 
-    def emergency_in(self, response: Members) -> PackHead | None:
-        """The pack of which an emergency flag fires on what can be understood; None where none does.
+    def emergency_in(self, response: Members, allowance: Allowance) -> PackHead | None:
+        """The pack of which an emergency flag fires on what can be read and understood; None where none does.
 
         Raises NeighbourUnavailable.
         """
+        read = allowance.read(response)
+        if not read:
+            return None
         scope = Scope.PAGE_1 if response.text("status") == "in-progress" else Scope.FULL
         for form, pack in self._forms(response.text("questionnaire") or ""):
-            answers = understood(response, form)
+            answers = understood(read, form)
             if answers is None:
                 continue
             findings = self._reader(form, pack).read(answers).findings

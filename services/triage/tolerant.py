@@ -7,40 +7,47 @@ is unknown, which is never no and never yes. Which answers rule a danger out is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
 from services.triage.basis import Resource
 from shared.fhir.answer_values import Coding, is_number
 from shared.fhir.codes import NO, YES, YES_NO_SYSTEM
 from shared.fhir.questionnaire import QuestionItem, QuestionnaireIndex
-from shared.fhir.salvage import FoundAnswer, Members, found_answers
+from shared.fhir.salvage import MOST_DIGITS, FoundAnswer, loose
 
 WORDS_FOR_YES = frozenset({"y", "yes", "true"})
 WORDS_FOR_NO = frozenset({"n", "no", "false"})
 _CHOICES = frozenset({"choice", "open-choice"})
 _NUMBERS = frozenset({"integer", "decimal", "quantity"})
 _TEXTS = frozenset({"string", "text"})
+_DIGITS = Context(prec=2 * MOST_DIGITS)
 
 
-def understood(content: Members, form: QuestionnaireIndex) -> Resource | None:
-    """A response to this form with every answer that can be understood; None where there is none."""
-    given: dict[str, list[Resource]] = {}
-    loosely = {_loose(link_id): item for link_id, item in form.items.items()}
-    for found in found_answers(content):
-        item = form.items.get(found.link_id) or loosely.get(_loose(found.link_id))
+def understood(answers: Iterable[FoundAnswer], form: QuestionnaireIndex) -> Resource | None:
+    """A response to this form with every answer that can be understood, none twice; None where there is none."""
+    given: dict[str, dict[object, Resource]] = {}
+    loosely = {loose(link_id): item for link_id, item in form.items.items()}
+    for found in answers:
+        item = form.items.get(found.link_id) or loosely.get(loose(found.link_id))
         if item is not None and item.is_question:
             answer = _answer(item, found)
-            if answer is not None and answer not in given.setdefault(item.link_id, []):
-                given[item.link_id].append(answer)
-    items = _placed(form, form.roots, {link_id: answers for link_id, answers in given.items() if answers})
+            if answer is not None:
+                given.setdefault(item.link_id, {}).setdefault(_sameness(answer), answer)
+    items = _placed(form, form.roots, {link_id: list(several.values()) for link_id, several in given.items()})
     return {"resourceType": "QuestionnaireResponse", "item": items} if items else None
 
 
-def _loose(text: str) -> str:
-    return text.strip().casefold()
+def _sameness(value: Any) -> object:
+    """What equal answers have in common, and others have not.
+
+    Numbers as text: one can choose numbers that a set cannot tell apart without comparing them all.
+    """
+    if isinstance(value, Mapping):
+        return frozenset((name, _sameness(one)) for name, one in value.items())
+    return str(_DIGITS.normalize(Decimal(value or 0))) if is_number(value) else value  # 0 for what is zero below zero
 
 
 def _placed(form: QuestionnaireIndex, link_ids: tuple[str, ...], given: Mapping[str, list[Resource]]) -> list[Resource]:
@@ -89,8 +96,8 @@ def _choice(item: QuestionItem, value: Any) -> Resource | None:
         if (said := _yes_or_no(value)) is not None:
             return {"valueCoding": {"system": YES_NO_SYSTEM, "code": YES if said else NO}}
     named = [value.get("code"), value.get("display")] if isinstance(value, Mapping) else [value]
-    for name in (_loose(name) for name in named if isinstance(name, str)):
-        meant = [one for one in options if name in (_loose(one.code or ""), _loose(one.display or ""))]
+    for name in (loose(name) for name in named if isinstance(name, str)):
+        meant = [one for one in options if name in (loose(one.code or ""), loose(one.display or ""))]
         if len(meant) == 1:
             return {"valueCoding": {"system": meant[0].system, "code": meant[0].code}}
     return None
@@ -102,7 +109,7 @@ def _yes_or_no(value: Any) -> bool | None:
     name = value.get("code", value.get("display")) if isinstance(value, Mapping) else value
     if not isinstance(name, str):
         return None
-    word = _loose(name)
+    word = loose(name)
     return True if word in WORDS_FOR_YES else False if word in WORDS_FOR_NO else None
 
 
@@ -124,6 +131,8 @@ def _exact(value: Any) -> Decimal | int | None:
     if isinstance(value, float):
         value = repr(value)
     if isinstance(value, str):
+        if len(value) > MOST_DIGITS:
+            return None
         try:
             value = Decimal(value.strip().replace(",", "."))
         except InvalidOperation:

@@ -8,14 +8,22 @@ from __future__ import annotations
 
 import json
 from codecs import BOM_UTF8
+from collections import Counter, deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 MOST_ANSWERS = 20_000
+"""So many answers of one document are read, of all responses in it together."""
+MOST_OF_A_QUESTION = 500
+"""So many of them to one question of one response: more than any question has options."""
+MOST_RESPONSES = 500
+"""So many responses of one document are read: five times as many as a Bundle that is accepted holds."""
 MOST_OBJECTS = 15_000
 """More than a form of 4,000 answered items holds, which is twice what is accepted."""
 DEEPEST = 300
+DEEPEST_ANSWER = 4
+"""A CodeableConcept, its codings, one of them, its code."""
 MOST_DIGITS = 100
 
 
@@ -49,6 +57,49 @@ class FoundAnswer:
     link_id: str
     kind: str
     value: Any
+
+    @property
+    def values(self) -> int:
+        """How many values it says: a concept may hold many codings."""
+        codings = self.value.get("coding") if isinstance(self.value, dict) else None
+        return max(1, len(codings)) if isinstance(codings, list) else 1
+
+
+@dataclass(slots=True)
+class Allowance:
+    """How much of one document may still be read. `whole`: nothing was left out for that so far.
+
+    A text can be made so that reading it takes longer than anybody may wait; real submissions never come near.
+    """
+
+    answers: int = MOST_ANSWERS
+    responses: int = MOST_RESPONSES
+    whole: bool = field(default=True, init=False)
+
+    def read(self, response: Members) -> list[FoundAnswer]:
+        """The answers of one response, as many as may be read."""
+        if self.responses <= 0 or self.answers <= 0:
+            self.whole = self.whole and not holds_answers(response)
+            return []
+        read: list[FoundAnswer] = []
+        times: Counter[str] = Counter()
+        for answer in found_answers(response):
+            self.answers -= answer.values
+            question = loose(answer.link_id)
+            times[question] += answer.values
+            if self.answers < 0 or times[question] > MOST_OF_A_QUESTION:
+                self.whole = False
+            else:
+                read.append(answer)
+            if self.answers < 0:
+                break
+        self.responses -= 1 if read else 0
+        return read
+
+
+def loose(name: str) -> str:
+    """A name without what senders get wrong in it: spaces around it, and the case of its letters."""
+    return name.strip().casefold()
 
 
 def may_hold_answers(body: bytes) -> bool:
@@ -106,20 +157,17 @@ def holds_answers(content: Members) -> bool:
 
 
 def found_answers(content: Members) -> Iterator[FoundAnswer]:
-    """Every answer in the document, at most `MOST_ANSWERS`.
+    """Every answer in the document. Whoever reads more than the first does so within an `Allowance`.
 
     An answer is what stands under `answer`, or in a `value…` member, of any object that has a linkId, in any case of
     letters, as text or number.
     """
-    number = 0
     waiting: list[Any] = [content]
-    while waiting and number < MOST_ANSWERS:
+    while waiting:
         value = waiting.pop()
         if isinstance(value, Members):
             waiting += [inner for _, inner in reversed(value)]
-            for answer in _answers_of(value):
-                number += 1
-                yield answer
+            yield from _answers_of(value)
         elif isinstance(value, list):
             waiting += reversed(value)
 
@@ -131,9 +179,9 @@ def responses_in(content: Members) -> list[Members]:
     whole.
     """
     found: list[Members] = []
-    waiting: list[Any] = [content]
+    waiting: deque[Any] = deque([content])
     while waiting:
-        value = waiting.pop(0)
+        value = waiting.popleft()
         if isinstance(value, Members):
             names = {name for name, _ in value}
             if names & {"questionnaire", "item"} and "linkId" not in names:
@@ -146,28 +194,47 @@ def responses_in(content: Members) -> list[Members]:
 
 
 def _answers_of(item: Members) -> Iterator[FoundAnswer]:
+    """Its answers once for every linkId that it has."""
     link_ids = [value for name, value in item if name.casefold() == "linkid" and isinstance(value, (str, int))]
-    for link_id in link_ids:
-        for name, value in item:
-            if name == "answer":
-                for one in value if isinstance(value, list) else [value]:
-                    yield from _values(str(link_id), one)
-            elif name.startswith("value") and value is not None:
-                yield FoundAnswer(str(link_id), name.removeprefix("value"), _plain(value))
+    said = list(_said(item)) if link_ids else []
+    for link_id in link_ids if said else ():
+        for kind, value in said:
+            yield FoundAnswer(str(link_id), kind, value)
 
 
-def _values(link_id: str, answer: Any) -> Iterator[FoundAnswer]:
+def _said(item: Members) -> Iterator[tuple[str, Any]]:
+    """The ``value[x]`` suffix and the value of every answer."""
+    for name, value in item:
+        if name == "answer":
+            for one in value if isinstance(value, list) else [value]:
+                yield from _values(one)
+        elif name.startswith("value") and value is not None:
+            yield name.removeprefix("value"), _shallow(value)
+
+
+def _values(answer: Any) -> Iterator[tuple[str, Any]]:
     """The values of one answer: its `value…` members; the answer itself where it is a bare value or a Coding."""
     if not isinstance(answer, Members):
         if answer is not None and not isinstance(answer, list):
-            yield FoundAnswer(link_id, "", answer)
+            yield "", answer
         return
     valued = [(name, value) for name, value in answer if name.startswith("value") and value is not None]
     if valued and any(name != "value" or isinstance(value, (Members, bool, str)) for name, value in valued):
         for name, value in valued:
-            yield FoundAnswer(link_id, name.removeprefix("value"), _plain(value))
+            yield name.removeprefix("value"), _shallow(value)
     elif valued or answer.text("code") is not None:
-        yield FoundAnswer(link_id, "", answer.plain())
+        yield "", _shallow(answer)
+
+
+def _shallow(value: Any, levels: int = DEEPEST_ANSWER) -> Any:
+    """Members as ordinary objects. What stands deeper than an answer does is None: items below it are read apart."""
+    if not isinstance(value, (Members, list)):
+        return value
+    if not levels:
+        return None
+    if isinstance(value, Members):
+        return {name: _shallow(one, levels - 1) for name, one in value}
+    return [_shallow(one, levels - 1) for one in value]
 
 
 def _plain(value: Any) -> Any:

@@ -12,6 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.fhir.salvage import (
+    MOST_ANSWERS,
+    MOST_OF_A_QUESTION,
+    MOST_RESPONSES,
+    Allowance,
     FoundAnswer,
     found_answers,
     holds_answers,
@@ -108,6 +112,60 @@ def test_a_resource_without_answers_holds_none() -> None:
     assert not holds_answers(content)
 
 
+def read_in_turn(document: object) -> tuple[list[int], bool]:
+    """How many answers are read of each response in a document, and whether that is all of it."""
+    content = read_leniently(json.dumps(document).encode())
+    assert content is not None
+    allowance = Allowance()
+    return [len(allowance.read(response)) for response in responses_in(content)], allowance.whole
+
+
+def questions(number: int) -> dict[str, object]:
+    """A response with so many questions, each with as many answers as are read."""
+    many = list(range(MOST_OF_A_QUESTION))
+    return {"item": [{"linkId": f"question-{one}", "answer": many} for one in range(number)]}
+
+
+@pytest.mark.requirement("REQ-30")
+def test_of_all_responses_in_one_document_together_no_more_is_read_than_of_one() -> None:
+    half = MOST_ANSWERS // MOST_OF_A_QUESTION // 2
+    assert read_in_turn([questions(half)] * 2) == ([MOST_ANSWERS // 2] * 2, True)
+    assert read_in_turn([questions(half)] * 4) == ([MOST_ANSWERS // 2] * 2 + [0, 0], False)
+
+
+@pytest.mark.requirement("REQ-30")
+def test_a_document_that_was_read_to_its_end_is_known_from_one_that_was_not() -> None:
+    one = {"linkId": "temp_c", "answer": [1]}
+    assert read_in_turn({"item": [one]}) == ([1], True)
+    assert read_in_turn([{"item": [one]}] * MOST_RESPONSES) == ([1] * MOST_RESPONSES, True)
+    assert read_in_turn([{"item": [one]}] * (MOST_RESPONSES + 1)) == ([1] * MOST_RESPONSES + [0], False)
+    assert read_in_turn([{"item": [one]}] * MOST_RESPONSES + [{"item": []}] * 9)[1]
+
+
+@pytest.mark.requirement("REQ-30")
+@pytest.mark.parametrize("link_id", ["temp_c", " Temp_C"])
+def test_a_question_with_more_answers_than_it_has_options_is_not_read_to_its_end(link_id: str) -> None:
+    half = [{"linkId": name, "answer": list(range(MOST_OF_A_QUESTION // 2 + 1))} for name in ("temp_c", link_id)]
+    after = {"linkId": "chest_pain", "answer": [{"valueString": "Y"}]}
+    assert read_in_turn({"item": [*half, after]}) == ([MOST_OF_A_QUESTION + 1], False)
+
+
+@pytest.mark.requirement("REQ-30")
+def test_a_concept_counts_as_many_answers_as_it_has_codings() -> None:
+    concept = {"coding": ["Y"] * (MOST_OF_A_QUESTION + 1)}
+    assert read_in_turn({"item": [{"linkId": "chest_pain", "valueCodeableConcept": concept}]}) == ([0], False)
+
+
+def test_what_stands_below_an_answer_is_carried_by_itself_alone() -> None:
+    """Else every level would be carried by every one above it."""
+    nested: dict[str, object] = {"linkId": "x", "value": "Y"}
+    for _ in range(100):
+        nested = {"linkId": "x", "value": nested}
+    found = answers(json.dumps(nested))
+    assert len(found) == 101
+    assert max(json.dumps(one.value).count("linkId") for one in found) <= 4
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text() | st.sampled_from(["Y", "N"]),
     lambda inner: (
@@ -121,7 +179,7 @@ JSON = st.recursive(
 def test_no_json_whatever_makes_it_fail(document: object) -> None:
     content = read_leniently(json.dumps({"item": document}).encode())
     assert content is not None
-    for answer in found_answers(content):
+    for answer in Allowance().read(content):
         assert isinstance(answer.link_id, str)
 
 

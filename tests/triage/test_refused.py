@@ -18,7 +18,7 @@ from shared import jobs
 from shared.fhir.client import NeighbourUnavailable
 from shared.fhir.codes import EXT_REFUSED, SID_REFUSED, SID_SUBMISSION
 from shared.fhir.r4 import validate_with_fhir_resources
-from shared.fhir.salvage import read_leniently
+from shared.fhir.salvage import MOST_ANSWERS, MOST_OF_A_QUESTION, Allowance, read_leniently
 from shared.fhir.structure import check_structure
 from tests.builders import a_response, answer_of, posterior_lower_limb
 from tests.conftest import Database
@@ -173,7 +173,7 @@ def test_an_answer_that_cannot_be_understood_is_neither_yes_nor_no(net: Net, val
     content = read_leniently(json.dumps({"item": [{"linkId": "chest_pain", "answer": [value]}]}).encode())
     assert content is not None
 
-    assert net.examiner.emergency_in(content) is None
+    assert net.examiner.emergency_in(content, Allowance()) is None
 
 
 @pytest.mark.requirement("REQ-30")
@@ -316,7 +316,7 @@ def test_an_examiner_finds_the_form_by_its_url_when_the_version_is_unknown(net: 
     content = read_leniently(json.dumps(response).encode())
     assert content is not None
 
-    head = net.examiner.emergency_in(content)
+    head = net.examiner.emergency_in(content, Allowance())
 
     assert head is not None
     assert head.name == "posterior-lower-limb"
@@ -349,3 +349,31 @@ def test_where_two_patients_of_a_transaction_are_urgent_none_is_named_so_that_no
     [assessment] = net.assessments()
     assert assessment["subject"] == {"display": "Patient not known (refused submission)"}
     assert "reach the sender" in assessment["mitigation"]
+
+
+def too_much(*before: dict[str, Any]) -> dict[str, Any]:
+    """A refused transaction with more answers than are read, and an emergency behind them all."""
+    many = [{"linkId": "temp_c", "answer": list(range(MOST_OF_A_QUESTION))}] * (MOST_ANSWERS // MOST_OF_A_QUESTION)
+    last = a_response({"chest_pain": "Y"}, patient="behind-it")
+    return a_transaction(*before, a_response({}) | {"item": many}, last)
+
+
+@pytest.mark.requirement("REQ-30")
+def test_a_text_with_more_answers_than_are_read_is_brought_to_a_human_the_same_day(net: Net) -> None:
+    net.refused(too_much(), "/fhir")
+    net.examines()
+
+    [assessment] = net.assessments()
+    assert urgency(assessment) == "same_day"
+    assert "could not be checked" in assessment["text"]["div"]
+    assert net.left() == [("urgent", True)]
+
+
+@pytest.mark.requirement("REQ-30")
+def test_an_emergency_before_what_is_not_read_is_told_and_nobody_is_named_as_there_may_be_others(net: Net) -> None:
+    net.refused(too_much(a_response({"chest_pain": "Y"}, patient="urgent")), "/fhir")
+    net.examines()
+
+    [assessment] = net.assessments()
+    assert urgency(assessment) == "emergency"
+    assert assessment["subject"] == {"display": "Patient not known (refused submission)"}
