@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -16,7 +17,7 @@ from services.notify.app import create_app as create_notify
 from services.notify.context import Notify, open_notify
 from services.notify.settings import NotifySettings
 from services.notify.subscriptions.distribute import distribute
-from services.notify.subscriptions.registrations import COUNTS_S, LAST_KNOWN_S
+from services.notify.subscriptions.registrations import COUNTS_S, EMPTY, LAST_KNOWN_S
 from services.notify.subscriptions.send import end_unregistered, send_due
 from shared.access.service_token import ServiceToken
 from shared.fhir.client import NeighbourUnavailable
@@ -66,9 +67,9 @@ class Line:
             http.headers["Host"] = "sural.clinic.example"
             yield Intake(http, self.database)
 
-    def register(self, scopes: str = SCOPES) -> str:
+    def register(self, scopes: str = SCOPES, tenant: UUID = DEFAULT_TENANT) -> str:
         with self.door() as door:
-            return door.register(scopes=scopes)
+            return door.register(scopes=scopes, tenant=tenant)
 
     def disable(self, client: str) -> None:
         with self.door() as door:
@@ -197,7 +198,7 @@ def test_it_is_off_within_seconds_although_there_is_nothing_to_tell_and_that_is_
 def test_what_was_on_its_way_when_the_registration_ended_is_not_sent_again(
     line: Line, triage: Triage, subscriber: Subscriber
 ) -> None:
-    client = line.register()
+    client, _another = line.register(), line.register()
     identifier = line.subscribes(client, subscriber)
     line.tells()
     subscriber.status = 503
@@ -213,7 +214,7 @@ def test_what_was_on_its_way_when_the_registration_ended_is_not_sent_again(
 
 
 def test_asking_again_with_a_token_that_still_holds_ends_before_a_handshake(line: Line, subscriber: Subscriber) -> None:
-    client = line.register()
+    client, _another = line.register(), line.register()
     line.tells()
     identifier = line.subscribes(client, subscriber)
     line.disable(client)
@@ -251,6 +252,104 @@ def test_a_scope_that_a_subscription_does_not_need_may_go(line: Line, triage: Tr
     line.tells()
 
     assert (line.state(identifier)[0], subscriber.numbers) == ("active", [1])
+
+
+def test_who_registered_after_intake_was_last_asked_is_told_and_not_turned_off(
+    line: Line, subscriber: Subscriber, other: Subscriber
+) -> None:
+    line.subscribes(line.register(), subscriber)
+    line.tells()
+
+    identifier = line.subscribes(line.register(), other)
+    end_unregistered(line.notify.sender)
+    line.tells()
+
+    assert (line.state(identifier), len(other.received)) == (("active", None), 1)
+
+
+def test_who_got_more_scopes_after_intake_was_last_asked_is_told_and_not_turned_off(
+    line: Line, triage: Triage, subscriber: Subscriber, other: Subscriber
+) -> None:
+    client = line.register("system/Subscription.cruds")
+    line.subscribes(client, subscriber, "system/Subscription.cruds")
+    line.tells()
+
+    line.rows("UPDATE intake.client SET scopes = %s WHERE id = %s", SCOPES, client)
+    identifier = line.subscribes(client, other, filters=("Task?priority=stat",))
+    end_unregistered(line.notify.sender)
+    line.tells()
+    line.alerts(triage)
+    line.tells()
+
+    assert (line.state(identifier), other.numbers) == (("active", None), [1])
+
+
+@pytest.mark.parametrize("away_s", [0, COUNTS_S, LAST_KNOWN_S - 1])
+def test_who_registered_shortly_before_intake_went_away_waits_until_it_answers(
+    line: Line, subscriber: Subscriber, other: Subscriber, away_s: float
+) -> None:
+    line.subscribes(line.register(), subscriber)
+    line.tells()
+    identifier = line.subscribes(line.register(), other)
+    line.intake.close()
+
+    line.now += away_s
+    line.tells()
+    with pytest.raises(NeighbourUnavailable):
+        end_unregistered(line.notify.sender)
+    assert (line.state(identifier), other.received) == (("requested", None), [])
+
+    line.intake_comes()
+    line.now += COUNTS_S
+    line.rows("UPDATE subscription SET due_at = now()")
+    line.tells()
+    assert (line.state(identifier), len(other.received)) == (("active", None), 1)
+
+
+def test_an_intake_that_knows_nobody_ends_no_subscription_and_everybody_waits(
+    line: Line, triage: Triage, subscriber: Subscriber, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = line.register()
+    identifier = line.subscribes(client, subscriber)
+    line.tells()
+    kept = line.rows("SELECT tenant FROM intake.client WHERE id = %s", client)[0]["tenant"]
+    line.rows("UPDATE intake.client SET tenant = %s", OTHER_TENANT)
+
+    line.now += COUNTS_S
+    line.alerts(triage)
+    for _ in range(3):
+        line.tells()
+        with pytest.raises(NeighbourUnavailable):
+            end_unregistered(line.notify.sender)
+        line.now += COUNTS_S
+        line.rows("UPDATE subscription SET due_at = now()")
+    [row] = line.rows("SELECT events, sent, attempts FROM subscription WHERE id = %s", identifier)
+    assert (row, line.state(identifier)) == ({"events": 1, "sent": 0, "attempts": 0}, ("active", None))
+    errors = [vars(entry) for entry in caplog.records if entry.levelname == "ERROR"]
+    assert [(error["msg"], error["reference"]) for error in errors] == [(EMPTY, str(DEFAULT_TENANT))]
+    assert "SURAL_INTAKE_URL" in EMPTY
+
+    line.rows("UPDATE intake.client SET tenant = %s", kept)
+    line.tells()
+    assert (subscriber.numbers, line.state(identifier)) == ([1], ("active", None))
+
+
+def test_the_last_client_of_a_tenant_hears_nothing_more_and_is_off_once_another_is_registered(
+    line: Line, triage: Triage, subscriber: Subscriber
+) -> None:
+    client = line.register()
+    identifier = line.subscribes(client, subscriber)
+    line.tells()
+
+    line.disable(client)
+    line.alerts(triage)
+    line.tells()
+    assert (subscriber.numbers, line.state(identifier)) == ([], ("active", None))
+
+    line.register()
+    line.now += COUNTS_S
+    end_unregistered(line.notify.sender)
+    assert (subscriber.numbers, line.state(identifier)[0]) == ([], "off")
 
 
 def test_while_intake_is_away_what_it_said_last_is_used_for_five_minutes_and_then_everybody_waits(
@@ -293,7 +392,7 @@ def test_an_alert_reaches_people_although_nobody_knows_whose_registration_holds(
 
 
 def test_a_registration_of_another_tenant_is_none(line: Line, subscriber: Subscriber) -> None:
-    client = line.register()
+    client, _another = line.register(), line.register()
     identifier = line.subscribes(client, subscriber)
     line.rows("UPDATE intake.client SET tenant = %s WHERE id = %s", OTHER_TENANT, client)
     line.tells()
