@@ -127,22 +127,38 @@ def objection(sender: Sender, held: Subscription) -> str | None:
 def end_unregistered(sender: Sender) -> None:
     """Turn off what nobody may be told of any more, whether or not there is something to tell.
 
-    Raises NeighbourUnavailable, after all that can be done: those of whom nobody knows stay as they are.
+    One tenant's trouble is not another's. Raises what went wrong last, after all that can be done: those of whom nobody
+    knows (NeighbourUnavailable) stay as they are.
     """
     if sender.registrations is None:
         return
     with sender.pool.connection() as connection:
         tenants = store.tenants_with_subscriptions(connection)
-    failed = None
+    failed: Exception | None = None
     for tenant in tenants:
-        with tenant_transaction(sender.pool, tenant) as connection:
-            listening = store.all_listening(connection, tenant)
-        for held in listening:
-            try:
-                if reason := objection(sender, held):
-                    turn_off(sender.pool, held, reason)
-            except NeighbourUnavailable as error:
-                failed = error
+        try:
+            _end_unregistered_of(sender, tenant)
+        except NeighbourUnavailable as error:
+            failed = error
+        except Exception as error:
+            log.exception(
+                "registrations not looked at", extra={"reference": str(tenant), "error": type(error).__name__}
+            )
+            failed = error
+    if failed is not None:
+        raise failed
+
+
+def _end_unregistered_of(sender: Sender, tenant: UUID) -> None:
+    with tenant_transaction(sender.pool, tenant) as connection:
+        listening = store.all_listening(connection, tenant)
+    failed = None
+    for held in listening:
+        try:
+            if reason := objection(sender, held):
+                turn_off(sender.pool, held, reason)
+        except NeighbourUnavailable as error:
+            failed = error
     if failed is not None:
         raise failed
 

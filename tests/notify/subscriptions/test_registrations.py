@@ -54,6 +54,10 @@ class Line:
         assert self.notify.registrations is not None
         self.notify.registrations.now = lambda: self.now
 
+    def looks_at(self, tenant: UUID) -> None:
+        """The rows that the test reads and changes from now on are of this tenant."""
+        self.rows("SELECT set_config('sural.tenant', %s, false)", str(tenant))
+
     def intake_comes(self) -> None:
         self.intake.enter_context(served(self.intake_app(), port=self.intake_port))
 
@@ -350,6 +354,29 @@ def test_the_last_client_of_a_tenant_hears_nothing_more_and_is_off_once_another_
     line.now += COUNTS_S
     end_unregistered(line.notify.sender)
     assert (subscriber.numbers, line.state(identifier)[0]) == ([], "off")
+
+
+@pytest.mark.parametrize("stumbles", [DEFAULT_TENANT, OTHER_TENANT])
+def test_one_tenant_over_which_notify_stumbles_keeps_no_other_from_being_ended(
+    line: Line, subscriber: Subscriber, stumbles: UUID
+) -> None:
+    theirs = {}
+    for tenant in (DEFAULT_TENANT, OTHER_TENANT):
+        line.looks_at(tenant)
+        withdrawn, _another = line.register(tenant=tenant), line.register(tenant=tenant)
+        theirs[tenant] = line.subscribes(withdrawn, subscriber)
+        line.disable(withdrawn)
+    line.looks_at(stumbles)
+    line.rows("UPDATE subscription SET topic = 'of another version' WHERE id = %s", theirs[stumbles])
+
+    with pytest.raises(KeyError):
+        end_unregistered(line.notify.sender)
+
+    states = {}
+    for tenant, identifier in theirs.items():
+        line.looks_at(tenant)
+        states[tenant] = line.state(identifier)[0]
+    assert states == {tenant: "requested" if tenant == stumbles else "off" for tenant in theirs}
 
 
 def test_while_intake_is_away_what_it_said_last_is_used_for_five_minutes_and_then_everybody_waits(
