@@ -52,7 +52,7 @@ class Lane:
         self.name = name
         self._work, self._wake, self._most = work, wake, most
         self._lock = threading.Lock()
-        self._busy: dict[str, threading.Thread | None] = {}  # None: held
+        self._busy: dict[str, threading.Thread | object] = {}  # its thread, or whoever holds it
         self._failed: dict[str, float] = {}
         self._waiting = False
 
@@ -64,41 +64,45 @@ class Lane:
             for kind in chosen:
                 self._start(kind, partial(self._work, kind, stopped.is_set))
 
-    def hold(self, kind: str) -> bool:
-        """Keep the sender of this recipient for the caller; False where it is busy, failed last, or others wait."""
+    def hold(self, kind: str, *, by: object) -> bool:
+        """Keep the sender of this recipient for `by`; False where it is busy, failed last, or others wait."""
         with self._lock:
             free = choose([kind], busy=self._busy, failed=self._failed, most=self._most) and kind not in self._failed
             if not free or self._waiting:
                 return False
-            self._busy[kind] = None
+            self._busy[kind] = by
             return True
 
     def send(self, kind: str, work: Callable[[], bool]) -> None:
-        """Let the sender that is held for this recipient do this. Raises RuntimeError where no thread is to be had."""
+        """Let the sender that is held for this recipient do this.
+
+        Raises RuntimeError where no thread is to be had; it is still held then.
+        """
         with self._lock:
             self._start(kind, work)
 
-    def let_go(self, kind: str) -> None:
-        """Nothing is to be sent by the sender that is held."""
+    def let_go(self, kind: str, *, by: object) -> None:
+        """The sender is free if `by` still holds it; nothing where it sends, or is another's."""
         with self._lock:
-            del self._busy[kind]
-            again = self._waiting
+            again = self._freed(kind, by) and self._waiting
         if again:
             self._wake()
 
     def _start(self, kind: str, work: Callable[[], bool]) -> None:
         thread = threading.Thread(target=self._send, args=(kind, work), name=kind, daemon=True)
-        self._busy[kind] = thread
-        try:
-            thread.start()
-        except RuntimeError:
-            del self._busy[kind]  # a later look tries again
-            raise
+        thread.start()
+        self._busy[kind] = thread  # under the lock, without which it cannot end
+
+    def _freed(self, kind: str, by: object) -> bool:
+        if self._busy.get(kind) is not by:
+            return False
+        del self._busy[kind]
+        return True
 
     def senders(self) -> list[threading.Thread]:
         """Threads that are sending now."""
         with self._lock:
-            return [thread for thread in self._busy.values() if thread is not None]
+            return [thread for thread in self._busy.values() if isinstance(thread, threading.Thread)]
 
     def _send(self, kind: str, work: Callable[[], bool]) -> None:
         well, again = False, True
@@ -109,7 +113,7 @@ class Lane:
             log.exception("sender failed", extra={"kind": self.name, "error": type(error).__name__})
         finally:
             with self._lock:
-                del self._busy[kind]
+                self._freed(kind, threading.current_thread())
                 if well:
                     self._failed.pop(kind, None)
                     again = self._waiting  # somebody found no thread, or something came for this one meanwhile
@@ -136,26 +140,30 @@ class Lanes:
             self._thread = thread
         self._wanted.set()
 
-    def hold(self, kind: str) -> bool:
-        """Keep the sender of this recipient for the caller, who then calls `send` or `let_go`. Never blocks.
+    def hold(self, kind: str, *, by: object) -> bool:
+        """Keep the sender of this recipient for `by`, who then calls `send`, and `let_go` in any case. Never blocks.
 
-        False: there is none free, and the message is left to be found.
+        False: there is none free, or no such lane, and the message is left to be found.
         """
-        return not self._stopped.is_set() and self._lane(kind).hold(kind)
+        lane = self._lane(kind)
+        return lane is not None and not self._stopped.is_set() and lane.hold(kind, by=by)
 
     def send(self, kind: str, work: Callable[[Stopped], bool]) -> None:
         """Let the sender that is held for this recipient do this: as `Work` does, it is told whether to stop."""
+        lane = self._lane(kind)
+        assert lane is not None
         try:
-            self._lane(kind).send(kind, partial(work, self._stopped.is_set))
+            lane.send(kind, partial(work, self._stopped.is_set))
         except RuntimeError as error:  # no thread: the row is due again when its lease ends
             log.exception("sender failed", extra={"kind": "lanes", "error": type(error).__name__})
 
-    def let_go(self, kind: str) -> None:
-        """Nothing is to be sent by the sender that is held."""
-        self._lane(kind).let_go(kind)
+    def let_go(self, kind: str, *, by: object) -> None:
+        """The sender of this recipient is free if `by` still holds it; nothing where it sends, or is another's."""
+        if (lane := self._lane(kind)) is not None:
+            lane.let_go(kind, by=by)
 
-    def _lane(self, kind: str) -> Lane:
-        return self._lanes[kind.partition("/")[0]]
+    def _lane(self, kind: str) -> Lane | None:
+        return self._lanes.get(kind.partition("/")[0])
 
     def close(self, timeout_s: float) -> None:
         """Let messages that are on their way end, up to this time for all of them."""

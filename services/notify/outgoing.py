@@ -31,11 +31,22 @@ class Outgoing:
         """Take what is due with the alert that was opened. The transaction does nothing after this."""
         self.left_over = not did.due
         for kind in did.due:
-            if self.senders.hold(kind):
-                self.taken[kind] = None
+            self.taken[kind] = None  # before it is held: whatever ends this work, even just now, it is let go again
+            if self.senders.hold(kind, by=self):
                 self.taken[kind] = take(connection, kind)
-            if self.taken.get(kind) is None:
+            if self.taken[kind] is None:
                 self.left_over = True
+
+    def send(self, notify: Notify) -> None:
+        """Once it is committed: each message to the sender that is held for it."""
+        for kind, one in self.taken.items():
+            if one is not None:
+                self.senders.send(kind, partial(_send, notify, kind, one))
+
+    def let_go(self) -> None:
+        """Whatever came of it, no sender is held any longer."""
+        for kind in self.taken:
+            self.senders.let_go(kind, by=self)
 
 
 @contextmanager
@@ -47,17 +58,11 @@ def outgoing(notify: Notify, senders: Lanes | None) -> Iterator[Outgoing | None]
     mine = Outgoing(senders)
     try:
         yield mine
-    except BaseException:
-        for kind in mine.taken:
-            senders.let_go(kind)
-        raise
-    for kind, one in mine.taken.items():
-        if one is None:
-            senders.let_go(kind)
-        else:
-            senders.send(kind, partial(_send, notify, kind, one))
-    if mine.left_over:
-        senders.wake()
+        mine.send(notify)
+    finally:
+        mine.let_go()
+        if mine.left_over:
+            senders.wake()
 
 
 def _send(notify: Notify, kind: str, first: Mine, stopped: Stopped) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from threading import Thread
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 
 from services.notify.context import Notify
 from services.notify.deliver import deliver_to, due_recipients
@@ -55,6 +57,16 @@ def sent(service: Service) -> int:
 
 def deliver_jobs(service: Service) -> list[tuple[str, int]]:
     rows = service.rows("SELECT state, attempts FROM job WHERE kind LIKE 'deliver%%'")
+    return [(row["state"], row["attempts"]) for row in rows]
+
+
+def busy(senders: Lanes) -> list[str]:
+    """Whose senders send, or are held."""
+    return [kind for lane in senders._lanes.values() for kind in lane._busy]
+
+
+def raise_jobs(service: Service) -> list[tuple[str, int]]:
+    rows = service.rows("SELECT state, attempts FROM job WHERE kind LIKE 'raise%%'")
     return [(row["state"], row["attempts"]) for row in rows]
 
 
@@ -135,18 +147,59 @@ def test_whoever_hangs_holds_up_nobody_else_and_hears_of_the_next_alert_afterwar
             hanging.ended.set()
 
 
+@pytest.mark.requirement("REQ-10", "REQ-11")
+def test_a_worker_whose_time_ends_while_it_hands_messages_to_its_senders_holds_none_of_them(
+    service: Service, senders: Senders, triage: Triage, mail: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = Thread.start
+
+    def time_is_over(thread: Thread) -> None:
+        if thread.name.startswith("deliver."):
+            raise SoftTimeLimitExceeded
+        start(thread)
+
+    with monkeypatch.context() as machine:
+        machine.setattr(Thread, "start", time_is_over)
+        hear(service.notify, RAISE_URGENT, [triage.publish(an_assessment())], senders=senders)
+
+    assert busy(senders) == []
+    service.rows("UPDATE job SET lease_until = now() - interval '1 second' WHERE state = 'running'")
+    hear(service.notify, RAISE_URGENT, [triage.publish(an_assessment(patient="Patient/8"))], senders=senders)
+    eventually(lambda: sent(service) == 4)
+    assert len(mail.mails) == 2
+
+
+def test_a_sender_is_let_go_by_nobody_but_whom_it_is_held_for() -> None:
+    lanes = Lanes(JOB_KINDS, find=dict, work=lambda _kind, _stopped: True)
+    one, mine, another = "deliver.email.urgent/1", object(), object()
+    assert lanes.hold(one, by=mine)
+
+    lanes.let_go(one, by=another)
+    assert not lanes.hold(one, by=another)
+    lanes.let_go(one, by=mine)
+
+    assert lanes.hold(one, by=another)
+
+
+def test_a_message_for_which_there_is_no_lane_is_left_to_be_found() -> None:
+    lanes = Lanes(JOB_KINDS, find=dict, work=lambda _kind, _stopped: True)
+
+    assert not lanes.hold("deliver.of-a-newer-version.urgent/1", by=lanes)
+    lanes.let_go("deliver.of-a-newer-version.urgent/1", by=lanes)
+
+
 def test_a_sender_is_held_for_nobody_who_is_being_told_or_was_not_reached_last(service: Service) -> None:
     lanes = Lanes(JOB_KINDS, find=dict, work=lambda _kind, _stopped: True, most=2)
     one, other, third = (f"deliver.email.urgent/{number}" for number in range(3))
 
-    assert lanes.hold(one)
-    assert not lanes.hold(one)
-    assert lanes.hold(other)
-    assert not lanes.hold(third), "all threads of the lane are held"
-    lanes.let_go(other)
+    assert lanes.hold(one, by=service)
+    assert not lanes.hold(one, by=service)
+    assert lanes.hold(other, by=service)
+    assert not lanes.hold(third, by=service), "all threads of the lane are held"
+    lanes.let_go(other, by=service)
     lanes.send(one, lambda _stopped: False)
     lane = lanes._lanes["deliver.email.urgent"]
     eventually(lambda: not lane.senders())
-    assert not lanes.hold(one), "whoever was not reached waits for a look"
+    assert not lanes.hold(one, by=service), "whoever was not reached waits for a look"
     lanes.close(10)
-    assert not lanes.hold(other)
+    assert not lanes.hold(other, by=service)
