@@ -81,6 +81,8 @@ def _at_once(notify: Notify, kind: str, refs: Sequence[Ref], senders: Lanes | No
 def raise_alerts(notify: Notify, claims: Sequence[Claim], *, senders: Lanes | None = None) -> None:
     """Do these jobs: read the assessments in one go, then let each have its effect in a transaction of its own.
 
+    What failed at once comes here, so nothing but the effect itself is in that transaction: `senders` are only woken.
+
     While triage is away they wait, uncounted. A faulty answer is counted, and jobs with a count are claimed alone, so
     that one assessment that cannot be read soon stands alone, and in the end a human is told of it.
     """
@@ -110,11 +112,15 @@ def _raise_one(notify: Notify, claim: Claim, resource: dict[str, Any] | None, se
         return
     else:
         assessment = read_assessment(resource, claim.ref, otherwise=otherwise)
-    _let_in(notify, assessment, Ending(claim.kind, claim.token), senders)
+    if _let_in(notify, assessment, Ending(claim.kind, claim.token)) and senders is not None:
+        senders.wake()
 
 
-def _let_in(notify: Notify, assessment: Assessment, ending: Ending, senders: Lanes | None) -> bool:
-    """Let an assessment have its effect and end its job, in one transaction. False: the job was not ours to end."""
+def _let_in(notify: Notify, assessment: Assessment, ending: Ending, senders: Lanes | None = None) -> bool:
+    """Let an assessment have its effect and end its job, in one transaction. False: the job was not ours to end.
+
+    `senders`: those that are free are given the messages of a new alert with its commit.
+    """
     ref = assessment.ref
     correlation = assessment.response_id or ref.id
     with outgoing(notify, senders) as messages:

@@ -127,7 +127,8 @@ class Arrived:
 class Taken:
     """A message that is ours to send. `more`: others to the same recipient are due.
 
-    `alert` is None where somebody changed it at that moment. `delivery` is None when there is none.
+    `alert` is None where somebody changed it at that moment. `delivery` is None when there is none. Both are None where
+    they cannot be read.
     """
 
     claim: Claim

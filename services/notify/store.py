@@ -69,7 +69,8 @@ def take_message(
 ) -> Taken | None:
     """Take the longest due message to one recipient, or None. It commits by itself, outside of any transaction.
 
-    `link`: the hash of the one-time link that the message gets if it asks for acknowledgement.
+    `link`: the hash of the one-time link that the message gets if it asks for acknowledgement. What cannot be read is
+    no reason to fail: it is given without its alert, and whoever sends it looks again.
     """
     asked = {"kind": kind, "min_age_s": min_age_s, "lease_s": jobs.LEASE_S, "link": link, "lasts": lasts}
     row = connection.execute(QUERIES["take_message"], asked).fetchone()
@@ -78,8 +79,12 @@ def take_message(
     reach("jobs.after_claim")
     ref = Ref(row["job_id"], row["job_version"], row["job_tenant"])
     claim = Claim(kind, ref, row["job_token"], row["job_attempts"], row["job_age_s"], row["job_error"])
-    alert = Alert.of(row) if row["id"] else None
-    return Taken(claim, row["more"], _told(row, ref) if row["told_alert"] else None, alert)
+    try:
+        alert = Alert.of(row) if row["id"] else None
+        delivery = _told(row, ref) if row["told_alert"] else None
+    except ValueError:
+        alert = delivery = None
+    return Taken(claim, row["more"], delivery, alert)
 
 
 def _told(row: Mapping[str, Any], ref: Ref) -> Delivery:

@@ -462,7 +462,7 @@ MUTANTS = (
         "test_a_message_that_another_sender_takes_at_this_moment_is_left_to_it_at_once",
         (
             Change(
-                "services/notify/migrations/0020_take_message.sql",
+                "services/notify/migrations/0026_take_safely.sql",
                 "        ORDER BY j.due_at LIMIT 2 FOR UPDATE SKIP LOCKED);",
                 "        ORDER BY j.due_at LIMIT 2);",
             ),
@@ -474,7 +474,7 @@ MUTANTS = (
         "tests/notify/test_take_message.py::test_a_message_that_one_sender_has_taken_is_given_to_no_other",
         (
             Change(
-                "services/notify/migrations/0020_take_message.sql",
+                "services/notify/migrations/0026_take_safely.sql",
                 "            OR (j.state = 'running' AND j.lease_until < now()))",
                 "            OR j.state = 'running')",
             ),
@@ -487,7 +487,7 @@ MUTANTS = (
         "test_a_message_whose_sender_died_is_given_to_another_once_its_lease_is_over",
         (
             Change(
-                "services/notify/migrations/0020_take_message.sql",
+                "services/notify/migrations/0026_take_safely.sql",
                 "\n            OR (j.state = 'running' AND j.lease_until < now()))",
                 ")",
             ),
@@ -500,7 +500,7 @@ MUTANTS = (
         "test_a_message_whose_alert_somebody_acknowledges_at_this_moment_is_not_sent_on_what_was_before",
         (
             Change(
-                "services/notify/migrations/0020_take_message.sql",
+                "services/notify/migrations/0026_take_safely.sql",
                 "a.id = told.alert_id FOR SHARE SKIP LOCKED;",
                 "a.id = told.alert_id;",
             ),

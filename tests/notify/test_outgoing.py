@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from threading import Thread
 
+import psycopg
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 
 from services.notify.context import Notify
 from services.notify.deliver import deliver_to, due_recipients
-from services.notify.escalation import JOB_KINDS
+from services.notify.escalation import JOB_KINDS, job_kind
 from services.notify.hear import RAISE_URGENT, hear
 from services.notify.lanes import Lanes
 from shared import failpoint
+from shared.ids import DEFAULT_TENANT
+from tests.conftest import Database
 from tests.notify.channels.scripted import a_server_that, hangs
-from tests.notify.conftest import Service
+from tests.notify.conftest import ON_CALL, Service
 from tests.notify.neighbours import MailServer, Receiver, Triage, a_receiver, an_assessment
 from tests.notify.test_lanes import at, sending, to_receivers
 from tests.waiting import eventually
@@ -70,6 +73,20 @@ def raise_jobs(service: Service) -> list[tuple[str, int]]:
     return [(row["state"], row["attempts"]) for row in rows]
 
 
+def a_job_of_no_message(service: Service, triage: Triage) -> None:
+    service.rows(
+        "INSERT INTO job (tenant_id, kind, ref_id, ref_version, due_at) "
+        "VALUES (%s, %s, 'of-no-message', 1, now() - interval '1 second')",
+        DEFAULT_TENANT,
+        job_kind("email", "emergency", ON_CALL),
+    )
+
+
+def an_older_message_of_an_unknown_urgency(service: Service, triage: Triage) -> None:
+    service.hears(triage.publish(an_assessment(patient="Patient/old")))
+    service.rows("UPDATE delivery SET urgency = 'of-a-newer-version' WHERE channel = 'email'")
+
+
 @pytest.mark.requirement("REQ-10")
 def test_an_emergency_is_told_without_anybody_looking_for_it(
     service: Service, senders: Senders, triage: Triage, mail: MailServer, receiver: Receiver
@@ -109,9 +126,11 @@ def test_what_is_not_committed_is_told_to_nobody_and_the_sender_is_free_again(
     eventually(lambda: sent(service) == 2)
     assert (len(mail.mails), service.events().count("opened")) == (1, 1)
     assert len(service.rows("SELECT 1 FROM ack_link")) == 2
+    eventually(lambda: not busy(senders))
+    looks = senders.looks
     hear(service.notify, RAISE_URGENT, [triage.publish(an_assessment(patient="Patient/8"))], senders=senders)
     eventually(lambda: sent(service) == 4)
-    assert senders.looks == 0
+    assert senders.looks == looks
 
 
 @pytest.mark.requirement("REQ-10", "REQ-11")
@@ -145,6 +164,67 @@ def test_whoever_hangs_holds_up_nobody_else_and_hears_of_the_next_alert_afterwar
                 lambda: sorted(deliver_jobs(service)) == [("done", 1)] * 3 + [("pending", 0)] * 2 + [("running", 1)]
             )
             hanging.ended.set()
+
+
+@pytest.mark.requirement("REQ-10")
+@pytest.mark.parametrize("left", [a_job_of_no_message, an_older_message_of_an_unknown_urgency])
+def test_an_older_message_that_cannot_be_read_keeps_no_alert_closed_and_nobody_untold(
+    service: Service,
+    senders: Senders,
+    triage: Triage,
+    mail: MailServer,
+    receiver: Receiver,
+    left: Callable[[Service, Triage], None],
+) -> None:
+    left(service, triage)
+    before = len(service.rows("SELECT 1 FROM alert"))
+
+    hear(service.notify, RAISE_URGENT, [triage.publish(an_assessment(patient="Patient/new"))], senders=senders)
+
+    assert len(service.rows("SELECT 1 FROM alert")) == before + 1
+    assert raise_jobs(service) == [("done", 1)] * (before + 1), "opened at the first attempt"
+    eventually(lambda: (len(receiver.requests), len(mail.mails)) == (before + 1, 1))
+    unread = "SELECT error FROM job WHERE kind LIKE 'deliver%%' AND state <> 'done'"
+    eventually(lambda: service.rows(unread) == [{"error": "ValueError"}])  # tried again, and counted
+
+
+@pytest.mark.requirement("REQ-10")
+def test_somebody_who_holds_an_old_link_of_another_alert_holds_up_no_new_one(
+    service: Service, senders: Senders, triage: Triage, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    service.hears(triage.publish(an_assessment(patient="Patient/old")))
+    service.rows(
+        "INSERT INTO ack_link (token_sha256, tenant_id, alert_id, delivery_id, expires_at) "
+        "SELECT sha256('old'), tenant_id, alert_id, id, now() - interval '1 day' FROM delivery WHERE channel = 'email'"
+    )
+    with psycopg.connect(database.owner_url) as other:
+        locked = other.execute("SELECT FROM notify.ack_link FOR UPDATE").rowcount
+
+        hear(service.notify, RAISE_URGENT, [triage.publish(an_assessment(patient="Patient/new"))], senders=senders)
+
+        eventually(lambda: sent(service) == 4)
+    assert locked == 1
+    assert len(service.rows("SELECT 1 FROM alert")) == 2
+    assert "assessments not handled at once" not in caplog.messages
+
+
+@pytest.mark.requirement("REQ-10", "REQ-11")
+def test_an_alert_whose_messages_cannot_be_taken_is_opened_all_the_same_and_told_later(
+    service: Service, senders: Senders, triage: Triage, mail: MailServer
+) -> None:
+    taking = "FUNCTION take_message(text, double precision, double precision, bytea, interval)"
+    gone = taking.replace("take_message", "take_message_gone")
+    service.rows(f"ALTER {taking} RENAME TO take_message_gone")
+    try:
+        hear(service.notify, RAISE_URGENT, [triage.publish(an_assessment())], senders=senders)
+        opened = service.events()
+    finally:
+        service.rows(f"ALTER {gone} RENAME TO take_message")
+
+    assert opened == ["opened"]
+    senders.wake()
+    eventually(lambda: sent(service) == 2)
+    assert len(mail.mails) == 1
 
 
 @pytest.mark.requirement("REQ-10", "REQ-11")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import psycopg
 import pytest
@@ -12,6 +13,7 @@ from services.notify import store
 from services.notify.acts.links import LASTS, hashed, new_token
 from services.notify.deliver import deliver, deliver_to, due_recipients
 from services.notify.records import Taken
+from shared import jobs
 from shared.ids import DEFAULT_TENANT
 from shared.postgres import DictConnection
 from tests.conftest import Database
@@ -86,6 +88,20 @@ def test_a_message_whose_sender_died_is_given_to_another_once_its_lease_is_over(
     assert deliver_to(service.notify, kind) == (1, True)
 
     assert len(mail.mails) == 1
+
+
+@pytest.mark.requirement("REQ-11")
+def test_a_message_is_ours_for_as_long_whenever_the_transaction_that_takes_it_began(
+    service: Service, kind: str
+) -> None:
+    """Whoever opens an alert may have waited for seconds before it takes the message: nobody else sends it as well."""
+    with service.notify.pool.connection() as connection, connection.transaction():
+        before = connection.execute("SELECT clock_timestamp() AS now").fetchone()
+        assert take(connection, kind) is not None
+    [job] = service.rows("SELECT lease_until FROM job WHERE state = 'running'")
+
+    assert before is not None
+    assert job["lease_until"] - before["now"] >= timedelta(seconds=jobs.LEASE_S)
 
 
 @pytest.mark.requirement("REQ-12")
