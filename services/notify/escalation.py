@@ -120,7 +120,7 @@ def job_kind(channel: str, urgency: str, address: str) -> str:
     return f"deliver.{channel}.{lane}/{hashlib.sha256(address.encode()).hexdigest()[:12]}"
 
 
-JOB_KINDS = (*(f"deliver.{channel}.{lane}" for lane in LANES for channel in CHANNELS), "deliver.watchdog.urgent")
+JOB_KINDS = tuple(f"deliver.{channel}.{lane}" for lane in LANES for channel in (*CHANNELS, WATCHDOG.channel))
 """What `job_kind` begins with: one lane of senders for each channel and urgency."""
 
 

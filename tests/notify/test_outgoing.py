@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from threading import Thread
 
 import psycopg
@@ -12,10 +13,11 @@ from celery.exceptions import SoftTimeLimitExceeded
 from services.notify.context import Notify
 from services.notify.deliver import deliver_to, due_recipients
 from services.notify.escalation import JOB_KINDS, job_kind
-from services.notify.hear import RAISE_URGENT, hear
+from services.notify.hear import RAISE_ROUTINE, RAISE_URGENT, hear
 from services.notify.lanes import Lanes
+from services.notify.watchdog.emergency import SID_ROUND
 from shared import failpoint
-from shared.ids import DEFAULT_TENANT
+from shared.ids import DEFAULT_TENANT, WATCHDOG_TENANT, uuid7
 from tests.conftest import Database
 from tests.notify.channels.scripted import a_server_that, hangs
 from tests.notify.conftest import ON_CALL, Service
@@ -225,6 +227,24 @@ def test_an_alert_whose_messages_cannot_be_taken_is_opened_all_the_same_and_told
     senders.wake()
     eventually(lambda: sent(service) == 2)
     assert len(mail.mails) == 1
+
+
+@pytest.mark.requirement("REQ-39")
+def test_a_round_of_the_watchdog_that_comes_out_as_no_emergency_is_ended_and_does_not_count(
+    service: Service, senders: Senders, triage: Triage
+) -> None:
+    number = uuid7()
+    service.rows("SELECT set_config('sural.tenant', %s, false)", str(WATCHDOG_TENANT))
+    service.rows("INSERT INTO watchdog_round (id) VALUES (%s)", number)
+    assessment = an_assessment("same_day")
+    assessment["subject"] = {"identifier": {"system": SID_ROUND, "value": str(number)}}
+
+    hear(service.notify, RAISE_ROUTINE, [replace(triage.publish(assessment), tenant=WATCHDOG_TENANT)], senders=senders)
+
+    eventually(lambda: service.alert()["state"] == "accepted")
+    eventually(lambda: deliver_jobs(service) == [("done", 1)])
+    assert raise_jobs(service) == [("done", 1)]
+    assert service.rows("SELECT full_at FROM watchdog_round") == [{"full_at": None}]
 
 
 @pytest.mark.requirement("REQ-10", "REQ-11")
