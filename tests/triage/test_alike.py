@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.triage.engine import alike
 from services.triage.engine.alike import Alike
+from services.triage.engine.assess import evaluate
 from services.triage.engine.differential import rank
 from services.triage.engine.model import Findings
+from services.triage.engine.pack import build_pack
 from services.triage.engine.ranking import Ranking
 from services.triage.engine.results import Scope
 from services.triage.engine.safety import active_contradictions
@@ -70,6 +74,19 @@ def test_what_is_kept_of_a_patient_are_truths_and_sums() -> None:
     PACK.alike.weigh(State(PACK, anybody(1), Scope.FULL).of_what_was_asked())
     (kept,) = PACK.alike._kept
     assert all(isinstance(one, int) for one in (kept.bits, *kept.sums.numbers, *kept.sums.truths))
+
+
+def test_a_pack_whose_conditions_ask_for_nothing_ranks_them_by_where_it_hurts() -> None:
+    content = PACK.content
+    one, other = (replace(one, findings=(), only_when=None) for one in content.conditions[:2])
+    pack = build_pack(replace(content, conditions=(one, other), advice=()))
+    assert pack.alike is not None
+    assert pack.ranking is not None
+    for seed in range(5):
+        assessment = evaluate(pack, anybody(seed))
+        values = State(pack, anybody(seed), Scope.FULL).of_what_was_asked()
+        assert pack.alike.weigh(values) == pack.ranking.weigh(values)
+        assert {each.condition.id for each in assessment.candidates} <= {one.id, other.id}
 
 
 @pytest.mark.parametrize("seed", range(20))

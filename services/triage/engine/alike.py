@@ -38,11 +38,15 @@ class Alike:
         self._moving = moving
         self._slots = tuple(truths)
         self._others = tuple(others)
-        self._read: Callable[[Any], tuple[int, ...]] = itemgetter(*self._slots, self._slots[0])  # never a single one
+        self._read: Callable[[Any], tuple[int, ...]] | None = None  # where no condition reads a truth
+        if self._slots:
+            self._read = itemgetter(*self._slots, self._slots[0])  # never a single one
         self._kept: tuple[_Kept, ...] = ()
 
     def weigh(self, values: Values) -> Sums:
         """What all conditions weigh on these values."""
+        if self._read is None:
+            return self._ranking.weigh(values)
         bits = int.from_bytes(bytes(self._read(values)), "little")
         least, nearest = _UNLIKE, None
         for kept in self._kept:
