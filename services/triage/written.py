@@ -13,6 +13,7 @@ from orjson import Fragment
 from services.triage.basis import Resource, as_text, extension, number
 from services.triage.engine.advice import AdviceGiven
 from services.triage.engine.conditions import Condition
+from services.triage.engine.keeping import keep
 from services.triage.engine.pack import Pack
 from services.triage.engine.results import FindingVerdict, FlagResult, MustNotMiss, ScoreResult, unique
 from shared.fhir.codes import CANONICAL, CS_CONDITION, CS_RED_FLAG, EXT_RED_FLAG, EXT_SCORE
@@ -65,8 +66,7 @@ class Written:
         kept = self._fired.get(id(result))
         if kept is None or kept.result is not result:
             kept = self._fire(result)
-            if len(self._fired) < _KEPT_RESULTS:
-                self._fired[id(result)] = kept  # the result is kept, so its id stays its own
+            keep(self._fired, id(result), kept, room=_KEPT_RESULTS)  # with the result, so its id stays its own
         return kept
 
     def _fire(self, result: FlagResult) -> Fired:
@@ -106,8 +106,7 @@ class Written:
         if kept is not None and kept[0] is result:
             return kept[1]
         made = as_text(self._open(result))
-        if len(self._undecided) < _KEPT_RESULTS:
-            self._undecided[id(result)] = (result, made)
+        keep(self._undecided, id(result), (result, made), room=_KEPT_RESULTS)
         return made
 
     def _open(self, result: FlagResult) -> Resource:
@@ -130,8 +129,7 @@ class Written:
         if kept is not None and kept[0] is result:
             return kept[1]
         made = as_text(_score(self, result))
-        if len(self._scores) < _KEPT_RESULTS:
-            self._scores[id(result)] = (result, made)
+        keep(self._scores, id(result), (result, made), room=_KEPT_RESULTS)
         return made
 
     def evidence(self, verdict: FindingVerdict) -> Fragment:
@@ -140,8 +138,7 @@ class Written:
         made = self._evidence.get(key)
         if made is None:
             made = as_text(_evidence(self.pack, verdict))
-            if len(self._evidence) < _KEPT:
-                self._evidence[key] = made
+            keep(self._evidence, key, made, room=_KEPT)
         return made
 
     def advice(self, given: AdviceGiven) -> Fragment:
@@ -150,8 +147,7 @@ class Written:
         made = self._advice.get(key)
         if made is None:
             made = as_text(_advice(given))
-            if len(self._advice) < _KEPT:
-                self._advice[key] = made
+            keep(self._advice, key, made, room=_KEPT)
         return made
 
     def outcome(self, condition: Condition, text: str) -> Fragment:

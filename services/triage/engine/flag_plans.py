@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from services.triage.engine.keeping import keep
 from services.triage.engine.model import Flag, FlagLine
 from services.triage.engine.reads import Reads
 from services.triage.engine.results import FlagResult, LineVerdict
@@ -30,9 +31,8 @@ class LinePlan:
     known: dict[Any, LineVerdict] = field(init=False, repr=False, default_factory=dict)
 
     def remember(self, values: Any, verdict: LineVerdict) -> None:
-        """Keep what came of these values (`read`), as long as there is room."""
-        if len(self.known) < _LINES_REMEMBERED:
-            self.known[values] = verdict
+        """Keep what came of these values (`read`)."""
+        keep(self.known, values, verdict, room=_LINES_REMEMBERED)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,9 +46,8 @@ class FlagPlan:
     known: dict[Any, FlagResult | None] = field(init=False, repr=False, default_factory=dict)
 
     def remember(self, values: Any, result: FlagResult | None) -> None:
-        """Keep what came of these values (`read`), as long as there is room."""
-        if len(self.known) < _REMEMBERED:
-            self.known[values] = result
+        """Keep what came of these values (`read`)."""
+        keep(self.known, values, result, room=_REMEMBERED)
 
 
 def flag_plans(flags: Sequence[Flag], reads: Reads) -> tuple[FlagPlan, ...]:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from services.triage.engine.compile import Compiler, Slots, Test, Values
 from services.triage.engine.criteria import All, AnyOf, Compare, Criterion, Fact, Not, OrUnknown
+from services.triage.engine.keeping import keep
 from services.triage.engine.truth import AND, NO, NOT, OR, OR_UNKNOWN, UNKNOWN_IS_NO, YES
 
 _TABLES: Final = {"A": AND, "O": OR, "N": NOT, "U": OR_UNKNOWN, "Z": UNKNOWN_IS_NO}
@@ -126,8 +127,8 @@ class _Remembered:
         truths = self._known.get(value)
         if truths is None:
             truths = [test(values) for test in self._tests]
-            if len(self._known) < _REMEMBERED:
-                self._known[value] = truths
+            if len(value) == 1:  # an answer in several ways may be as long as it likes, and hardly ever comes again
+                keep(self._known, value, truths, room=_REMEMBERED)
         return truths
 
 

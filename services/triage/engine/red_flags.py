@@ -27,6 +27,13 @@ _NOT_DENIED = bytes(int(truths != NO) for truths in range(256))
 _NOT_REACHED = tuple(bytes([truths]) for truths in range(SETS) if truths & NOT_REACHED and not truths & _FOUND)
 
 
+class _NotKnown:
+    """Of a flag that is not kept; None is kept of one that says nothing."""
+
+
+_NOT_KNOWN = _NotKnown()
+
+
 @dataclass(frozen=True, slots=True)
 class FlagResults:
     """All flags of a pack: fired (most urgent first), undecided, and the lines that did not fire."""
@@ -83,8 +90,9 @@ def flag_result(
     `keep`: not where some truths are those of other values, so that no patient is judged by what was imagined.
     """
     values = plan.read(state.values)
-    if values in plan.known:
-        return plan.known[values]
+    known = plan.known.get(values, _NOT_KNOWN)
+    if not isinstance(known, _NotKnown):
+        return known
     own = zip(plan.lines, truths[plan.first : plan.first + len(plan.lines)], strict=True)
     lines = [_line_result(line, verdict(truth), state, deciding, keep=keep) for line, truth in own if truth & _FOUND]
     result = _flag_result(plan.flag, lines) if lines else None

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from services.triage.engine.conditions import Condition, ConditionFinding
 from services.triage.engine.criteria import Compare, Criterion, Fact, Not
+from services.triage.engine.keeping import keep
 from services.triage.engine.model import Presence
 from services.triage.engine.ranking import weight_of
 from services.triage.engine.reads import Reads
@@ -41,9 +42,8 @@ class Scale:
     known: dict[Any, FindingVerdict] = field(init=False, repr=False, default_factory=dict)
 
     def remember(self, values: Any, verdict: FindingVerdict) -> None:
-        """Keep the verdict of these values (`read`), as long as there is room."""
-        if len(self.known) < _REMEMBERED:
-            self.known[values] = verdict
+        """Keep the verdict of these values (`read`)."""
+        keep(self.known, values, verdict, room=_REMEMBERED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from typing import Any, Final, NamedTuple
 
 from services.triage.engine.compile import Compiler, Test, Values
 from services.triage.engine.criteria import Criterion
+from services.triage.engine.keeping import keep
 from services.triage.engine.model import (
     AnsweredBy,
     Exclusion,
@@ -98,8 +99,7 @@ def result_of(score: CompiledScore, values: Values, respondent: Respondent) -> S
     result = score.known.get(key)
     if result is None:
         result = compute(score, values, respondent)
-        if len(score.known) < _REMEMBERED:
-            score.known[key] = result
+        keep(score.known, key, result, room=_REMEMBERED)
     return result
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from services.triage.engine.compile import Values
+from services.triage.engine.keeping import keep
 
 _REMEMBERED: Final = 100
 """For how many different statements of sites the answer is kept."""
@@ -51,8 +52,7 @@ class Sites:
             main, others = _codes(key[0]), _codes(key[1] or ())
             priors = self._priors(main, others)
             here = Here(priors, [prior << self.shift for prior in priors], self._occurring((*main, *others)))
-            if len(self.known) < _REMEMBERED:
-                self.known[key] = here
+            keep(self.known, key, here, room=_REMEMBERED)
         return here
 
     def _priors(self, main: Sequence[str], others: Sequence[str]) -> Sequence[int]:
