@@ -14,7 +14,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from types import MappingProxyType
@@ -123,7 +123,7 @@ class FactReader:
         self.facts = tuple(facts)
         self._asked = [(fact, item) for fact in facts if (item := index.items.get(fact.link_id)) is not None]
         self._gates = Gates(index) if fits(index) else None
-        self._silent = {fact.name: self._without_answer(fact, Enablement.ENABLED) for fact in facts}
+        self._silent = {fact.name: _lasting(self._without_answer(fact, Enablement.ENABLED)) for fact in facts}
         self._of_question: dict[str, list[tuple[FactDefinition, QuestionItem]]] = {}
         for fact, item in self._asked:
             self._of_question.setdefault(fact.link_id, []).append((fact, item))
@@ -174,7 +174,7 @@ class FactReader:
                 coding = option.value
                 if isinstance(coding, Coding) and gates.option(link_id, coding.code) is not None:
                     asked = self._of_question.get(link_id, ())
-                    yield tuple((fact.name, finding_of(fact, item, [coding])) for fact, item in asked)
+                    yield tuple((fact.name, _lasting(finding_of(fact, item, [coding]))) for fact, item in asked)
 
     def _by_family(self, gates: Gates) -> Iterator[tuple[Mapping[str, Finding], Mapping[str, Finding]]]:
         """By family of the gates: what its facts are when they are ruled out, and when that is open."""
@@ -183,7 +183,10 @@ class FactReader:
             members.setdefault(gates.family[fact.link_id], []).append(fact)
         for family in range(gates.families):
             ruled_out, still_open = (
-                {fact.name: self._without_answer(fact, ENABLEMENTS[state]) for fact in members.get(family, ())}
+                {
+                    fact.name: _lasting(self._without_answer(fact, ENABLEMENTS[state]))
+                    for fact in members.get(family, ())
+                }
                 for state in (RULED_OUT, OPEN)
             )
             yield ruled_out, still_open
@@ -208,6 +211,11 @@ class FactReader:
             return False
         gates = (self.form.items[gate.question] for gate in nearest.enable_when)
         return any((YES_NO_SYSTEM, YES) in gate.option_keys for gate in gates)
+
+
+def _lasting(finding: Finding) -> Finding:
+    """As it is used for every patient of whom it is true; nothing in it is anybody's own words."""
+    return replace(finding, lasting=True)
 
 
 def _doubts(fact: FactDefinition, finding: Finding, answers: Sequence[Answer]) -> Iterator[DataQuality]:

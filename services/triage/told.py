@@ -1,7 +1,7 @@
 """One answer as it is told: in a sentence, as the evidence of an issue, and as an element for machines.
 
-What most people answer is told once and kept with the pack: that nothing was answered, or a plain yes or no. What
-somebody typed as free text is never kept.
+What the Questionnaire itself says is told once and kept with the pack: an option in its words, or that nothing was
+answered. What a sender wrote, be it free text or another display of an option, is never kept.
 """
 
 from __future__ import annotations
@@ -13,17 +13,15 @@ from typing import Final
 import orjson
 
 from services.triage.basis import Resource
+from services.triage.engine.keeping import keep
 from services.triage.engine.model import Finding, Visibility
 from services.triage.engine.pack import Pack
-from services.triage.engine.truth import NO, YES
 
 ANSWER_LENGTH = 300
 _BRACKETS = re.compile(r"\([^()]*\)")
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 ROOM: Final = 5_000
-"""How many answers are kept at most: several times as many as a form has options. Then they are all forgotten."""
-_SHORT: Final = 40
-"""Longest answer that is kept."""
+"""How many answers are kept at most: several times as many as a form has options."""
 
 
 def answer_words(finding: Finding) -> str:
@@ -104,8 +102,6 @@ def told(pack: Pack, name: str, finding: Finding) -> Told:
     if known is not None:
         return known
     made = Told(pack, name, finding)
-    if not finding.answer or (finding.plain in (YES, NO) and len(finding.answer) <= _SHORT):
-        if len(kept) >= ROOM:
-            kept.clear()
-        kept[name, id(finding)] = made
+    if finding.lasting:
+        keep(kept, (name, id(finding)), made, room=ROOM)
     return made

@@ -97,7 +97,8 @@ class Finding:
     words that a reader of the assessment sees; `link_ids` are the Questionnaire items they come from.
     `plain`: of a yes/no fact that was put to this person, and whose answer leaves no doubt how to read it, the truth;
     0 where somebody has to look closer. `single`: the same of any other fact, as what its slot holds; None where
-    somebody has to look closer.
+    somebody has to look closer. `lasting`: every word of it is the Questionnaire's, and it is used for every patient of
+    whom it is true, so that what is made of it may be kept.
     """
 
     value: Value
@@ -107,6 +108,7 @@ class Finding:
     visibility: Visibility = Visibility.SHOWN
     alternatives: tuple[Value, ...] = ()
     problem: FindingProblem | None = None
+    lasting: bool = field(default=False, repr=False, compare=False)
     plain: int = field(init=False, repr=False, compare=False)
     single: tuple[Value] | None = field(init=False, repr=False, compare=False)
 
