@@ -63,11 +63,12 @@ def test_a_message_that_another_sender_takes_at_this_moment_is_left_to_it_at_onc
 
 
 @pytest.mark.requirement("REQ-14")
+@pytest.mark.parametrize("change", ["SELECT FROM alert FOR UPDATE", "UPDATE alert SET task_version = task_version + 1"])
 def test_a_message_whose_alert_somebody_acknowledges_at_this_moment_is_not_sent_on_what_was_before(
-    service: Service, kind: str, database: Database
+    service: Service, kind: str, database: Database, change: str
 ) -> None:
     with (
-        somebody_changes(database, "SELECT FROM alert FOR UPDATE"),
+        somebody_changes(database, change),
         service.notify.pool.connection() as connection,
     ):
         taken = take(connection, kind)
