@@ -40,8 +40,8 @@ BEGIN
         of_version := coalesce(in_expected, 0) + 1;
         SELECT r.last_updated INTO of_time FROM resource AS r
         WHERE r.tenant_id = in_tenant AND r.type = 'QuestionnaireResponse' AND r.id BETWEEN in_id AND in_id
-          AND r.is_current
-        ORDER BY r.id LIMIT 1;
+          AND r.version_id BETWEEN of_version AND of_version
+        ORDER BY r.id, r.version_id LIMIT 1;
         PERFORM index_resource(in_tenant, 'QuestionnaireResponse', in_id, in_rows, outcome = 'updated');
         IF in_content IS NOT NULL THEN
             INSERT INTO recent_content AS c (tenant_id, content, id) VALUES (in_tenant, in_content, in_id)
