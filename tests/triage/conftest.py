@@ -12,12 +12,16 @@ from services.intake.app import create_app as create_intake
 from services.intake.settings import IntakeSettings
 from services.triage.app import create_app as create_triage
 from services.triage.assess_response import open_assessor
+from services.triage.forms import Forms
 from services.triage.settings import TriageSettings
 from shared.fhir.client import FhirClient
 from shared.postgres import open_pool
 from tests.conftest import Database
 from tests.serving import client_of, served
 from tests.triage.line import Line, OtherIntake
+
+PATIENCE_S = 20.0
+"""Intake is in this process, beside other tests on the same processors: slow is not away."""
 
 
 @pytest.fixture
@@ -29,8 +33,9 @@ def line(database: Database) -> Iterator[Line]:
             client_of(create_triage(settings)) as triage,
             httpx.Client(base_url=url, timeout=20, trust_env=False) as ehr,
         ):
-            assessor = open_assessor(settings, pool)
-            with assessor.client:
+            client = FhirClient(url, timeout_s=PATIENCE_S)
+            assessor = replace(open_assessor(settings, pool), client=client, forms=Forms(client))
+            with client:
                 yield Line(ehr, triage, pool, assessor)
 
 
