@@ -204,11 +204,12 @@ def test_the_service_worker_shows_what_the_push_service_brings_and_something_in_
     context.grant_permissions(["notifications"], origin=site)
     page.goto(f"{site}{PAGE}?person={PERSON}")
     registration = worker_of(page, site)
+    page.evaluate("async () => { await navigator.serviceWorker.ready }")  # what comes before is dropped
     session = context.new_cdp_session(page)
     session.send("ServiceWorker.enable")
 
     session.send("ServiceWorker.deliverPushMessage", {"origin": site, "registrationId": registration, "data": text})
 
-    (shown,) = eventually(lambda: shown_notifications(page))
+    (shown,) = eventually(lambda: shown_notifications(page), within_s=30)
     assert shown["title"].startswith("Sural: ")
     assert "acknowledge" in shown["body"]
