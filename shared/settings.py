@@ -82,7 +82,7 @@ class ServiceSettings(BaseSettings):
         """Outside the sandbox tokens travel: by https, or on this machine only; and services sign their calls."""
         parse_trusted_issuers(self.trusted_issuers)
         traps(self.failpoint)
-        if urlsplit(self.redis_url.get_secret_value()).scheme not in ("redis", "rediss"):
+        if not self.redis_url.get_secret_value().startswith(("redis://", "rediss://")):
             raise ValueError("SURAL_REDIS_URL must start with redis://, or rediss:// for TLS.")
         if self.sandbox:
             return self

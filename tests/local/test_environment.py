@@ -105,7 +105,9 @@ def test_production_may_listen_to_other_machines_with_https_only(folder: DataFol
     assert IntakeSettings.load(variables | {"SURAL_PUBLIC_URL": "https://sural.clinic.example"}).host == "0.0.0.0"
 
 
-@pytest.mark.parametrize("url", ["sentinel://127.0.0.1:26379/0", "amqp://127.0.0.1", "127.0.0.1:6379"])
+@pytest.mark.parametrize(
+    "url", ["sentinel://127.0.0.1:26379/0", "amqp://127.0.0.1", "127.0.0.1:6379", "REDISS://127.0.0.1"]
+)
 def test_a_broker_that_is_not_spoken_to_is_refused_at_the_start(url: str) -> None:
     with pytest.raises(ValueError, match="SURAL_REDIS_URL must start with redis://"):
         IntakeSettings.load(
