@@ -72,7 +72,7 @@ def run(given: argparse.Namespace, connection: DictConnection, *, outbound: Outb
                 _list(connection)
             case "disable":
                 _known(client_store.disable(connection, given.id))
-                _say("Disabled. Tokens that it has end within five minutes, its subscriptions within seconds.")
+                _say("Disabled. Tokens end within five minutes; after seconds its subscriptions are sent nothing more.")
             case _:
                 _keys(given, connection, outbound)
     except Wrong as wrong:

@@ -67,7 +67,7 @@ def meet_assessment(connection: DictConnection, assessment: Assessment, ending: 
 def take_message(
     connection: DictConnection, kind: str, *, link: bytes, lasts: timedelta, min_age_s: float = 0
 ) -> Taken | None:
-    """Take the longest due message to one recipient, or None. It commits by itself, outside of any transaction.
+    """Take the longest due message to one recipient, or None. In a transaction it is the last that is done.
 
     `link`: the hash of the one-time link that the message gets if it asks for acknowledgement. What cannot be read is
     no reason to fail: it is given without its alert, and whoever sends it looks again.
