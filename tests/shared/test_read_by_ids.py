@@ -9,6 +9,7 @@ import pytest
 from shared.ids import DEFAULT_TENANT
 from shared.postgres import DictConnection, connect
 from tests.conftest import Database
+from tests.much_deleted import SIZES, delete_much
 
 FILL = f"""
 SELECT set_config('sural.tenant', '{DEFAULT_TENANT}', true);
@@ -37,11 +38,7 @@ def read(connection: DictConnection, *ids: str) -> list[str]:
     return [row["id"] for row in rows]
 
 
-def test_what_is_asked_by_ids_is_found_by_ids_although_the_plan_was_made_before_there_was_anything(
-    connection: DictConnection,
-) -> None:
-    for _ in range(8):  # until the connection keeps its plan
-        assert read(connection, "response-7") == []
+def they_are_found_by_ids_when_there_is_much(connection: DictConnection) -> None:
     with connection.transaction():
         connection.execute(FILL.encode())
     connection.execute("SELECT pg_stat_force_next_flush()")  # what was counted up to here is not counted again
@@ -52,3 +49,24 @@ def test_what_is_asked_by_ids_is_found_by_ids_although_the_plan_was_made_before_
 
     assert used
     assert set(used) <= BY_ID
+
+
+def test_what_is_asked_by_ids_is_found_by_ids_although_the_plan_was_made_before_there_was_anything(
+    connection: DictConnection,
+) -> None:
+    for _ in range(8):  # until the connection keeps its plan
+        assert read(connection, "response-7") == []
+
+    they_are_found_by_ids_when_there_is_much(connection)
+
+
+@pytest.mark.parametrize("many", SIZES)
+def test_what_is_asked_by_ids_is_found_by_ids_although_the_plan_was_made_when_much_had_been_deleted(
+    connection: DictConnection, database: Database, many: int
+) -> None:
+    scattered = FILL.replace("3000", str(many)).replace("'response-' || n", "md5(n::text)")
+    delete_much(database, ["intake.resource"], f"SET LOCAL search_path = intake; {scattered}")
+    for _ in range(8):
+        assert read(connection, "response-7") == []
+
+    they_are_found_by_ids_when_there_is_much(connection)

@@ -15,6 +15,7 @@ from shared.fhir.resources import NewVersion
 from shared.ids import DEFAULT_TENANT
 from shared.postgres import DictConnection, Pool, open_pool, tenant_transaction
 from tests.conftest import Database
+from tests.much_deleted import SIZES, delete_much
 
 FILL = f"""
 INSERT INTO resource (tenant_id, type, id, version_id, last_updated, body, sha256)
@@ -29,8 +30,9 @@ SCANS = """
 SELECT i.relname AS name FROM pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid
 WHERE i.relnamespace = 'triage'::regnamespace AND pg_stat_get_xact_numscans(i.oid) > 0
 """
-BY_ID = {"resource_current", "resource_pkey", "search_value_owner", "search_range_owner"}
-"""Indexes in the order of the id. The others have it too, behind what all rows of a tenant have."""
+TABLES = ["triage.resource", "triage.search_value", "triage.search_range"]
+BY_ID = {"resource_current", "resource_pkey", "search_value_owner", "search_range_owner", "search_value_pkey"}
+"""Indexes in the order of the id, and those that an insertion asks. The others have the id too, behind what all have."""
 ROWS_READ = """
 SELECT relname AS name, coalesce(seq_tup_read + idx_tup_fetch, 0)::integer AS number FROM pg_stat_xact_user_tables
 WHERE schemaname = 'triage'
@@ -136,26 +138,19 @@ def test_a_new_version_whose_system_and_code_changed_places_is_found_by_what_it_
         assert codes(connection, 1) == ["a"]
 
 
-@pytest.mark.parametrize("known", ["VACUUM", "ANALYZE"])
-@pytest.mark.parametrize("planned", ["while there is nothing", "while there is much"])
-def test_what_a_version_replaces_is_found_by_its_id_whenever_the_plan_was_made(
-    pool: Pool, database: Database, planned: str, known: str
-) -> None:
-    with psycopg.connect(database.owner_url, autocommit=True) as owner:  # of tables that are nearly empty
-        owner.execute(f"{known} triage.resource, triage.search_value, triage.search_range".encode())
+def replace(pool: Pool) -> None:
+    for number in range(8):  # until the connection keeps its plans
+        with tenant_transaction(pool, DEFAULT_TENANT) as connection:
+            resources.save(connection, DEFAULT_TENANT, [an_issue(number)])
+            resources.save(connection, DEFAULT_TENANT, [an_issue(number, version=2)])
 
-    def plan() -> None:
-        for number in range(8):  # until the connection keeps its plans
-            with tenant_transaction(pool, DEFAULT_TENANT) as connection:
-                resources.save(connection, DEFAULT_TENANT, [an_issue(number)])
-                resources.save(connection, DEFAULT_TENANT, [an_issue(number, version=2)])
 
-    if planned == "while there is nothing":
-        plan()
+def fill(pool: Pool) -> None:
     with tenant_transaction(pool, DEFAULT_TENANT) as connection:
         connection.execute(FILL.encode())
-    if planned == "while there is much":
-        plan()
+
+
+def what_is_replaced_is_found_by_its_id(pool: Pool) -> None:
     with pool.connection() as connection:
         connection.execute("SELECT pg_stat_force_next_flush()")  # what was counted up to here is not counted again
 
@@ -168,3 +163,33 @@ def test_what_a_version_replaces_is_found_by_its_id_whenever_the_plan_was_made(
         assert read["resource"] <= 6
         assert read["search_value"] <= 3 * 12
         assert [codes(connection, number) for number in range(4)] == [["flag-3"], ["flag-3"], ["flag-3"], ["flag-2"]]
+
+
+@pytest.mark.parametrize("known", ["VACUUM", "ANALYZE"])
+@pytest.mark.parametrize("planned", ["while there is nothing", "while there is much"])
+def test_what_a_version_replaces_is_found_by_its_id_whenever_the_plan_was_made(
+    pool: Pool, database: Database, planned: str, known: str
+) -> None:
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:  # of tables that are nearly empty
+        owner.execute(f"{known} {', '.join(TABLES)}".encode())
+
+    if planned == "while there is nothing":
+        replace(pool)
+    fill(pool)
+    if planned == "while there is much":
+        replace(pool)
+
+    what_is_replaced_is_found_by_its_id(pool)
+
+
+@pytest.mark.parametrize("many", SIZES)
+def test_what_a_version_replaces_is_found_by_its_id_although_the_plan_was_made_when_much_had_been_deleted(
+    pool: Pool, database: Database, many: int
+) -> None:
+    scattered = FILL.replace("3000", str(many)).replace("'other-' || n", "md5(n::text)")
+    tenant = f"SELECT set_config('sural.tenant', '{DEFAULT_TENANT}', true)"
+    delete_much(database, TABLES, f"SET LOCAL search_path = triage; {tenant}; {scattered}")
+    replace(pool)
+    fill(pool)
+
+    what_is_replaced_is_found_by_its_id(pool)

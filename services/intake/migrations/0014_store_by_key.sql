@@ -1,13 +1,14 @@
 -- The same functions, which find a version by its id whatever was planned while there was little: `BETWEEN x AND x` in the
 -- order of x says the same as `= x`, and only the indexes by id are in this order (shared/0018). Another one also has the id
 -- in it, and an update of one response read it from end to end as long as nobody had analysed the table. What is replaced is
--- locked where it is found, then changed in its place. And no table is read whole, which the planner, who plans once for
--- each connection, takes for cheap while there are few rows (also in what is called here).
+-- locked where it is found, then changed in its place. And neither is a table read whole nor what another index gives put in
+-- order, which the planner, who plans once for each connection, takes for cheap while there are few rows or many were
+-- deleted (also in what is called here).
 CREATE OR REPLACE FUNCTION store_response(
     in_tenant uuid, in_id text, in_expected integer, in_body bytea, in_sha256 bytea,
     in_system text, in_value text, in_rows jsonb, in_content bytea, in_client text, in_key text, in_queue text
 ) RETURNS TABLE (outcome text, of_id text, of_version integer, of_time timestamptz, twin text)
-LANGUAGE plpgsql SET enable_seqscan = off AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_sort = off AS $$
 DECLARE
     used  idempotency_key%ROWTYPE;
     taken text;

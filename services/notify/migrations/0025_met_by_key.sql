@@ -15,7 +15,7 @@ CREATE OR REPLACE FUNCTION meet_assessment(
     in_pathway text, in_submission text
 ) RETURNS TABLE (
     now timestamptz, withdrawn_version integer, seen jsonb, document integer, document_sha256 text, held alert
-) LANGUAGE plpgsql SET enable_seqscan = off AS $$
+) LANGUAGE plpgsql SET enable_seqscan = off SET enable_sort = off AS $$
 DECLARE
     same uuid[];
 BEGIN

@@ -10,7 +10,7 @@ CREATE OR REPLACE FUNCTION take_message(
     job_age_s double precision, more boolean, told_alert uuid, told_channel text, told_recipient text, told_person text,
     told_urgency text, told_state text, told_attempts integer, told_answer text, told_since timestamptz, told_notice text,
     held alert
-) LANGUAGE plpgsql SET enable_seqscan = off AS $$
+) LANGUAGE plpgsql SET enable_seqscan = off SET enable_sort = off AS $$
 DECLARE
     due  job[];
     mine job;
