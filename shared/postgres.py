@@ -194,7 +194,7 @@ def limited_conninfo(url: str, *, schema: str, name: str) -> str:
         tcp_user_timeout=10_000,
         options=(
             f"-c search_path={schema} -c statement_timeout=5000 -c lock_timeout=2000 "
-            "-c idle_in_transaction_session_timeout=10000 -c timezone=UTC -c jit=off"  # no statement is long enough for it
+            "-c idle_in_transaction_session_timeout=10000 -c timezone=UTC -c jit=off"  # statements are short
         ),
     )
 

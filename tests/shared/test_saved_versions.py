@@ -32,7 +32,7 @@ WHERE i.relnamespace = 'triage'::regnamespace AND pg_stat_get_xact_numscans(i.oi
 """
 TABLES = ["triage.resource", "triage.search_value", "triage.search_range"]
 BY_ID = {"resource_current", "resource_pkey", "search_value_owner", "search_range_owner", "search_value_pkey"}
-"""Indexes in the order of the id, and those that an insertion asks. The others have the id too, behind what all have."""
+"""Indexes in the order of the id, and what an insertion asks. The others have the id behind what all rows have."""
 ROWS_READ = """
 SELECT relname AS name, coalesce(seq_tup_read + idx_tup_fetch, 0)::integer AS number FROM pg_stat_xact_user_tables
 WHERE schemaname = 'triage'
