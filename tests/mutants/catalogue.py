@@ -532,4 +532,53 @@ MUTANTS = (
             ),
         ),
     ),
+    Mutant(
+        "work taken without a lease",
+        "A response whose worker dies is nobody's: it is held for ever, and never assessed.",
+        "tests/shared/test_take_up.py::test_a_job_that_was_taken_at_once_is_under_a_lease_and_a_token_like_any_other",
+        (
+            Change(
+                "shared/migrations/0020_take_up_jobs.sql",
+                "CASE WHEN at_once THEN now() + make_interval(secs => in_lease_s) END",
+                "CASE WHEN at_once THEN 'infinity'::timestamptz END",
+            ),
+        ),
+    ),
+    Mutant(
+        "work taken before what waits",
+        "While new forms keep coming, one that failed once or whose worker died waits behind all of them.",
+        "tests/shared/test_take_up.py::test_what_waits_comes_before_what_a_message_names",
+        (
+            Change(
+                "shared/migrations/0020_take_up_jobs.sql",
+                "        ORDER BY due.kind, due.due_at LIMIT 1);",
+                "        ORDER BY due.kind, due.due_at LIMIT 1) OR true;",
+            ),
+        ),
+    ),
+    Mutant(
+        "a lease that began with the transaction",
+        "Whoever waited for seconds before it took a message has it for less, and another one sends it as well.",
+        "tests/notify/test_take_message.py::"
+        "test_a_message_is_ours_for_as_long_whenever_the_transaction_that_takes_it_began",
+        (
+            Change(
+                "services/notify/migrations/0026_take_safely.sql",
+                "lease_until = clock_timestamp() + make_interval",
+                "lease_until = now() + make_interval",
+            ),
+        ),
+    ),
+    Mutant(
+        "an alert undone by its message",
+        "An alert whose message cannot be taken is undone with it, again and again, and nobody hears of the emergency.",
+        "tests/notify/test_outgoing.py::test_an_alert_whose_messages_cannot_be_taken_is_opened_all_the_same_and_told_later",
+        (
+            Change(
+                "services/notify/hear.py",
+                "_let_in(notify, assessment, Ending(claim.kind, claim.token)) and senders",
+                "_let_in(notify, assessment, Ending(claim.kind, claim.token), senders) and senders",
+            ),
+        ),
+    ),
 )

@@ -76,6 +76,9 @@ def test_a_job_that_was_taken_at_once_is_under_a_lease_and_a_token_like_any_othe
 
     assert (claimed.ref, claimed.attempts, claimed.exhausted) == (REF, 1, False)
     assert jobs.claim(connection, KIND) == [], "somebody has it"
+    lease = connection.execute("SELECT extract(epoch FROM lease_until - now())::float AS s FROM job").fetchone()
+    assert lease is not None
+    assert 0 < lease["s"] <= jobs.LEASE_S, "and not for ever"
     end_leases(connection)
     [again] = jobs.claim(connection, KIND)
     assert again.attempts == 2, "the first attempt was counted before the work began"
