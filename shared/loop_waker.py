@@ -39,7 +39,7 @@ class LoopWaker:
         self._queues.add(queue)
         if self._loop is not loop:
             self._loop = loop
-            loop.call_later(self._pause_s, self._announce)
+            loop.call_later(self._announced_at + self._pause_s - time.monotonic(), self._announce)
 
     def close(self) -> None:
         """End the connection and the thread of `otherwise`."""
