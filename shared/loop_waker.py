@@ -13,6 +13,8 @@ from shared.outbox import BUSY_DEBOUNCE_S, BUSY_PER_S, DEBOUNCE_S, Waker, channe
 from shared.postgres import DictConnection
 
 ANNOUNCE: Final = Statement("SELECT pg_notify($1, $2)", ("text", "text"))
+FEW: Final = 2
+"""So many rows within one pause are chance, and no busy time."""
 
 
 class LoopWaker:
@@ -49,7 +51,7 @@ class LoopWaker:
     def _announce(self) -> None:
         """The next pause is longer while many rows come, judged by how many came since the last announcement."""
         now, self._loop = time.monotonic(), None
-        is_busy = self._number > (now - self._announced_at) * BUSY_PER_S
+        is_busy = self._number > max(FEW, (now - self._announced_at) * BUSY_PER_S)
         self._announced_at, self._number = now, 0
         self._pause_s = BUSY_DEBOUNCE_S if is_busy else DEBOUNCE_S
         queue = self._queues.pop() if len(self._queues) == 1 else ""

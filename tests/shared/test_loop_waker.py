@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -10,8 +11,9 @@ from functools import partial
 import psycopg
 import pytest
 
+from shared import loop_waker
 from shared.loop_waker import LoopWaker
-from shared.outbox import Waker, channel
+from shared.outbox import BUSY_DEBOUNCE_S, DEBOUNCE_S, Waker, channel
 from shared.postgres import DictConnection, connect
 from tests.conftest import Database
 
@@ -83,6 +85,64 @@ def test_what_comes_later_is_announced_again_also_after_the_connection_was_lost(
             return [*found, await hear(listening)]
 
     assert asyncio.run(wake()) == [1, 1]
+
+
+@pytest.fixture
+def announced(database: Database, monkeypatch: pytest.MonkeyPatch) -> tuple[LoopWaker, list[float]]:
+    """A waker, and when it announced: nobody is told."""
+    beside = partial(connect, database.intake_url, schema="intake")
+    waker, times = LoopWaker(beside, "intake", Waker(beside, "intake")), list[float]()
+
+    def run(_parameters: object) -> asyncio.Future[object]:
+        times.append(time.monotonic())
+        done = asyncio.get_running_loop().create_future()
+        done.set_result([])
+        return done
+
+    monkeypatch.setattr(waker._connection, "run", run)
+    return waker, times
+
+
+async def turns(number: int = 10) -> None:
+    for _ in range(number):
+        await asyncio.sleep(0)
+
+
+def test_what_comes_alone_is_announced_at_once_and_what_follows_soon_waits_for_company(
+    announced: tuple[LoopWaker, list[float]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waker, times = announced
+    monkeypatch.setattr(loop_waker, "DEBOUNCE_S", 60.0)
+
+    async def wake() -> list[int]:
+        waker.wake()
+        await turns()
+        alone = len(times)
+        for _ in range(3):
+            waker.wake()
+            await turns()
+        return [alone, len(times)]
+
+    assert asyncio.run(wake()) == [1, 1]
+
+
+@pytest.mark.parametrize(("rows", "busy"), [(1, False), (2, False), (3000, True)])
+def test_a_row_or_two_in_a_pause_are_no_busy_time(
+    announced: tuple[LoopWaker, list[float]], rows: int, busy: bool
+) -> None:
+    waker, times = announced
+
+    async def wake() -> None:
+        waker.wake()
+        await turns()
+        for _ in range(rows):
+            waker.wake()
+        while len(times) < 2:
+            await asyncio.sleep(0.001)
+
+    asyncio.run(wake())
+
+    assert waker._pause_s == (BUSY_DEBOUNCE_S if busy else DEBOUNCE_S)
 
 
 def test_who_stores_in_a_thread_wakes_the_relay_too(database: Database, listening: DictConnection) -> None:

@@ -160,6 +160,7 @@ def what_is_replaced_is_found_by_its_id(pool: Pool) -> None:
         read = {row["name"]: row["number"] for row in connection.execute(ROWS_READ).fetchall()}
 
         assert {name for name in used if name.startswith(("resource", "search"))} <= BY_ID
+        assert {"search_value_owner", "search_range_owner"} <= used, "the other one is asked by what is written only"
         assert read["resource"] <= 6
         assert read["search_value"] <= 3 * 12
         assert [codes(connection, number) for number in range(4)] == [["flag-3"], ["flag-3"], ["flag-3"], ["flag-2"]]

@@ -13,6 +13,7 @@ from shared.events import Ref
 from shared.ids import DEFAULT_TENANT
 from shared.postgres import DictConnection, connect, set_tenant
 from tests.conftest import Database
+from tests.much_deleted import SIZES, delete_much
 
 STORED = 1500
 FILL = """
@@ -34,6 +35,11 @@ READ = """
 SELECT relname, coalesce(seq_tup_read + idx_tup_fetch, 0)::integer AS number FROM pg_stat_xact_user_tables
 WHERE schemaname = 'triage'
 """
+USED = """
+SELECT indexrelname AS name FROM pg_stat_user_indexes
+WHERE schemaname = 'triage' AND relname = 'search_value' AND pg_stat_get_xact_numscans(indexrelid) > 0
+"""
+TABLES = ["triage.assessment", "triage.assessment_run", "triage.search_value", "triage.job"]
 END_ONE = "SELECT store_assessments(%(tenant)s, '[]', '[]', '{}', '{}', '[]', %(claims)s::jsonb) AS found"
 
 
@@ -63,16 +69,35 @@ def rows_read(connection: DictConnection) -> dict[str, int]:
 
 
 def test_a_chunk_reads_a_handful_of_rows_however_many_are_stored(connection: DictConnection) -> None:
+    plan_and_fill_and_look(connection)
+
+
+@pytest.mark.parametrize("many", SIZES)
+def test_a_chunk_reads_a_handful_of_rows_although_the_plan_was_made_when_much_had_been_deleted(
+    connection: DictConnection, database: Database, many: int
+) -> None:
+    fill = FILL.format(tenant=DEFAULT_TENANT, number=many, token=uuid4()).replace("'assessment-' || n", "md5(n::text)")
+    delete_much(database, TABLES, f"SET LOCAL search_path = triage; {fill}")
+
+    plan_and_fill_and_look(connection)
+
+
+def plan_and_fill_and_look(connection: DictConnection) -> None:
     token = uuid4()
-    with connection.transaction():
-        set_tenant(connection, DEFAULT_TENANT)
-        assert opened(connection, 7) is None
-        assert ended(connection, token) == "lease lost"
+    for number in range(3):
+        with connection.transaction():
+            set_tenant(connection, DEFAULT_TENANT)
+            assert opened(connection, number) is None
+            assert ended(connection, token) == "lease lost"
     with connection.transaction():
         connection.execute(FILL.format(tenant=DEFAULT_TENANT, number=STORED, token=token).encode())
+    connection.execute("SELECT pg_stat_force_next_flush()")  # what was counted up to here is not counted again
 
     with connection.transaction():
         set_tenant(connection, DEFAULT_TENANT)
         assert opened(connection, 7) == "final"
+        used = [row["name"] for row in connection.execute(USED).fetchall()]
         assert ended(connection, token) == "stored"
         assert all(number < 5 for number in rows_read(connection).values()), rows_read(connection)
+
+    assert used == ["search_value_owner"]
