@@ -12,15 +12,18 @@ from weakref import WeakSet
 import uvicorn
 
 _WAITING: WeakSet[Closing] = WeakSet()
+_STOPPING: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
 
 
 class Closing:
-    """Set once the server that runs in this event loop stops. Made inside the loop."""
+    """Set once the server that runs in this event loop stops, at once when it already does. Made inside the loop."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         _WAITING.add(self)
+        if self._loop in _STOPPING:
+            self._event.set()
 
     @property
     def begun(self) -> bool:
@@ -38,10 +41,12 @@ class Closing:
 
 
 class Server(uvicorn.Server):
-    """A web server that tells open answers before it waits for them."""
+    """A web server that tells open answers before it waits for them, and those that open while it does."""
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
         """Stop, once every answer has ended or its time is up."""
+        loop = asyncio.get_running_loop()
+        _STOPPING.add(loop)
         for closing in list(_WAITING):
-            closing.begin(asyncio.get_running_loop())
+            closing.begin(loop)
         await super().shutdown(sockets)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
+import pytest
 import uvicorn
 from starlette.types import ASGIApp
 
@@ -28,6 +29,10 @@ def served(app: ASGIApp, *, port: int = 0) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join(timeout=15)
+        if thread.is_alive():
+            server.force_exit = True
+            thread.join(timeout=15)
+            pytest.fail("The server did not stop within 15 s: an answer that it gives does not end.")
 
 
 @contextmanager
