@@ -54,6 +54,7 @@ ACTIONS: Mapping[str, Callable[[Scene, Step], None]] = {
     "cut_messages": network_faults.cut_messages,
     "take_handles": network_faults.take_handles,
     "take_memory": network_faults.take_memory,
+    "fill_logs": network_faults.fill_logs,
     "race": race,
     "restore": restore,
     "soak": soak,

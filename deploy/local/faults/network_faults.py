@@ -1,9 +1,9 @@
-"""F9 and F10: no handles, no memory, and ways between the parts that come and go."""
+"""F9 and F10: no handles, no memory, no space for files, and ways between the parts that come and go."""
 
 from __future__ import annotations
 
 import resource
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -48,13 +48,23 @@ def cut_messages(scene: Scene, step: Step) -> None:
 
 def take_handles(scene: Scene, step: Step) -> None:
     """No process may open anything for a while."""
-    with _limited(scene, resource.RLIMIT_NOFILE, more=0):
+    web = scene.sandbox.pid("web")
+    pids = [*_workers(scene), *([web] if web else [])]
+    with _limited({pid: _highest_handle(pid) + 1 for pid in pids}, resource.RLIMIT_NOFILE):
         scene.pause(step.settings["seconds"])
 
 
 def take_memory(scene: Scene, step: Step) -> None:
     """The workers get no more memory for a while."""
-    with _limited(scene, resource.RLIMIT_AS, more=2_000_000):
+    with _limited({pid: _memory(pid) + 2_000_000 for pid in _workers(scene)}, resource.RLIMIT_AS):
+        scene.pause(step.settings["seconds"])
+
+
+def fill_logs(scene: Scene, step: Step) -> None:
+    """None of our processes may write to any file for a while, as if the disk of logs and temporary files were full."""
+    names = scene.sandbox.pids()
+    pids = [pid for name in names for pid in (names[name], *scene.sandbox.forked(name))]
+    with _limited(dict.fromkeys(pids, 0), resource.RLIMIT_FSIZE):
         scene.pause(step.settings["seconds"])
 
 
@@ -62,17 +72,17 @@ def _way(scene: Scene, name: str) -> Passage:
     return scene.sandbox.to_postgres if name == "postgres" else scene.sandbox.to_valkey
 
 
+def _workers(scene: Scene) -> list[int]:
+    return [pid for name in ("triage", "notify-urgent") for pid in scene.sandbox.forked(name)]
+
+
 @contextmanager
-def _limited(scene: Scene, kind: int, *, more: int) -> Iterator[None]:
-    """Hold the workers, and for handles the web process too, to what they have now and so much more."""
-    pids = [pid for name in ("triage", "notify-urgent") for pid in scene.sandbox.forked(name)]
-    if kind == resource.RLIMIT_NOFILE and (web := scene.sandbox.pid("web")):
-        pids.append(web)
+def _limited(most: Mapping[int, int], kind: int) -> Iterator[None]:
+    """Hold each of these processes to so much of it."""
     before: dict[int, tuple[int, int]] = {}
-    for pid in pids:
+    for pid, soft in most.items():
         with suppress(OSError):
             before[pid] = resource.prlimit(pid, kind)
-            soft = _held(pid, kind) + more
             resource.prlimit(pid, kind, (soft, before[pid][1]))
     try:
         yield
@@ -82,8 +92,13 @@ def _limited(scene: Scene, kind: int, *, more: int) -> Iterator[None]:
                 resource.prlimit(pid, kind, limits)
 
 
-def _held(pid: int, kind: int) -> int:
-    if kind == resource.RLIMIT_NOFILE:
-        return max(int(entry.name) for entry in Path(f"/proc/{pid}/fd").iterdir()) + 1
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
-    return pages * resource.getpagesize()
+def _highest_handle(pid: int) -> int:
+    with suppress(OSError):
+        return max(int(entry.name) for entry in Path(f"/proc/{pid}/fd").iterdir())
+    return 0  # the process has just ended
+
+
+def _memory(pid: int) -> int:
+    with suppress(OSError):
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * resource.getpagesize()
+    return 0

@@ -15,7 +15,7 @@ TITLES: Mapping[str, str] = {
     "F6": "poison: messages and responses that nobody can read",
     "F7": "duplicates, old and reordered messages",
     "F8": "twice as many processes, and a worker that comes back from the dead",
-    "F9": "no file handles, no memory",
+    "F9": "no file handles, no memory, no space for logs",
     "F10": "partitions: flapping, one-way, cut in mid-message",
     "F11": "rolling restart, messages of the version before",
     "F12": "acknowledged at the instant at which the step fires",
@@ -220,6 +220,7 @@ def _table(n: Lengths, *, long: bool) -> list[tuple[Any, ...]]:
         ),
         ("F8", "a worker frozen beyond its lease comes back", "zombie", {"seconds": 11.0 if not long else 15.0}),
         ("F9", "no file handles", "take_handles", {"seconds": n.locked_s}),
+        ("F9", "no space for logs and temporary files", "fill_logs", {"seconds": n.locked_s}),
         (
             "F10",
             f"database flapping, {n.flapping} times",
