@@ -65,7 +65,7 @@ def test_a_request_to_stop_ends_every_process_in_order(machine: Machine, data: P
 
     process.send_signal(number)
 
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
     assert not [pid for pid in family if alive(pid)]
     assert "database system is shut down" in (data / "logs" / "postgres.log").read_text()
 
@@ -154,7 +154,7 @@ def test_a_child_that_ignores_the_request_to_stop_is_killed_in_the_end(machine: 
 
     process.terminate()
 
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
     assert not alive(deaf)
 
 
