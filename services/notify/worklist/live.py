@@ -28,8 +28,6 @@ ASKED_S = 1.0
 """How old it may be that the session was looked at."""
 LASTS_S = 900.0
 """After this time a stream ends and the browser opens another, through the door."""
-LATE_S = 15.0
-"""A number of the ledger may become visible so much later than higher ones (transactions end before)."""
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +47,7 @@ class Live:
         self._pool, self._most, self._beat_s = pool, most, beat_s
         self._listeners: set[Listener] = set()
         self._looking: asyncio.Task[None] | None = None
+        self._looks = asyncio.Event()
 
     @property
     def is_full(self) -> bool:
@@ -60,7 +59,8 @@ class Live:
         listener, closing = Listener(tenant), Closing()
         self._listeners.add(listener)
         try:
-            looking = self._begin_to_look()
+            looking = await self._begin_to_look()
+            # Only now: what is noted after this answer is new to whoever looks, and what was noted before is in it.
             if await run_in_threadpool(self.newest, tenant) > number:
                 listener.wake.set()
             yield b"retry: 2000\n\n"
@@ -87,10 +87,17 @@ class Live:
         with tenant_transaction(self._pool, tenant) as connection:
             return store.newest_change(connection, tenant)
 
-    def _begin_to_look(self) -> asyncio.Task[None]:
+    async def _begin_to_look(self) -> asyncio.Task[None]:
+        """The task that looks, once it knows what is there already, or has failed."""
         if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look())
-        return self._looking
+            self._looks = asyncio.Event()
+            self._looking = asyncio.create_task(self._look(self._looks))
+        looking, knows = self._looking, asyncio.create_task(self._looks.wait())
+        try:
+            await asyncio.wait((knows, looking), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            knows.cancel()
+        return looking
 
     async def _next(self, listener: Listener, closing: Closing, looking: asyncio.Task[None]) -> bool:
         """Wait for a change, for the time of a beat, or until nothing more will come; True: something changed."""
@@ -104,20 +111,23 @@ class Live:
         listener.wake.clear()
         return woken
 
-    async def _look(self) -> None:
+    async def _look(self, looks: asyncio.Event) -> None:
         """Look once a second and wake whom it concerns. Ends with the last stream, or when the database is away.
 
-        A number that was not seen yet is new, also when it is lower than others that were.
+        A number that was not seen yet is new, also when it is lower than others that were. `looks` is set once it is
+        known which are there already: none of them is told, and each that comes after.
         """
-        seen: dict[int, float] = {}
         try:
-            floor = await run_in_threadpool(self._newest_of_all)
+            floor = await run_in_threadpool(self._settled)
+            begun = await run_in_threadpool(self._changes, floor)
+            seen = dict.fromkeys((number for _, number in begun), time.monotonic())
+            looks.set()
             while self._listeners:
                 found = await run_in_threadpool(self._changes, floor)
                 now = time.monotonic()
                 new = {tenant for tenant, number in found if number not in seen}
                 seen = {number: seen.get(number, now) for _, number in found}
-                floor = max((number for number, at in seen.items() if now - at > LATE_S), default=floor)
+                floor = max((number for number, at in seen.items() if now - at > store.LATE_S), default=floor)
                 for listener in self._listeners:
                     if listener.tenant in new:
                         listener.wake.set()
@@ -125,9 +135,9 @@ class Live:
         except Exception as error:
             log.warning("worklists are not told of changes", extra={"error": type(error).__name__})
 
-    def _newest_of_all(self) -> int:
+    def _settled(self) -> int:
         with self._pool.connection() as connection:
-            return store.newest_of_all(connection)
+            return store.settled(connection)
 
     def _changes(self, after: int) -> list[tuple[UUID, int]]:
         with self._pool.connection() as connection:

@@ -52,7 +52,7 @@ def routes(pool: Pool, plan: Plan, *, public_url: str, sandbox: bool) -> APIRout
         tenant, filters = visitor_of(request).tenant, read_filters(request.query_params)
         looker = looker_of(request)
         with tenant_transaction(pool, tenant) as connection:
-            change = store.newest_change(connection, tenant)  # before the rows: at worst they are asked for twice
+            change = store.settled_of(connection, tenant)  # before the rows: at worst they are asked for twice
             parts = store.page(connection, tenant, filters, looker)
             counts = store.counts(connection, tenant, filters, looker)
             now = database_now(connection)

@@ -13,6 +13,8 @@ from shared.fhir.codes import Urgency
 from shared.postgres import DictConnection, load_queries
 
 QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
+LATE_S = 15.0
+"""A number of the ledger may become visible so much later than higher ones (transactions end before)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +90,16 @@ def changes(connection: DictConnection, after: int) -> list[tuple[UUID, int]]:
     return [(row["tenant_id"], int(row["id"])) for row in rows]
 
 
-def newest_of_all(connection: DictConnection) -> int:
-    """Number of the newest change of any tenant; 0 before the first."""
-    row = connection.execute(QUERIES["newest_of_all"]).fetchone()
+def settled(connection: DictConnection) -> int:
+    """Number of the newest change of any tenant before which none becomes visible any more; 0 where there is none."""
+    row = connection.execute(QUERIES["settled"], {"late_s": LATE_S}).fetchone()
+    assert row is not None
+    return int(row["number"])
+
+
+def settled_of(connection: DictConnection, tenant: UUID) -> int:
+    """The same of one tenant: whoever read its alerts after this knows all changes up to it, and perhaps later ones."""
+    row = connection.execute(QUERIES["settled_of"], {"tenant_id": tenant, "late_s": LATE_S}).fetchone()
     assert row is not None
     return int(row["number"])
 

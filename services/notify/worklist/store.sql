@@ -99,8 +99,14 @@ SELECT coalesce((SELECT id FROM alert_event WHERE tenant_id = %(tenant_id)s ORDE
 -- name: changes
 SELECT tenant_id, id FROM alert_changes(%(after)s)
 
--- name: newest_of_all
-SELECT newest_alert_change() AS number
+-- name: settled
+SELECT settled_alert_change(%(late_s)s) AS number
+
+-- name: settled_of
+-- The same of one tenant.
+SELECT coalesce((SELECT id FROM alert_event
+                 WHERE tenant_id = %(tenant_id)s AND at < now() - make_interval(secs => %(late_s)s)
+                 ORDER BY id DESC LIMIT 1), 0) AS number
 
 -- name: acts
 -- What people did and wrote in the hours before, newest first: lines of the ledger that have a person, and notes of
