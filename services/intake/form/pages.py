@@ -205,6 +205,7 @@ def routes(intake: IntakeContext, tablets: Tablets, *, public_url: str, emergenc
             of=len(steps),
             before=steps[number - 1].link_id if number else "",
             emergency=said if said is not None and said.is_emergency else None,
+            unchecked=said is None and bool(answers),
         )
 
     @router.post("/questionnaire/{form}/plain")
@@ -256,9 +257,15 @@ def routes(intake: IntakeContext, tablets: Tablets, *, public_url: str, emergenc
             for step in steps_to_ask(of.form, view)
             for fault in left_open((part for part in asked_of(step, view) if isinstance(part, Question)), answers)
         ]
-        emergency = said if said is not None and said.is_emergency else None
-        status = 422 if wrong else 200
-        return render("check.html", status=status, form=of.form, missing=missing, wrong=wrong, emergency=emergency)
+        return render(
+            "check.html",
+            status=422 if wrong else 200,
+            form=of.form,
+            missing=missing,
+            wrong=wrong,
+            emergency=said if said is not None and said.is_emergency else None,
+            unchecked=said is None,
+        )
 
     @router.post("/questionnaire/{form}/send")
     def send(request: Request, form: str, sent: bytes = Depends(body)) -> Response:

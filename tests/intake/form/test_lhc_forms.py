@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser import OpenPage, browser, no_axe_violations, open_page, page, scrolls_sideways, watch
 from tests.intake.form.conftest import FORM, Person
-from tests.intake.form.test_plain_form import answer
+from tests.intake.form.test_plain_form import UNCHECKED, answer
 
 __all__ = ["browser", "open_page", "page", "watch"]
 LOADING_MS = 60_000
@@ -44,6 +44,21 @@ def test_chest_pain_calls_for_help_while_the_form_is_still_open(
     expect(page.locator("#advice")).to_contain_text("do not drive yourself")
     assert stored() == []
 
+    choose(page, "chest_pain", "No")
+
+    expect(page.locator("#advice")).to_be_empty()
+
+
+@pytest.mark.requirement("REQ-40")
+def test_answers_that_nobody_could_look_at_are_not_taken_for_harmless(page: Page, intake: httpx.Client) -> None:
+    opened(page, intake)
+    page.route("**/advice", lambda route: route.abort())
+    choose(page, "chest_pain", "Yes")
+
+    expect(page.locator("#advice")).to_contain_text(UNCHECKED)
+    expect(page.locator("#advice")).to_contain_text("call 112 now")
+
+    page.unroute("**/advice")
     choose(page, "chest_pain", "No")
 
     expect(page.locator("#advice")).to_be_empty()

@@ -15,6 +15,7 @@ from tests.intake.form.conftest import FORM, Person
 from tests.serving import client_of
 
 Stored = Callable[[], list[dict[str, Any]]]
+UNCHECKED = "It could not be checked now whether you need help at once"
 
 
 def answer(response: dict[str, Any], link_id: str) -> Any:
@@ -206,7 +207,10 @@ def test_the_same_answers_again_make_no_new_version(person: Person, stored: Stor
     assert len(stored()) == before
 
 
-def test_triage_away_keeps_the_answers_and_the_sentence_on_top(database: Database, stored: Stored) -> None:
+@pytest.mark.requirement("REQ-40")
+def test_triage_away_keeps_the_answers_and_the_page_says_that_it_could_not_look_at_them(
+    database: Database, stored: Stored
+) -> None:
     settings = IntakeSettings(
         intake_database_url=database.intake_url,  # type: ignore[arg-type]
         mode="sandbox",
@@ -216,11 +220,22 @@ def test_triage_away_keeps_the_answers_and_the_sentence_on_top(database: Databas
         client.headers["Sec-Fetch-Site"], client.follow_redirects = "same-origin", True
         person = Person(client, {"chest_pain": "Y"})
         person.opens()
+        assert UNCHECKED not in person.words, "nothing was answered yet"
         person.goes_on()
 
         assert person.page.status_code == 200
-        assert "call your local emergency number now" in person.words
+        assert UNCHECKED in person.words
+        assert "call your local emergency number now. Do not wait for an answer of this page." in person.words
         assert answer(stored()[0], "chest_pain")["code"] == "Y"
+
+        person.goes_on(**{"q.chest_pain": []})
+        assert UNCHECKED in person.words
+        person.opens(f"{FORM}/check")
+        assert UNCHECKED in person.words
+        person.opens(f"{FORM}/plain")
+        person.finishes()
+        assert "Your answers were sent" in person.words
+        assert UNCHECKED in person.words
 
 
 def test_a_changed_ticket_opens_nothing(person: Person) -> None:

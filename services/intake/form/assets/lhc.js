@@ -32,6 +32,12 @@ function showAdvice(said) {
   advice.append(call);
 }
 
+// What the server cannot say is not taken for "no"; a call for help that stands stays.
+function showUnknown() {
+  if (advice.querySelector(".emergency")) return;
+  advice.replaceChildren(document.getElementById("unknown").content.cloneNode(true));
+}
+
 // Only the newest question to the server counts: an older answer may come later.
 let asked = 0;
 let waiting;
@@ -39,9 +45,11 @@ async function look() {
   const mine = ++asked;
   try {
     const said = await (await post("advice")).json();
-    if (mine === asked && said.known) showAdvice(said);
+    if (mine !== asked) return;
+    if (said.known) showAdvice(said);
+    else showUnknown();
   } catch {
-    // The sentence at the top of the page stands whether or not the server answers.
+    if (mine === asked) showUnknown();
   }
 }
 function lookSoon() {
