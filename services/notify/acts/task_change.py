@@ -18,7 +18,7 @@ from services.notify.acts.as_task import code_in
 from services.notify.acts.outcomes import CS_OUTCOME, CS_OVERRIDE, unknown_outcome
 from services.notify.alert import BY_PERSON, LEADS_TO, Act, State, act_between
 from services.notify.task import CS_ALERT, Task
-from shared.fhir.codes import SID_PERSON
+from shared.fhir.codes import SID_PERSON, SID_TEAM
 from shared.problems import Category, Problem, ProblemError
 
 MAY_CHANGE = ("status", "statusReason", "owner", "note", "output", "restriction")
@@ -135,10 +135,12 @@ def _owner_problems(held: Task, sent: Mapping[str, Any], act: Act | None) -> lis
         return [_problem("Say who does this: owner.display, owner.reference or owner.identifier.", "owner")]
     if act is Act.HAND_OVER and name_of(owner) is None:
         return [_problem("Say to whom it is handed over: owner.identifier or owner.display.", "owner")]
+    if act is None and owner == held.get("owner", {}):
+        return []
     typed = _TYPED.search(str(owner.get("reference", "")))
-    stated = {typed[1] if typed else None, owner.get("type")} - {None}
-    persons = PERSONS | ({"CareTeam"} if act is Act.HAND_OVER else set())
-    if owner == held.get("owner", {}) or stated <= persons:
+    by_number = "CareTeam" if owner.get("identifier", {}).get("system") == SID_TEAM else None
+    stated = {typed[1] if typed else None, owner.get("type"), by_number} - {None}
+    if stated <= PERSONS | ({"CareTeam"} if act is Act.HAND_OVER else set()):
         return []
     return [_problem("The owner must be a person: a Practitioner, a PractitionerRole, or just a name.", "owner")]
 

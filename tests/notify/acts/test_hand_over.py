@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -173,6 +174,30 @@ def test_an_owner_whom_nobody_can_tell_is_refused(clinic: Clinic, client: httpx.
     assert answer.status_code == 422
     assert answer.json()["issue"][0]["expression"] == ["Task.owner"]
     assert clinic.service.alert()["state"] == "accepted"
+
+
+VASCULAR = {"identifier": {"system": SID_TEAM, "value": "vascular"}, "display": "Vascular"}
+
+
+@pytest.mark.requirement("REQ-09")
+@pytest.mark.parametrize("status", ["accepted", "on-hold"])
+def test_a_team_that_was_handed_an_alert_knows_nothing_of_it_until_one_of_its_people_does(
+    clinic: Clinic, client: httpx.Client, status: str
+) -> None:
+    clinic.sees()
+    known(clinic)
+    alert = clinic.service.alert()["id"]
+    end = (datetime.now(UTC) + timedelta(minutes=20)).isoformat()
+    change = {"status": status} | ({"restriction": {"period": {"end": end}}} if status == "on-hold" else {})
+    assert put(client, alert, owner={"type": "CareTeam"} | VASCULAR).status_code == 200
+
+    for owner in ({}, {"owner": VASCULAR}):  # as it is held, and without its type
+        answer = put(client, alert, **change, **owner)
+        assert answer.status_code == 422
+        assert "The owner must be a person" in answer.json()["issue"][0]["details"]["text"]
+    assert clinic.service.alert()["acknowledged_at"] is None
+
+    assert put(client, alert, status="accepted", owner={"display": "Dr First"}).status_code == 200
 
 
 def test_without_an_on_call_document_nobody_can_be_handed_an_alert(told: UUID, client: httpx.Client) -> None:
