@@ -43,12 +43,14 @@ from shared.watchdog import forget_rounds
 
 EVENTS_S, REGISTRATIONS_S = 0.5, 5.0
 ANSWERING_SENDERS, FAILING_SENDERS = 4, 2
-CATCH_UP_S, TICK_S, SWEEP_S, RECONCILE_S, PRUNE_S = 2.0, 1.0, 1.0, 5.0, 3600.0
+CATCH_UP_S, TICK_S, SWEEP_S, RECONCILE_S, PRUNE_S = 2.0, 1.0, 1.0, 5.0, 60.0
 CATCH_UP_SHARE, CATCH_UP_MOST_S = 0.1, 8.0
 """A look at triage reads everything that is new several times over; under load it comes seldom, but never later."""
 LOOK_AHEAD_S = 600.0
 """How often the on-call documents are looked at, 30 days ahead. What is found is told once a day."""
 DIGEST_S = 60.0
+TARGET_S = 3600.0
+"""How often it is noted whose Tasks are kept on the EHR's server: it changes with the settings only."""
 WORKER_GRACE_S = 1.0
 """Due work younger than this is left to the workers."""
 POOL_SIZE = 20
@@ -133,7 +135,7 @@ def write_back_loops(notify: Notify, settings: NotifySettings) -> list[tuple[str
     def name() -> None:
         name_target(notify.pool, tenant)
 
-    loops: list[tuple[str, float, Callable[[], object]]] = [("notify-ehr", PRUNE_S, name)]
+    loops: list[tuple[str, float, Callable[[], object]]] = [("notify-ehr", TARGET_S, name)]
     if ehr is not None:
         loops += [(f"notify-ehr-{at}", EVENTS_S, partial(write_due, notify.pool, ehr)) for at in (1, 2)]
     return loops

@@ -35,14 +35,13 @@ def reconcile(pool: Pool, plan: Plan) -> dict[str, int]:
     found: Counter[str] = Counter(dict.fromkeys(KINDS, 0))
     failed: Exception | None = None
     for tenant in tenants:
-        try:
-            with tenant_transaction(pool, tenant) as connection:
-                found.update(_repair(connection, plan, tenant))
-            found["alert_overdue"] += _fire_overdue(pool, plan, tenant)
-        except Exception as error:
-            if unavailable(error) and getattr(error, "sqlstate", None) is None:
-                raise  # the database is away: for all of them
-            failed = error  # one tenant's trouble is not another's
+        for look in (_repair, _fire_overdue):
+            try:
+                found.update(look(pool, plan, tenant))
+            except Exception as error:
+                if unavailable(error) and getattr(error, "sqlstate", None) is None:
+                    raise  # the database is away: for all of them
+                failed = error  # one tenant's trouble is not another's, and what cannot be repaired holds up no step
     for kind, number in found.items():
         if number:
             log.error("repaired", extra={"kind": kind, "number": number})
@@ -51,16 +50,17 @@ def reconcile(pool: Pool, plan: Plan) -> dict[str, int]:
     return dict(found)
 
 
-def _repair(connection: DictConnection, plan: Plan, tenant: UUID) -> dict[str, int]:
-    """Repair what the present tenant has."""
-    found = {"alert_without_due": connection.execute(store.QUERIES["without_due"]).rowcount}
-    if plan.recipients or on_call.newest(connection, tenant):
-        found["alert_without_delivery"] = connection.execute(store.QUERIES["untold"]).rowcount
-    found["alert_due_too_late"] = _hasten(connection, plan)
-    found["alert_past_its_policy"] = _bring_back(connection, tenant)
-    found["delivery_without_job"] = _revive(connection)
-    for kind, number in found.items():
-        store.count_repair(connection, kind, number)
+def _repair(pool: Pool, plan: Plan, tenant: UUID) -> dict[str, int]:
+    """Repair what the tenant has, all of it or nothing."""
+    with tenant_transaction(pool, tenant) as connection:
+        found = {"alert_without_due": connection.execute(store.QUERIES["without_due"]).rowcount}
+        if plan.recipients or on_call.newest(connection, tenant):
+            found["alert_without_delivery"] = connection.execute(store.QUERIES["untold"]).rowcount
+        found["alert_due_too_late"] = _hasten(connection, plan)
+        found["alert_past_its_policy"] = _bring_back(connection, tenant)
+        found["delivery_without_job"] = _revive(connection)
+        for kind, number in found.items():
+            store.count_repair(connection, kind, number)
     return found
 
 
@@ -88,7 +88,7 @@ def _bring_back(connection: DictConnection, tenant: UUID) -> int:
     return lost
 
 
-def _fire_overdue(pool: Pool, plan: Plan, tenant: UUID) -> int:
+def _fire_overdue(pool: Pool, plan: Plan, tenant: UUID) -> dict[str, int]:
     """Begin the step of every alert that should have had it a minute ago: whoever should have done it does not."""
     with tenant_transaction(pool, tenant) as connection:
         overdue = [row["id"] for row in connection.execute(store.QUERIES["overdue"], {"tenant_id": tenant}).fetchall()]
@@ -96,7 +96,7 @@ def _fire_overdue(pool: Pool, plan: Plan, tenant: UUID) -> int:
     if fired:
         with pool.connection() as connection:
             store.count_repair(connection, "alert_overdue", fired)
-    return fired
+    return {"alert_overdue": fired}
 
 
 def _revive(connection: DictConnection) -> int:

@@ -188,7 +188,7 @@ SELECT delivery.id, delivery.tenant_id, delivery.step, delivery.channel, deliver
 FROM delivery
 WHERE delivery.state = 'pending' AND NOT EXISTS (
     SELECT FROM job WHERE job.tenant_id = delivery.tenant_id AND job.ref_id = delivery.id::text
-    AND job.ref_version = delivery.step AND job.kind LIKE 'deliver.%%' AND job.state IN ('pending', 'running'))
+    AND job.ref_version = delivery.step AND job.kind LIKE 'deliver.%%' AND job.is_open)
 LIMIT 200
 
 -- name: revive_job

@@ -12,6 +12,7 @@ import pytest
 from services.notify import store
 from services.notify.reconcile import KINDS, reconcile
 from shared.ids import DEFAULT_TENANT
+from shared.postgres import DatabaseError
 from tests.notify.on_call.clinic import STANDARD, Clinic
 
 PLANTED: dict[str, tuple[str, ...]] = {
@@ -66,6 +67,22 @@ def test_an_alert_of_a_policy_that_is_gone_is_told_to_the_fallback_now(clinic: C
     assert sorted(clinic.told()) == ["first", "head", "on-call"]
 
 
+@pytest.mark.requirement("REQ-09")
+def test_a_repair_that_fails_keeps_no_overdue_step_from_being_done(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clinic.agrees_on(STANDARD)
+    clinic.sees()
+    clinic.service.rows("UPDATE alert SET due_at = now() - interval '61 seconds'")
+    monkeypatch.setitem(store.QUERIES, "orphaned", "SELECT 1 / 0")
+
+    with pytest.raises(DatabaseError):
+        audit(clinic)
+    clinic.service.sends()
+
+    assert len(clinic.told()) > 1
+
+
 def test_an_alert_whose_chain_has_ended_is_not_past_its_policy(clinic: Clinic) -> None:
     clinic.agrees_on(STANDARD)
     clinic.sees()
@@ -91,7 +108,11 @@ SELECT gen_random_uuid(), '{DEFAULT_TENANT}', 'Patient/' || n, 'posterior-lower-
        1, now() - n * interval '1 minute', now(), 'standard', 1, 0 FROM generate_series(1, 20000) AS n;
 INSERT INTO delivery (id, tenant_id, alert_id, step, channel, recipient, urgency, state, created_at)
 SELECT gen_random_uuid(), tenant_id, id, 1, 'email', 'a@clinic.example', urgency, 'sent', opened_at FROM alert;
-ANALYZE alert; ANALYZE delivery;
+INSERT INTO job (tenant_id, kind, ref_id, ref_version, state, finished_at)
+SELECT tenant_id, 'deliver.urgent', id::text, step, 'done', created_at FROM delivery;
+INSERT INTO delivery (id, tenant_id, alert_id, step, channel, recipient, urgency, state, created_at)
+SELECT gen_random_uuid(), tenant_id, id, 2, 'email', 'a@clinic.example', urgency, 'pending', now() FROM alert LIMIT 100;
+ANALYZE alert; ANALYZE delivery; ANALYZE job;
 """
 
 
@@ -106,3 +127,5 @@ def test_no_question_of_the_auditor_reads_all_alerts_of_a_year(rows: Callable[..
 
         assert "Seq Scan on alert" not in plan, (query, plan)
         assert "Seq Scan on delivery" not in plan, (query, plan)
+        assert "Seq Scan on job" not in plan, (query, plan)
+        assert "job_pkey" not in plan, ("jobs that are done are read too", query, plan)
