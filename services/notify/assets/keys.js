@@ -50,6 +50,8 @@ function acknowledge(say) {
   ask(row, form)
 }
 
+let lastQuestion = new AbortController()
+
 function ask(row, form) {
   const dialog = byId("confirm"), yes = byId("confirm-yes"), no = byId("confirm-no")
   const words = (part) => row.querySelector(part).textContent.replace(/\s+/g, " ").trim()
@@ -57,10 +59,12 @@ function ask(row, form) {
   // The form as it was shown when the question was put: what changes meanwhile is refused, not acknowledged unseen.
   const asked = form.cloneNode(true)
   asked.hidden = true
-  const answered = new AbortController(), once = { signal: answered.signal }
+  lastQuestion.abort()
+  const answered = lastQuestion = new AbortController(), once = { signal: answered.signal }
   yes.addEventListener("click", () => { document.body.append(asked); asked.submit() }, once)
   no.addEventListener("click", () => dialog.close(), once)
   dialog.addEventListener("close", () => {
+    if (dialog.open) return // that of the question before, which is told of late
     answered.abort()
     byId(row.id)?.querySelector("h3 a").focus()
   }, once)

@@ -70,6 +70,27 @@ def test_an_alert_is_found_and_acknowledged_by_keyboard(
     assert row["acknowledged_at"] is None
 
 
+def test_a_question_that_is_put_again_at_once_is_answered(
+    site: str, page: Page, service: Service, triage: Triage
+) -> None:
+    alert = opens(service, triage, "Ada First")
+    page.goto(f"{site}/worklist")
+    says_who(page, "Dr Osei")
+    first_one(page, "Ada First")
+    page.keyboard.press("a")
+    expect(page.get_by_role("dialog", name="Acknowledge this alert?")).to_be_visible()
+
+    page.evaluate("""() => {  // both before the browser tells of the first question's end
+        document.getElementById("confirm").close()
+        document.querySelector("#list h3 a").focus()
+        document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key: "a", bubbles: true }))
+    }""")
+    page.locator("#confirm-yes").click()
+
+    expect(page.locator(f"#held #alert-{alert}")).to_contain_text("known to Dr Osei")
+    assert service.events().count("acknowledged") == 1
+
+
 def test_enter_opens_the_alert_and_a_slash_searches(site: str, page: Page, service: Service, triage: Triage) -> None:
     alert = opens(service, triage, "Ada First")
     opens(service, triage, "Ben Second")
