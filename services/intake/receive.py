@@ -181,7 +181,15 @@ def update_identified(
         )
     found = store.identified(connection, tenant, identifier)
     if found is None and "id" not in judged.response and asked.if_match is None:
-        return create(judged, connection=connection, tenant=tenant, asked=replace(asked, if_none_exist=identifier))
+        new = first_version(judged, replace(asked, if_none_exist=None))
+        result = store.store_response(connection, tenant, new)
+        match result.outcome:
+            case Outcome.CREATED:
+                return created(judged, new, result)
+            case Outcome.IDENTIFIED:  # another made it at this moment: this one comes after it
+                found = result.id
+            case _:
+                return _met(judged, new, result, connection=connection, tenant=tenant, asked=asked)
     response_id = found or str(judged.response.get("id", uuid7()))
     if judged.response.get("id", response_id) != response_id:
         _refuse(

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from services.intake import store
 from services.intake.lifecycle import ALLOWED, check_change
 from shared import outbox
 from shared.postgres import connect
@@ -240,6 +241,33 @@ def test_an_update_may_name_the_identifier_instead_of_the_id(ehr: httpx.Client) 
     assert (other.status_code, errors(other)) == (400, ["identifier-mismatch"])
     assert (by_status.status_code, errors(by_status)) == (400, ["if-none-exist"])
     assert stored(ehr) == 1
+
+
+def test_an_update_by_identifier_that_another_sender_overtakes_is_answered_as_one_that_comes_after_it(
+    ehr: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = f"{POST}?identifier={SENDER}|form-1"
+    first = a_response(patient="p", identifier="form-1")
+    other = a_response({"chest_pain": "Y"}, patient="p", identifier="form-1")
+    identified = store.identified
+
+    def overtaken(*asked: Any) -> str | None:
+        """Nobody has the identifier when it is looked up, and somebody has it a moment later."""
+        found = identified(*asked)
+        return None if found is None and post(ehr, first).status_code == 201 else found
+
+    monkeypatch.setattr(store, "identified", overtaken)
+    late = send(ehr, "PUT", address, other)
+    monkeypatch.setattr(store, "identified", lambda *_: None)
+    later = [send(ehr, "PUT", address, body) for body in (other, first)]
+    monkeypatch.undo()
+
+    assert (late.status_code, errors(late), late.headers.get("etag")) == (400, ["if-match"], None)
+    assert (later[0].status_code, errors(later[0])) == (400, ["if-match"])
+    assert (later[1].status_code, later[1].headers["etag"]) == (200, version(1))
+    assert "unchanged" in codes(later[1])
+    assert [each["resource"]["item"] for each in ehr.get(POST).json()["entry"]] == [first["item"]]
+    assert send(ehr, "PUT", address, other, If_Match=version(1)).headers["etag"] == version(2)
 
 
 @pytest.mark.parametrize(("method", "words"), [("DELETE", "entered-in-error"), ("PATCH", "PUT it with If-Match")])
