@@ -56,7 +56,10 @@ class Place:
         moment = datetime.fromisoformat(recorded)
         if moment.tzinfo is None:
             raise ValueError("no time zone")
-        return cls(moment.astimezone(UTC), service, min(int(number), LAST_NUMBER))
+        try:
+            return cls(moment.astimezone(UTC), service, min(int(number), LAST_NUMBER))
+        except OverflowError:
+            raise ValueError("no year of ours") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +85,10 @@ def parse_query(pairs: Iterable[tuple[str, str]], *, strict: bool) -> AuditQuery
     query = AuditQuery()
     for name, value in pairs:
         try:
+            if "\x00" in value:
+                raise ValueError
             changed = _with(query, name, value)
-        except (ValueError, KeyError, UnicodeDecodeError):
+        except (ValueError, KeyError):
             raise _refused("search-value", f"The value of the search parameter {name} cannot be read.") from None
         if changed is None:
             query = replace(query, ignored=(*query.ignored, _unknown(name)))

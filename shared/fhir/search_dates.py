@@ -21,6 +21,7 @@ _TIME = re.compile(
     r"(Z|[+-][0-9]{2}:[0-9]{2})"
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -52,11 +53,11 @@ def milliseconds(moment: datetime) -> float:
 
 
 def moment_of(at: float) -> datetime:
-    """The instant of so many milliseconds since 1970. Raises ValueError outside of the years 1 to 9999."""
+    """The instant of so many milliseconds since 1970; outside of the years 1 to 9999 their first or last moment."""
     try:
         return _EPOCH + timedelta(milliseconds=at)
     except OverflowError:
-        raise ValueError("expected a year from 0001 to 9999") from None
+        return _LAST if at > 0 else _FIRST
 
 
 def span_of(value: Any) -> Span | None:

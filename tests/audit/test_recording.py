@@ -47,6 +47,10 @@ def codes(event: dict[str, Any]) -> list[str]:
     return [coding["code"] for coding in event["subtype"]]
 
 
+def mark(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
 def references(event: dict[str, Any]) -> list[str]:
     return [entity["what"]["reference"] for entity in event.get("entity", []) if "reference" in entity.get("what", {})]
 
@@ -196,6 +200,10 @@ def test_pages_hold_every_event_once_while_events_are_recorded(ehr: httpx.Client
         ({"date": "lt2020-01-01"}, 0),
         ({"patient": "Patient/p-1"}, 2),
         ({"patient": "p-2"}, 0),
+        ({"date": "le9999-12-31"}, 2),
+        ({"date": "9999"}, 0),
+        ({"date": "ge0001"}, 2),
+        ({"date": "lt0001-01-01T00:00:00Z"}, 0),
     ],
 )
 def test_a_search_finds_what_it_asks_for(ehr: httpx.Client, parameters: dict[str, str], number: int) -> None:
@@ -217,7 +225,24 @@ def test_who_looked_at_a_response_is_found_by_the_response(ehr: httpx.Client) ->
     assert [codes(event) for event in events(ehr, entity=f"QuestionnaireResponse/{other}")] == [["create"]]
 
 
-@pytest.mark.parametrize("wrong", ["date=yesterday", "_page=x", "entity=nothing", "_count=many", "action=Z"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "date=yesterday",
+        "date=0001-01-01T00:00:00%2B14:00",
+        "_page=x",
+        f"_page={mark('0001-01-01T00:00:00+14:00 intake 1')}",
+        f"_page={mark('9999-12-31T23:59:59-14:00 intake 1')}",
+        "entity=nothing",
+        "_count=many",
+        "action=Z",
+        "patient=%00",
+        "patient=Patient/%00",
+        "outcome=%00",
+        "subtype=%00",
+        "entity=%00/Patient/p",
+    ],
+)
 def test_a_parameter_that_cannot_be_read_is_refused(ehr: httpx.Client, wrong: str) -> None:
     assert ehr.get(f"/fhir/AuditEvent?{wrong}").status_code == 400
 

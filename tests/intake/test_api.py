@@ -19,6 +19,7 @@ from services.intake.settings import IntakeSettings
 from shared import outbox
 from shared.fhir.capability import READ_ONLY
 from shared.fhir.codes import EXT_CONTENT_SHA256, EXT_LINK_ID
+from shared.fhir.search_conditions import PREFIXES
 from shared.fhir.structure import check_structure
 from shared.postgres import connect
 from tests.builders import SENDER, a_response, answer_of
@@ -83,6 +84,30 @@ def test_the_response_is_found_by_identifier_id_patient_and_time(ehr: httpx.Clie
         bundle = ehr.get(POST, params=parameters).json()
         assert [e["resource"]["id"] for e in bundle["entry"]] == [found], parameters
     assert "entry" not in ehr.get(POST, params={"_lastUpdated": "lt2026-01-01"}).json()
+
+
+@pytest.mark.parametrize("parameter", ["_lastUpdated", "authored"])
+@pytest.mark.parametrize(
+    ("year", "found"),
+    [
+        ("9999", {"ne", "lt", "le", "eb"}),
+        ("9999-12", {"ne", "lt", "le", "eb"}),
+        ("9999-12-31", {"ne", "lt", "le", "eb"}),
+        ("9999-12-31T23:59:59Z", {"ne", "lt", "le", "eb"}),
+        ("9999-12-31T23:59:59.999Z", {"ne", "lt", "le", "eb"}),
+        ("0001", {"ne", "gt", "ge", "sa"}),
+        ("0001-01-01T00:00:00Z", {"ne", "gt", "ge", "sa"}),
+    ],
+)
+def test_the_first_and_the_last_moment_that_can_be_written_are_before_and_after_all(
+    ehr: httpx.Client, parameter: str, year: str, found: set[str]
+) -> None:
+    post(ehr, a_response())
+
+    answers = {prefix: ehr.get(POST, params={parameter: f"{prefix}{year}"}) for prefix in PREFIXES}
+
+    assert {answer.status_code for answer in answers.values()} == {200}
+    assert {prefix for prefix, answer in answers.items() if "entry" in answer.json()} == found
 
 
 def test_pages_follow_one_another_while_new_responses_arrive(ehr: httpx.Client) -> None:
