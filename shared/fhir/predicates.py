@@ -77,7 +77,9 @@ def in_order(start: Any, end: Any) -> bool:
 
 
 def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)
+    """For comparing only: the first and the last day of the calendar may have no date in UTC."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _one_day_apart(later: str, earlier: str) -> bool:
