@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+import socket
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -14,7 +16,9 @@ import httpx
 import psycopg
 import pytest
 
+from services.intake import metadata
 from services.intake.app import create_app
+from services.intake.metadata import NeighbourParts
 from services.intake.settings import IntakeSettings
 from shared import outbox
 from shared.fhir.capability import READ_ONLY
@@ -354,6 +358,81 @@ def test_the_capability_statement_is_valid_and_names_what_is_offered(ehr: httpx.
     assert statement["fhirVersion"] == "4.0.1"
     [response] = [r for r in statement["rest"][0]["resource"] if r["type"] == "QuestionnaireResponse"]
     assert {i["code"] for i in response["interaction"]} == {"create", "update", *READ_ONLY}
+
+
+def test_a_neighbour_that_does_not_answer_is_not_asked_by_everybody_who_wants_to_know_what_is_offered(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metadata, "AGAIN_S", 3600.0)
+    monkeypatch.setattr(metadata, "TIMEOUT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        settings = IntakeSettings(intake_database_url=database.intake_url, triage_url=url)  # type: ignore[arg-type]
+        with client_of(create_app(settings)) as ehr:
+            types = [
+                [part["type"] for part in ehr.get("/fhir/metadata").json()["rest"][0]["resource"]] for _ in range(3)
+            ]
+            assert ehr.get("/fhir/.well-known/smart-configuration").status_code == 200
+        silent.setblocking(False)
+        silent.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            silent.accept()
+    assert ["QuestionnaireResponse" in each for each in types] == [True] * 3
+
+
+def test_while_one_asks_a_neighbour_the_others_go_on_with_what_it_offered_before() -> None:
+    now, asked = [0.0], 0
+    begun, ended = threading.Event(), threading.Event()
+    offered = [{"type": "RiskAssessment"}]
+
+    def ask(_url: str) -> list[dict[str, Any]] | None:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            return offered
+        begun.set()
+        assert ended.wait(20)
+        return None
+
+    neighbours = NeighbourParts({"triage": "http://triage.example/capability/triage"}, ask, lambda: now[0])
+    assert neighbours.parts() == offered
+    now[0] += metadata.REFRESH_S
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(neighbours.parts)
+        assert begun.wait(20)
+        others = [neighbours.parts(), neighbours.parts()]
+        owner = neighbours.base_of("RiskAssessment")
+        ended.set()
+
+    assert (others, owner) == ([offered, offered], "http://triage.example")
+    assert (first.result(), neighbours.parts(), asked) == (offered, offered, 2)
+    now[0] += metadata.REFRESH_S
+    assert (neighbours.parts(), asked) == (offered, 3)
+
+
+def test_whoever_comes_before_a_neighbour_answered_for_the_first_time_waits_for_it() -> None:
+    offered = [{"type": "RiskAssessment"}]
+    both = threading.Barrier(2)
+    begun, ended = threading.Event(), threading.Event()
+
+    def ask(_url: str) -> list[dict[str, Any]] | None:
+        begun.set()
+        assert ended.wait(20)
+        return offered
+
+    def second() -> list[dict[str, Any]]:
+        both.wait(20)
+        return neighbours.parts()
+
+    neighbours = NeighbourParts({"triage": "http://triage.example/capability/triage"}, ask)
+    with ThreadPoolExecutor(2) as threads:
+        found = [threads.submit(neighbours.parts)]
+        assert begun.wait(20)
+        found.append(threads.submit(second))
+        both.wait(20)
+        ended.set()
+
+    assert [each.result() for each in found] == [offered, offered]
 
 
 def test_a_request_id_is_kept_and_a_missing_one_is_made(ehr: httpx.Client) -> None:
