@@ -241,10 +241,10 @@ def forget_rounds(connection: DictConnection, kept: timedelta) -> None:
     connection.execute(QUERIES["forget_rounds"], {"tenant": WATCHDOG_TENANT, "kept": kept})
 
 
-def versions(connection: DictConnection, tenant: UUID, response_id: str) -> list[Stored]:
-    """All versions of a response, the current one first."""
+def versions(connection: DictConnection, tenant: UUID, response_id: str) -> list[tuple[int, bytes]]:
+    """Number of all versions of a response and SHA-256 of their texts, the current one first."""
     rows = connection.execute(QUERIES["versions"], {"tenant": tenant, "id": response_id}).fetchall()
-    return [read_response(connection, tenant, response_id, row["version_id"]) for row in rows]
+    return [(row["version_id"], bytes(row["sha256"])) for row in rows]
 
 
 def lock_questionnaires(connection: DictConnection, tenant: UUID) -> None:

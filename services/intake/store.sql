@@ -32,7 +32,7 @@ WHERE tenant_id = %(tenant)s AND seen_at < clock_timestamp() - interval '10 minu
 DELETE FROM quarantine WHERE tenant_id = %(tenant)s AND received_at < now() - %(kept)s
 
 -- name: versions
-SELECT version_id FROM resource
+SELECT version_id, sha256 FROM resource
 WHERE tenant_id = %(tenant)s AND type = 'QuestionnaireResponse' AND id = %(id)s ORDER BY version_id DESC
 
 -- name: lock

@@ -9,9 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from services.intake import store
+from services.intake import receive, store
 from services.intake.lifecycle import ALLOWED, check_change
 from shared import outbox
+from shared.fhir import resources
 from shared.postgres import connect
 from tests.builders import SENDER, a_response
 from tests.conftest import Database
@@ -211,6 +212,37 @@ def test_a_late_repetition_of_the_first_version_is_known_after_an_amendment(ehr:
 
     assert (late.status_code, id_of(late), late.headers["etag"]) == (200, response_id, version(2))
     assert "duplicate" in codes(late)
+
+
+def test_of_a_used_identifier_no_more_is_read_than_a_bounded_part_of_what_was_stored_under_it(
+    ehr: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = a_form(authored="2026-11-22T08:00:00Z")
+    put(ehr, first)
+    amended = [a_form(authored=f"2026-11-22T08:00:0{number}Z", status="amended") for number in range(1, 6)]
+    for number, body in enumerate(amended, 1):
+        assert put(ehr, body, If_Match=version(number)).status_code == 200
+    monkeypatch.setattr(receive, "MOST_COMPARED", len(json.dumps(first)) + 100)
+    read: list[int] = []
+    vread = resources.vread
+
+    def noted(*asked: Any) -> resources.Stored | None:
+        read.append(asked[-1])
+        return vread(*asked)
+
+    monkeypatch.setattr(resources, "vread", noted)
+
+    def compared(body: dict[str, Any]) -> tuple[int, list[int]]:
+        """The status, and the versions that were read before the last one is given as the answer."""
+        read.clear()
+        status = post(ehr, body).status_code
+        return status, read[:-1] if status == 200 else read[:]
+
+    assert compared(a_form({"chest_pain": "Y"})) == (409, [6, 5])
+    assert compared(dict(reversed(amended[4].items()))) == (200, [6])
+    assert compared(dict(reversed(amended[3].items()))) == (200, [6, 5])
+    assert compared(dict(reversed(amended[2].items()))) == (409, [6, 5])
+    assert [compared(body) for body in (first, *amended)] == [(200, [])] * 6
 
 
 def test_what_was_put_comes_back_byte_for_byte_with_version_and_time(ehr: httpx.Client) -> None:
