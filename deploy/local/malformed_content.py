@@ -114,6 +114,17 @@ def _narrative(response: Json, div: str) -> Json:
     return {**response, "text": {"status": "generated", "div": div}}
 
 
+def _gated(response: Json, *, groups: int, answers: int) -> Json:
+    """A group sent again and again, whose questions are asked only after certain answers to a question before it."""
+    names = ("morning_stiffness_min", "psoriasis", "dactylitis", "gout_known", "rheumatoid_arthritis", "lupus")
+    group = {"linkId": "joints", "item": [{"linkId": name} for name in names]}
+    none = {
+        "valueCoding": {"system": "https://sural.example/fhir/CodeSystem/posterior-lower-limb-answer", "code": "none"}
+    }
+    pain = {"linkId": "pain", "item": [{"linkId": "location_other", "answer": [none] * answers}]}
+    return {**response, "status": "completed", "item": [pain] + [group] * groups}
+
+
 def _extended(response: Json, **value: Any) -> Json:
     return {**response, "extension": [{"url": "urn:x", **value}]}
 
@@ -131,6 +142,7 @@ def heavy_contents(response: Json) -> Iterator[tuple[str, Json]]:
             **response,
             "item": [{**page, "item": [{"linkId": "age_years", "answer": [{"valueInteger": 1}] * 10_000}]}],
         },
+        "190 groups that ask one question with 3,900 answers": _gated(response, groups=190, answers=3_900),
         "20,000 wrong values": {**response, "item": [{"linkId": 7, "text": []}] * 20_000},
         "8,000 contained resources with one id": {**response, "contained": [patient] * 8_000},
         "8,000 contained resources that nobody names": {

@@ -113,7 +113,11 @@ class Node:
 
 
 class ResponseView:
-    """A response laid over its Questionnaire. Made by `enablement`; states are computed when asked for."""
+    """A response laid over its Questionnaire. Made by `enablement`; states are computed when asked for.
+
+    What a condition comes to is remembered by its number, or, where its gate may stand more than once, by all that says
+    which occurrence counts: a few thousand answers are then looked at once, not for each of a few hundred groups.
+    """
 
     def __init__(self, index: QuestionnaireIndex, response: Mapping[str, Any]) -> None:
         self.index = index
@@ -123,6 +127,7 @@ class ResponseView:
         self._states: dict[tuple[str, Place], Enablement] = {}
         self._rules: dict[tuple[int, ...], Enablement] = {}
         self._judged: dict[int, bool | None] = {}
+        self._judged_in: dict[tuple[int, Place, bool], bool | None] = {}
         self._doubled = False
         self._fill(self.root)
 
@@ -227,8 +232,12 @@ class ResponseView:
         gate = self.index.items[condition.question]
         found = self.occurrences.get(gate.link_id, [])
         if self._doubled or not gate.singular:
-            scope = _scope(gate, place)
-            return self._judge(condition, gate, _nearest(gate, found, item, scope), scope)
+            scope, precedes = _scope(gate, place), gate.index < item.index
+            key = (condition.number, scope, precedes)
+            if key not in self._judged_in:
+                nodes = _nearest(gate, found, scope, precedes=precedes)
+                self._judged_in[key] = self._judge(condition, gate, nodes, scope)
+            return self._judged_in[key]
         outcome = self._judged[condition.number] = self._judge(condition, gate, found, self.root)
         return outcome
 
@@ -255,15 +264,18 @@ def _scope(gate: QuestionItem, place: Place) -> Place:
     return place
 
 
-def _nearest(gate: QuestionItem, found: list[Node], item: QuestionItem, scope: Place) -> list[Node]:
-    """The occurrence of the gate that counts within `scope`; split repetitions come together."""
+def _nearest(gate: QuestionItem, found: list[Node], scope: Place, *, precedes: bool) -> list[Node]:
+    """The occurrence of the gate that counts within `scope`; split repetitions come together.
+
+    `precedes`: the gate stands before the item in the Questionnaire.
+    """
     if scope.owner is not None:
         if scope.link_id == gate.link_id:
             return [scope.owner]
         found = list(_below(scope, gate))
     if len(found) < 2:
         return found
-    nearest = found[-1] if gate.index < item.index else found[0]
+    nearest = found[-1] if precedes else found[0]
     return [node for node in found if node.place is nearest.place]
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from random import Random
 from typing import Any
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from shared.fhir.answer_values import DATA_ABSENT_REASON
+from shared.fhir import enable_when
+from shared.fhir.answer_values import DATA_ABSENT_REASON, AnswerValue
 from shared.fhir.codes import YES_NO_SYSTEM
-from shared.fhir.enable_when import Enablement, enablement
+from shared.fhir.enable_when import Enablement, Place, ResponseView, enablement, said_by
+from shared.fhir.questionnaire import Condition, QuestionItem
 from tests.forms import (
     Json,
     answered,
@@ -352,6 +355,55 @@ def test_from_outside_the_nearest_preceding_occurrence_counts_then_the_nearest_f
     view = enablement(VISITS, response(*items))
 
     assert (view.state("after"), view.state("before")) == (ON, OFF)
+
+
+def visits_in_any_order() -> st.SearchStrategy[list[Json]]:
+    """Repetitions of both groups, questions sent twice or beside the group that they belong to."""
+    answers = [answered(name, code) for name in ("early", "fall", "late", "tail_fall") for code in ("Y", "N", "ASKU")]
+    leaf = st.sampled_from([*answers, answered("first", "Y"), answered("after", "N"), answered("before", "Y")])
+    held = st.lists(leaf, max_size=3)
+    detail = held.map(lambda items: inside("detail", *items))
+    visit = st.lists(leaf | detail, max_size=4).map(lambda items: inside("visit", *items))
+    return st.lists(leaf | visit | held.map(lambda items: inside("tail", *items)), max_size=7)
+
+
+def places_of(view: ResponseView) -> list[Place]:
+    return [view.root, *(place for nodes in view.occurrences.values() for node in nodes for place in node.places)]
+
+
+@given(visits_in_any_order(), st.randoms(use_true_random=False))
+def test_what_was_asked_of_a_response_before_changes_no_state(items: list[Json], random: Random) -> None:
+    asked = enablement(VISITS, response(*items))
+    questions = [
+        (item, number)
+        for item in VISITS.items.values()
+        for number, place in enumerate(places_of(asked))
+        if place.link_id in (None, *item.path) and (item.parent is not None or place is asked.root)
+    ]
+    random.shuffle(questions)
+
+    for item, number in questions:
+        fresh = enablement(VISITS, response(*items))
+        assert asked.state_at(item, places_of(asked)[number]) is fresh.state_at(item, places_of(fresh)[number])
+
+
+@pytest.mark.parametrize("repeated", [1, 20])
+def test_a_gate_is_judged_once_for_all_places_that_look_at_it(repeated: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[str] = []
+
+    def noted(condition: Condition, gate: QuestionItem, values: list[tuple[str, AnswerValue]]) -> bool | None:
+        judged.append(gate.link_id)
+        return said_by(condition, gate, values)
+
+    monkeypatch.setattr(enable_when, "said_by", noted)
+    form = index(
+        yes_no("gate", repeats=True), group("g", *(yes_no(name, enableWhen=if_yes("gate")) for name in ("x", "y")))
+    )
+    view = enablement(form, response(answered("gate", "N", "Y"), *[inside("g", answered("x", "Y"))] * repeated))
+    places = [node.places[0] for node in view.occurrences["g"]]
+
+    assert {view.state_at(form.items[name], place) for name in ("x", "y") for place in places} == {ON}
+    assert judged == ["gate"]
 
 
 NESTED = index(
