@@ -22,7 +22,7 @@ from services.intake.written import allowed_prefer, received_problems, written_r
 from shared.audit import query
 from shared.fhir.capability import READ_ONLY, Operation, ResourceCapability, SystemCapability
 from shared.fhir.definitions import canonical
-from shared.fhir.http import MAX_BODY, outcome_response, read_body
+from shared.fhir.http import counted_body, outcome_response, read_body
 from shared.fhir.rest import add_routes
 from shared.head_and_gzip import compressed
 from shared.postgres import tenant_transaction
@@ -65,7 +65,7 @@ MOST_COMING: Final = 2000
 """Bodies of new responses that may be on their way at the same moment, each for `BODY_S`. They take none of the places
 above: a tablet that loses its network in the middle of a body is in nobody's way."""
 MOST_BYTES: Final = 64 << 20
-"""Bytes of either, at most. A body that does not say how long it is counts as the longest that is read."""
+"""Bytes of either that are here, at most. What a sender only announces takes no room from others."""
 
 NEVER_DELETED = (
     "A response is never deleted: what was assessed must stay readable. To withdraw it, PUT it with the status "
@@ -89,9 +89,10 @@ def install_create(app: FastAPI, intake: IntakeContext) -> None:
     coming, in_hand = _Places(), _Places()
 
     async def create_response(request: Request) -> Response:
-        with coming.one_of(MOST_COMING, size=_announced(request)):
-            body = await read_body(request)
-        with in_hand.one_of(MOST_IN_HAND, size=len(body)):
+        with coming.one_of(MOST_COMING) as take_room:
+            body = await counted_body(request, take_room)
+        with in_hand.one_of(MOST_IN_HAND) as take_room:
+            take_room(len(body))
             if (answered := await stored_at_once(intake, request, body)) is not None:
                 return answered
             return await run_in_threadpool(create, request, body)
@@ -118,21 +119,25 @@ class _Places:
         self._taken, self._bytes = 0, 0
 
     @contextmanager
-    def one_of(self, most: int, *, size: int) -> Iterator[None]:
-        """Hold a place and that many bytes inside the block. Raises ProblemError when there is no room."""
-        if self._taken >= most or self._bytes + size > MOST_BYTES:
+    def one_of(self, most: int) -> Iterator[Callable[[int], None]]:
+        """Hold a place inside the block, and give what takes room there for so many bytes more.
+
+        Both raise ProblemError when there is none.
+        """
+        if self._taken >= most:
             raise ProblemError(_busy())
-        self._taken, self._bytes = self._taken + 1, self._bytes + size
+        self._taken, held = self._taken + 1, 0
+
+        def take_room(size: int) -> None:
+            nonlocal held
+            if self._bytes + size > MOST_BYTES:
+                raise ProblemError(_busy())
+            self._bytes, held = self._bytes + size, held + size
+
         try:
-            yield
+            yield take_room
         finally:
-            self._taken, self._bytes = self._taken - 1, self._bytes - size
-
-
-def _announced(request: Request) -> int:
-    """How many bytes are to come, as far as the sender says so; never more than are read."""
-    length = request.headers.get("content-length", "")
-    return min(int(length), MAX_BODY) if length.isascii() and length.isdigit() else MAX_BODY
+            self._taken, self._bytes = self._taken - 1, self._bytes - held
 
 
 def _busy() -> Problem:

@@ -59,6 +59,11 @@ class FhirResponse(Response):
 async def read_body(request: Request) -> bytes:
     """The request's body. Raises ProblemError: not FHIR JSON (415), compressed (415), over 1 MiB (413), or not
     here in time (408)."""
+    return await counted_body(request, lambda _: None)
+
+
+async def counted_body(request: Request, came: Callable[[int], None]) -> bytes:
+    """As `read_body`. `came` is told of so many bytes before they are kept, and may refuse them by a ProblemError."""
     media_type, parameters = media_range(request.headers.get("content-type", ""))
     if media_type not in JSON_TYPES:
         refuse(
@@ -68,7 +73,7 @@ async def read_body(request: Request) -> bytes:
         )
     if parameters.get("fhirversion", FHIR_VERSION) != FHIR_VERSION:
         refuse(Category.UNSUPPORTED, "fhir-version", f"Another fhirVersion found. Send {FHIR_VERSION} (R4).")
-    return await _limited_body(request)
+    return await _limited_body(request, came)
 
 
 async def form_body(request: Request) -> bytes:
@@ -81,10 +86,10 @@ async def form_body(request: Request) -> bytes:
             "content-type",
             f"Content-Type {media_type[:60]} found. Send the parameters as {FORM}.",
         )
-    return await _limited_body(request)
+    return await _limited_body(request, lambda _: None)
 
 
-async def _limited_body(request: Request) -> bytes:
+async def _limited_body(request: Request, came: Callable[[int], None]) -> bytes:
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         refuse(
             Category.UNSUPPORTED,
@@ -94,17 +99,17 @@ async def _limited_body(request: Request) -> bytes:
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > MAX_BODY:
         _too_large()
-    chunks, size = [], 0
+    body = bytearray()  # not a list: a sender may send each byte by itself
     try:
         async with asyncio.timeout(BODY_S):
             async for chunk in request.stream():
-                size += len(chunk)
-                if size > MAX_BODY:
+                if len(body) + len(chunk) > MAX_BODY:
                     _too_large()
-                chunks.append(chunk)
+                came(len(chunk))
+                body += chunk
     except TimeoutError:
         _too_slow()
-    return b"".join(chunks)
+    return bytes(body)
 
 
 def media_range(text: str) -> tuple[str, dict[str, str]]:

@@ -71,16 +71,16 @@ def test_who_comes_when_too_many_wait_is_asked_to_come_again_and_then_all_are_st
 
 
 @contextmanager
-def stopped_in_the_middle(ehr: httpx.Client) -> Iterator[socket.socket]:
-    """A sender whose network goes away after the first character of its body, which the service began to read."""
+def stopped_in_the_middle(ehr: httpx.Client, *, announced: int = 200, sent: int = 1) -> Iterator[socket.socket]:
+    """A sender whose network goes away after so many characters of its body, which the service began to read."""
     head = (
         f"POST {POST} HTTP/1.1\r\nHost: {ehr.base_url.netloc.decode()}\r\nContent-Type: application/fhir+json\r\n"
-        "Content-Length: 100\r\nExpect: 100-continue\r\n\r\n"
+        f"Content-Length: {announced}\r\nExpect: 100-continue\r\n\r\n"
     )
     with socket.create_connection((ehr.base_url.host, ehr.base_url.port or 80), timeout=10) as sender:
         sender.sendall(head.encode())
         assert sender.recv(1024).startswith(b"HTTP/1.1 100 ")
-        sender.sendall(b"{")
+        sender.sendall(b"{" * sent)
         yield sender
 
 
@@ -121,13 +121,26 @@ def test_bodies_are_bounded_by_their_bytes_too(ehr: httpx.Client, monkeypatch: p
     body = json.dumps(a_response()).encode()
     monkeypatch.setattr(api, "MOST_BYTES", len(body) + 150)
     with ExitStack() as senders:
-        senders.enter_context(stopped_in_the_middle(ehr))  # 100 bytes
+        senders.enter_context(stopped_in_the_middle(ehr, sent=100))
         assert post(ehr, body).status_code == 201
-        senders.enter_context(stopped_in_the_middle(ehr))
-        refused = post(ehr, body)
+        senders.enter_context(stopped_in_the_middle(ehr, sent=100))
+        refused = eventually(lambda: answer if (answer := post(ehr, body)).status_code != 200 else None)
 
     assert (refused.status_code, codes(refused)) == (503, ["busy"])
     assert eventually(lambda: post(ehr, body).status_code == 200)
+
+
+@pytest.mark.requirement("REQ-03")
+def test_what_a_sender_only_announces_takes_no_room_from_others(
+    ehr: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = json.dumps(a_response()).encode()
+    monkeypatch.setattr(api, "MOST_BYTES", len(body) + 150)
+    with ExitStack() as senders:
+        for _ in range(3):
+            senders.enter_context(stopped_in_the_middle(ehr, announced=http.MAX_BODY))
+
+        assert post(ehr, body).status_code == 201
 
 
 @pytest.mark.requirement("REQ-03")
