@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from services.intake import quarantine_store
-from services.intake.follow_up import follow_up
+from services.intake.follow_up import MOST, follow_up
 from services.intake.neighbours import Neighbours
 from services.intake.timeline import Timeline, of_refused, of_response
 from shared.audit.act import Interaction
@@ -65,8 +66,8 @@ def everything_of(api: ResourceApi, neighbours: Neighbours, tenant: UUID, resour
         {"fullUrl": f"{api.base}/{one['resourceType']}/{one['id']}", "resource": one, "search": {"mode": "include"}}
         for one in followed
     ]
-    if followed.silent:
-        outcome = operation_outcome([_silent(name) for name in followed.silent])
+    if told := _missing(followed.silent, followed.cut):
+        outcome = operation_outcome(told)
         entries.append({"resource": outcome, "search": {"mode": "outcome"}})
     link = [{"relation": "self", "url": f"{api.base}/{RESPONSE}/{stored.id}/$everything"}]
     bundle = {"resourceType": "Bundle", "type": "searchset", "total": 1, "link": link, "entry": entries}
@@ -102,8 +103,8 @@ def parameters(timeline: Timeline) -> dict[str, Any]:
         if step.reference:
             parts.append({"name": "reference", "valueReference": {"reference": step.reference}})
         given.append({"name": step.name, "part": parts})
-    if timeline.silent:
-        outcome = operation_outcome([_silent(name) for name in timeline.silent])
+    if told := _missing(timeline.silent, timeline.cut):
+        outcome = operation_outcome(told)
         given.append({"name": "outcome", "resource": outcome})
     return {"resourceType": "Parameters", "parameter": given}
 
@@ -112,6 +113,21 @@ def not_found(identifier: str) -> ProblemError:
     """Neither a response nor a refused submission of this tenant."""
     message = f"{RESPONSE}/{identifier[:64]} is not known here."
     return ProblemError(Problem(Category.NOT_FOUND, "not-found", message, issue_code="not-found"))
+
+
+def _missing(silent: Sequence[str], cut: Sequence[str]) -> list[Problem]:
+    """What is said of services that do not answer, and of types of which there is too much."""
+    return [*map(_silent, silent), *map(_cut, cut)]
+
+
+def _cut(resource_type: str) -> Problem:
+    return Problem(
+        Category.UNAVAILABLE,
+        "include-too-many",
+        f"More than {MOST} {resource_type} followed; the first are here. Search {resource_type} itself.",
+        severity=Severity.WARNING,
+        issue_code="incomplete",
+    )
 
 
 def _silent(name: str) -> Problem:

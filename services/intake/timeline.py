@@ -42,12 +42,17 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """The steps in their order. `silent`: services that did not answer: their steps may be further than shown."""
+    """The steps in their order.
+
+    `silent`: services that did not answer: their steps may be further than shown. `cut`: types of which there is more
+    than was read.
+    """
 
     id: str
     steps: tuple[Step, ...]
     urgency: str | None
     silent: tuple[str, ...] = ()
+    cut: tuple[str, ...] = ()
 
     @property
     def is_final(self) -> bool:
@@ -73,7 +78,7 @@ def of_response(first: Stored, current: Stored, status: str, followed: FollowUp)
         taken_back = assessment is not None and assessment["status"] == "entered-in-error"
         done = _triaged(assessment)
         steps.append(Step("withdrawn", State.DONE if taken_back else State.PENDING, done.at, done.reference))
-    return Timeline(current.id, tuple(steps), _urgency(assessment), tuple(followed.silent))
+    return Timeline(current.id, tuple(steps), _urgency(assessment), tuple(followed.silent), tuple(followed.cut))
 
 
 def of_refused(submission: Submission, followed: FollowUp) -> Timeline:
@@ -91,7 +96,7 @@ def of_refused(submission: Submission, followed: FollowUp) -> Timeline:
         examined,
         *(_not_needed() if calm else _alert(assessment, followed)),
     ]
-    return Timeline(submission.id, tuple(steps), _urgency(assessment), tuple(followed.silent))
+    return Timeline(submission.id, tuple(steps), _urgency(assessment), tuple(followed.silent), tuple(followed.cut))
 
 
 def _of_version(assessments: Sequence[Mapping[str, Any]], reference: str) -> Mapping[str, Any] | None:

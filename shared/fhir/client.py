@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -110,6 +110,18 @@ class FhirClient:
         """The first page of a search."""
         return list(_matches(self._get(resource_type, parameters, tenant)))
 
+    def find_all(
+        self, resource_type: str, parameters: dict[str, str], *, most: int, tenant: UUID = DEFAULT_TENANT
+    ) -> tuple[list[dict[str, Any]], bool]:
+        """What a search finds on all its pages, `most` of it, and whether there is more. Each resource once."""
+        found: dict[str, dict[str, Any]] = {}
+        path: str | None = resource_type
+        while path is not None and len(found) < most:
+            bundle = self._get(path, parameters, tenant)
+            found |= {str(resource["id"]): resource for resource in _matches(bundle)}
+            path, parameters = next_query(resource_type, bundle)
+        return list(found.values())[:most], path is not None or len(found) > most
+
     def post(self, path: str, resource: dict[str, Any], *, tenant: UUID = DEFAULT_TENANT) -> tuple[int, dict[str, Any]]:
         """Post a resource to an operation: status below 500 and the answer ({} where it has none).
 
@@ -145,7 +157,7 @@ class FhirClient:
                     tags=frozenset(tag.get("code", "") for tag in meta.get("tag", [])),
                     last_updated=datetime.fromisoformat(meta["lastUpdated"]),
                 )
-            path, parameters = _next_query(resource_type, bundle)
+            path, parameters = next_query(resource_type, bundle)
 
     def tenants_changed_since(self, resource_type: str, since: datetime) -> list[UUID]:
         """Tenants with resources of this type that changed at or after `since` (less an overlap).
@@ -201,7 +213,7 @@ def _matches(bundle: dict[str, Any]) -> Iterator[dict[str, Any]]:
             yield entry["resource"]
 
 
-def _next_query(resource_type: str, bundle: dict[str, Any]) -> tuple[str | None, dict[str, str]]:
+def next_query(resource_type: str, bundle: Mapping[str, Any]) -> tuple[str | None, dict[str, str]]:
     """The next page, asked of the same neighbour that we know: only the query of its link is used."""
     for link in bundle.get("link", []):
         if link.get("relation") == "next":

@@ -23,7 +23,9 @@ from shared.postgres import DictConnection
 from shared.problems import Category, Problem, Severity
 
 MOST_INCLUDED = 1000
-"""Most resources that are included in one page."""
+"""Most resources that are included in one page by one parameter, where they refer to it."""
+PAGE = "200"
+"""How many a neighbour is asked for at once."""
 
 Target: TypeAlias = tuple[str, str, str]
 """Type, id, and version ('' for the current one)."""
@@ -84,12 +86,15 @@ def from_neighbours(included: Included, scope: Scope, caller: Caller) -> None:
         except NeighbourUnavailable:
             included.problems.append(_silent(resource_type))
     for resource_type, parameter, wanted in included.searches:
-        pairs = [(parameter, ",".join(wanted)), ("_count", "200")]
+        asked = {parameter: ",".join(wanted), "_count": PAGE}
         try:
-            for content in scope.neighbours.search(resource_type, pairs, caller):
-                included.theirs[(resource_type, str(orjson.loads(content)["id"]), "")] = content
+            found, more = scope.neighbours.search(resource_type, asked, caller, most=MOST_INCLUDED)
         except NeighbourUnavailable:
             included.problems.append(_silent(resource_type))
+            continue
+        included.theirs |= {(resource_type, resource_id, ""): content for resource_id, content in found.items()}
+        if more:
+            included.problems.append(_too_many(resource_type))
 
 
 def _referred(
@@ -167,10 +172,10 @@ def _fetched(
     ids = list(dict.fromkeys(resource_id for _, resource_id, _ in targets))
     current: dict[str, tuple[str, bytes]] = {}
     for start in range(0, len(ids), 200):
-        pairs = [("_id", ",".join(ids[start : start + 200])), ("_count", "200")]
-        for content in neighbours.search(resource_type, pairs, caller):
-            resource = orjson.loads(content)
-            current[resource["id"]] = (str(resource.get("meta", {}).get("versionId", "")), content)
+        asked = {"_id": ",".join(ids[start : start + 200]), "_count": PAGE}
+        found, _ = neighbours.search(resource_type, asked, caller, most=200)
+        for resource_id, content in found.items():
+            current[resource_id] = (str(orjson.loads(content).get("meta", {}).get("versionId", "")), content)
     for _, resource_id, version in targets:
         held, content = current.get(resource_id, ("", b""))
         if version and version != held:

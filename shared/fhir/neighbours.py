@@ -6,13 +6,15 @@ as the bytes that the neighbour sent.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 import httpx
+import orjson
 
-from shared.fhir.client import TIMEOUT_S, NeighbourUnavailable
+from shared.fhir.client import TIMEOUT_S, NeighbourUnavailable, next_query
 from shared.fhir.identity import array_items, top_level_members
 from shared.fhir.search_parameters import OWNERS
 
@@ -53,16 +55,28 @@ class Neighbours:
         for client in self._http.values():
             client.close()
 
-    def search(self, resource_type: str, pairs: Sequence[tuple[str, str]], caller: Caller) -> list[bytes]:
-        """The resources on the first page of a search, each as its bytes. Raises NeighbourUnavailable."""
+    def search(
+        self, resource_type: str, parameters: Mapping[str, str], caller: Caller, *, most: int
+    ) -> tuple[dict[str, bytes], bool]:
+        """What a search finds on all its pages, `most` of it, by id and as its bytes, and whether there is more.
+
+        Raises NeighbourUnavailable.
+        """
         headers = _FORM | dict(caller.headers)
-        try:
-            answer = self._http[resource_type].post(f"{resource_type}/_search", data=dict(pairs), headers=headers)
-        except httpx.HTTPError as error:
-            raise NeighbourUnavailable(f"{resource_type}: {type(error).__name__}") from None
-        if answer.status_code != 200:
-            raise NeighbourUnavailable(f"{resource_type}: answered {answer.status_code}")
-        return list(_matches(answer.content))
+        found: dict[str, bytes] = {}
+        asked: str | None = resource_type
+        while asked is not None and len(found) < most:
+            try:
+                answer = self._http[resource_type].post(f"{asked}/_search", data=parameters, headers=headers)
+            except httpx.HTTPError as error:
+                raise NeighbourUnavailable(f"{resource_type}: {type(error).__name__}") from None
+            if answer.status_code != 200:
+                raise NeighbourUnavailable(f"{resource_type}: answered {answer.status_code}")
+            bundle = top_level_members(answer.content)
+            found |= {str(orjson.loads(content)["id"]): content for content in _matches(bundle)}
+            links = orjson.loads(bundle["link"][1]) if "link" in bundle else []
+            asked, parameters = next_query(resource_type, {"link": links})
+        return dict(islice(found.items(), most)), asked is not None or len(found) > most
 
     def vread(self, resource_type: str, resource_id: str, version: str, caller: Caller) -> bytes | None:
         """One version, or None when the neighbour does not have it. Raises NeighbourUnavailable."""
@@ -76,8 +90,8 @@ class Neighbours:
         return answer.content if answer.status_code == 200 else None
 
 
-def _matches(bundle: bytes) -> list[bytes]:
-    entries = top_level_members(bundle).get("entry")
+def _matches(bundle: Mapping[str, tuple[tuple[int, int], bytes]]) -> list[bytes]:
+    entries = bundle.get("entry")
     if entries is None:
         return []
     members = [top_level_members(entry) for entry in array_items(entries[1])]

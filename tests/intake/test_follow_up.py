@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from services.intake import follow_up
 from services.intake.app import create_app as create_intake
 from services.intake.settings import IntakeSettings
 from services.notify.acts.acknowledge import acknowledge
@@ -27,6 +28,7 @@ from services.triage.refused import EXAMINE, look_for_refused
 from services.triage.settings import TriageSettings
 from shared import jobs, outbox
 from shared.events import Ref
+from shared.fhir import search
 from shared.fhir.r4 import validate_with_fhir_resources
 from shared.fhir.structure import check_structure
 from shared.ids import DEFAULT_TENANT
@@ -224,6 +226,37 @@ def test_everything_holds_the_response_and_all_that_followed(whole: Whole) -> No
     assert ids[0].isdisjoint(ids[1]), "nothing of another patient"
     for entry in bundle["entry"]:
         assert validate_with_fhir_resources(entry["resource"]) == []
+
+
+def test_everything_holds_what_stands_on_later_pages_of_a_neighbour_and_says_where_it_stops(
+    whole: Whole, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identifier = whole.accepted(a_response({"chest_pain": "Y", "foot_cold_pale_blue": "Y"}))
+    whole.triages(identifier)
+    whole.alerts()
+    whole.delivers()
+
+    def everything() -> tuple[list[str], list[dict[str, Any]]]:
+        """What followed, and what is said of what is missing."""
+        bundle = whole.ehr.get(f"/fhir/QuestionnaireResponse/{identifier}/$everything").json()
+        assert check_structure(bundle, resource_type="Bundle") == []
+        found = [entry for entry in bundle["entry"] if entry["search"]["mode"] != "outcome"]
+        told = [entry["resource"]["issue"] for entry in bundle["entry"] if entry["search"]["mode"] == "outcome"]
+        return sorted(entry["fullUrl"] for entry in found), [issue for issues in told for issue in issues]
+
+    complete, nothing = everything()
+    flags = [url for url in complete if "/DetectedIssue/" in url]
+    assert len(flags) > 1
+    monkeypatch.setattr(search, "MAX_COUNT", 1)
+    assert everything() == (complete, nothing) == (complete, [])
+    monkeypatch.setattr(follow_up, "MOST", len(flags) - 1)
+    some, told = everything()
+    status = whole.ehr.get(f"/fhir/QuestionnaireResponse/{identifier}/$status").json()
+
+    assert set(some) < set(complete)
+    assert {issue["details"]["coding"][0]["code"] for issue in told} == {"include-too-many"}
+    assert "DetectedIssue" in [issue["details"]["text"].split()[3] for issue in told]
+    assert status["parameter"][-1]["resource"]["issue"] == told
 
 
 @pytest.mark.requirement("REQ-30")

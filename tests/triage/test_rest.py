@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -10,8 +12,12 @@ import pytest
 
 from services.intake.app import create_app as create_intake
 from services.intake.settings import IntakeSettings
+from shared.fhir import includes, resources, search
 from shared.fhir.codes import SID_RESPONSE
+from shared.fhir.resources import NewVersion
 from shared.fhir.structure import check_structure
+from shared.ids import DEFAULT_TENANT
+from shared.postgres import tenant_transaction
 from tests.builders import SENDER, a_response
 from tests.claims import unkept
 from tests.conftest import Database
@@ -116,6 +122,35 @@ def test_includes_come_from_the_service_itself_and_from_its_neighbour(
     assert names(reverse, "include") == [name]
     within = line.triage.get("/fhir/RiskAssessment?_revinclude=Provenance:target&_revinclude=DetectedIssue:implicated")
     assert {each.split("/")[0] for each in names(within, "include")} == {"Provenance", "DetectedIssue"}
+
+
+def test_what_a_neighbour_holds_is_included_from_all_its_pages_up_to_the_limit(
+    line: Line, whole: httpx.Client, assessed: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = [{**assessed, "id": f"other-{number}"} for number in range(4)]
+    at = datetime(2026, 11, 22, tzinfo=UTC)
+    with tenant_transaction(line.pool, DEFAULT_TENANT) as connection:
+        for each in others:
+            new = NewVersion("RiskAssessment", each["id"], 1, at, json.dumps(each).encode())
+            resources.save(connection, DEFAULT_TENANT, [new])
+    wanted = {f"RiskAssessment/{each['id']}" for each in (assessed, *others)}
+    asked = "/fhir/QuestionnaireResponse?_revinclude=RiskAssessment:basis"
+    monkeypatch.setattr(search, "MAX_COUNT", 2)
+
+    complete = whole.get(asked)
+    monkeypatch.setattr(includes, "MOST_INCLUDED", 5)
+    just = whole.get(asked)
+    monkeypatch.setattr(includes, "MOST_INCLUDED", 3)
+    cut = whole.get(asked)
+
+    for answer in (complete, just):
+        assert sorted(names(answer, "include")) == sorted(wanted)
+        assert matches(answer, "outcome") == []
+    assert len(set(names(cut, "include")) & wanted) == len(matches(cut, "include")) == 3
+    [outcome] = matches(cut, "outcome")
+    [issue] = outcome["issue"]
+    assert (issue["severity"], issue["details"]["coding"][0]["code"]) == ("warning", "include-too-many")
+    assert "RiskAssessment" in issue["details"]["text"]
 
 
 def test_a_neighbour_that_does_not_answer_is_named_and_the_rest_is_given(
