@@ -13,6 +13,7 @@ from deploy.local.errors import StartError
 from services.intake.conformance import check_conformance
 from services.triage.knowledge.cases import read_cases
 from services.triage.knowledge.review.patients import CasePatient, Form, Patient, ResponsePatient
+from shared.fhir.canonicals import url_and_version
 from shared.fhir.client import PAGE, FhirClient, NeighbourUnavailable
 from shared.fhir.parse import parse_resource
 from shared.fhir.questionnaire import QuestionnaireIndex
@@ -69,7 +70,7 @@ class Waiting:
             yield ResponsePatient(name, response, form)
 
     def _form(self, canonical: str) -> Form | None:
-        url, _, version = canonical.partition("|")
+        url, version = url_and_version(canonical)
         fitting = [form for form in self._forms if form.index.url == url and version in ("", form.index.version)]
         return fitting[-1] if fitting else None
 

@@ -17,6 +17,7 @@ from services.triage.engine.pack import Pack
 from services.triage.explanation import Explanation
 from services.triage.findings import FactReader
 from services.triage.knowledge.loader import load_packs
+from shared.fhir.canonicals import url_and_version
 from shared.fhir.parse import parse_resource
 from shared.fhir.questionnaire import QuestionnaireIndex
 from shared.ids import DEFAULT_TENANT
@@ -56,7 +57,7 @@ def triage_file(path: Path, *, now: datetime | None = None) -> Triaged:
 
 def shipped_form(canonical: str) -> QuestionnaireIndex:
     """The Questionnaire of that canonical that comes with Sural. Raises ProblemError when there is none."""
-    url, _, version = canonical.partition("|")
+    url, version = url_and_version(canonical)
     for path in reversed(shipped()):
         index = QuestionnaireIndex.build(parse_resource(path.read_bytes(), resource_type="Questionnaire").resource)
         if index.url == url and version in ("", index.version):

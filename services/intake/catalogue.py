@@ -12,6 +12,7 @@ from uuid import UUID
 from services.intake import store
 from services.intake.acceptor import Acceptor
 from services.intake.store import Published
+from shared.fhir.canonicals import url_and_version, without_fragment
 from shared.fhir.parse import parse_resource
 from shared.fhir.questionnaire import QuestionnaireIndex
 from shared.ids import seen_by
@@ -46,7 +47,7 @@ class Catalogue:
                 "required",
                 "QuestionnaireResponse.questionnaire is missing. Name the form that was answered, as url|version.",
             )
-        url, _, version = canonical.partition("#")[0].partition("|")
+        url, version = url_and_version(canonical)
         chosen = self._chosen(tenant, url, version)
         if chosen is None:
             raise _unresolved(
@@ -58,7 +59,7 @@ class Catalogue:
 
     def at_hand(self, tenant: UUID, canonical: object) -> Resolved | None:
         """What `resolve` gives for `url|version`, if that is known without asking the database; else None."""
-        url, _, version = canonical.partition("|") if isinstance(canonical, str) else ("", "", "")
+        url, version = url_and_version(canonical) if isinstance(canonical, str) else ("", "")
         chosen = _latest(self._fresh(tenant), url, version) if version else None
         index = self._compiled.get((chosen.tenant, chosen.id, chosen.version_id)) if chosen is not None else None
         return None if chosen is None or index is None else (index, _worth_saying(chosen, version))
@@ -67,7 +68,8 @@ class Catalogue:
         """What recognises sound responses to a version that `resolve` has given before; None for any other."""
         if not isinstance(canonical, str):
             return None
-        found = (self._acceptors.get((owner, canonical)) for owner in seen_by(tenant))
+        named = without_fragment(canonical)
+        found = (self._acceptors.get((owner, named)) for owner in seen_by(tenant))
         return next((acceptor for acceptor in found if acceptor is not None), None)
 
     def entries(self, tenant: UUID) -> Sequence[Published]:

@@ -10,6 +10,7 @@ from services.intake.catalogue import Catalogue
 from services.intake.publication import FindValueSet
 from services.intake.safety_net import SafetyNet
 from services.intake.together import Together
+from shared.fhir.canonicals import url_and_version
 from shared.fhir.client import FhirClient, NeighbourUnavailable
 from shared.fhir.rest import ResourceApi
 from shared.problems import Category, Problem, ProblemError
@@ -35,7 +36,7 @@ class IntakeContext:
         def find(canonical: str) -> dict[str, object] | None:
             if self.terminology is None:
                 return None
-            url, _, version = canonical.partition("|")
+            url, version = url_and_version(canonical)
             wanted = {"url": url, "version": version} if version else {"url": url}
             try:
                 found = self.terminology.find("ValueSet", wanted, tenant=tenant)

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from services.intake.keys import business_identifier, subject_key
+from shared.fhir.canonicals import url_and_version
 from shared.problems import Category, Problem, Severity
 
 FINISHED: Final = frozenset({"completed", "amended"})
@@ -65,8 +66,8 @@ def _check_identifier(before: Mapping[str, Any], after: Mapping[str, Any]) -> li
 
 
 def _check_questionnaire(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Problem]:
-    old, new = str(before.get("questionnaire", "")), str(after.get("questionnaire", ""))
-    if old.partition("|")[0] != new.partition("|")[0]:
+    old, new = (url_and_version(str(one.get("questionnaire", ""))) for one in (before, after))
+    if old[0] != new[0]:
         message = "Found answers to another Questionnaire than before. Send them as a new response."
         return [_refused("questionnaire-replaced", message, "questionnaire")]
     if old != new and before.get("status") in FINISHED and after.get("status") != "entered-in-error":

@@ -37,6 +37,7 @@ from shared import jobs
 from shared.access.service_token import signer
 from shared.events import Ref
 from shared.failpoint import reach
+from shared.fhir.canonicals import without_fragment
 from shared.fhir.client import FhirClient, NeighbourFault, NeighbourUnavailable
 from shared.fhir.codes import EXT_CONTENT_SHA256, Urgency
 from shared.fhir.patient import patient_key
@@ -175,7 +176,8 @@ class Assessor:
             if number and time.monotonic() > end:
                 return cases, doubtful, claims[number:]
             response = responses.get(claimed.ref)
-            form = claimed.ref.tenant, str(response.get("questionnaire", "")) if response is not None else ""
+            named = str(response.get("questionnaire", "")) if response is not None else ""
+            form = claimed.ref.tenant, without_fragment(named)
             if response is None or form in away:
                 doubtful.append(claimed)
                 continue

@@ -38,6 +38,7 @@ from services.triage.tolerant import understood
 from shared import jobs
 from shared.events import Ref
 from shared.failpoint import reach
+from shared.fhir.canonicals import url_and_version, without_fragment
 from shared.fhir.client import FhirClient, NeighbourFault, NeighbourUnavailable
 from shared.fhir.codes import Urgency, submission_key
 from shared.fhir.questionnaire import QuestionnaireIndex
@@ -156,8 +157,8 @@ class Examiner:
 
     def _forms(self, canonical: str) -> Iterator[tuple[QuestionnaireIndex, Pack]]:
         """The form that is named, else the latest version of it; then all others, as the name may be what is wrong."""
-        named, url = self.packs.get(canonical), canonical.partition("|")[0]
-        versions = [pack for known, pack in self.packs.items() if known.partition("|")[0] == url]
+        named, url = self.packs.get(without_fragment(canonical)), url_and_version(canonical)[0]
+        versions = [pack for known, pack in self.packs.items() if url_and_version(known)[0] == url]
         wanted = [named] if named else versions[-1:]
         order = {id(pack): pack for pack in (*wanted, *reversed(list(self.packs.values())))}
         for pack in order.values():

@@ -13,6 +13,7 @@ from decimal import Decimal, InvalidOperation
 from math import inf, nextafter
 from typing import TypeAlias
 
+from shared.fhir.canonicals import without_fragment
 from shared.fhir.elements import resource_types
 from shared.fhir.search_dates import Span, span
 from shared.fhir.search_index import apart, fitted, folded
@@ -199,7 +200,7 @@ def _reference(parameter: Parameter, wanted: str, text: str, base: str) -> Itera
     else:
         if absolute := _ABSOLUTE.fullmatch(text):
             _check_type(parameter, wanted, absolute[1])
-        version, target = apart(text)
+        version, target = apart(without_fragment(text) if parameter.canonical else text)
         yield version or None, target
 
 

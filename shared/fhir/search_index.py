@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
+from shared.fhir.canonicals import without_fragment
 from shared.fhir.search_dates import Span, span_of
 from shared.fhir.search_parameters import Parameter, indexed
 
@@ -165,7 +166,7 @@ def _values(parameter: Parameter, elements: Sequence[Any]) -> list[tuple[str, st
 
 def _reference(element: Any) -> list[tuple[str, str, str]]:
     if isinstance(element, str):
-        return [("", *apart(element))]
+        return [("", *apart(without_fragment(element)))]
     if not isinstance(element, Mapping):
         return []
     made = []

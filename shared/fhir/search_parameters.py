@@ -15,7 +15,7 @@ from typing import Final
 
 from shared.fhir.codes import CANONICAL
 
-READING: Final = 1
+READING: Final = 2
 """Raised by one when search_index.py reads elements differently: rows that were made before are then made anew."""
 
 HL7: Final = "http://hl7.org/fhir/SearchParameter/"
@@ -28,7 +28,7 @@ class Parameter:
     `paths` are element names from the resource on, joined by dots; `[type=depends-on]` keeps the elements with that
     member. `row`: the parameter whose rows this one looks at, where it reads the same elements. `targets`: types that a
     reference may name (empty: any). `single`: at most one value, so that it can be sorted by. `system`: of an element
-    of type code, whose system is known though not written.
+    of type code, whose system is known though not written. `canonical`: a reference by url and version.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Parameter:
     targets: tuple[str, ...] = ()
     single: bool = False
     system: str = ""
+    canonical: bool = False
 
     @property
     def stored_as(self) -> str:
@@ -65,6 +66,10 @@ def _reference(name: str, *paths: str, targets: str = "", definition: str = "", 
     return Parameter(name, "reference", paths or (name,), definition, targets=tuple(targets.split()), single=single)
 
 
+def _canonical(name: str, *paths: str, targets: str = "", single: bool = False) -> Parameter:
+    return Parameter(name, "reference", paths or (name,), targets=tuple(targets.split()), single=single, canonical=True)
+
+
 def _date(name: str, *paths: str, definition: str = "") -> Parameter:
     return Parameter(name, "date", paths or (name,), definition, single=True)
 
@@ -82,7 +87,7 @@ def _patient(path: str, *, definition: str = "", row: str = "subject") -> Parame
 
 
 def _artifact(name: str, *more: str) -> Parameter:
-    return _reference(name, f"relatedArtifact[type={name}].resource", *more)
+    return _canonical(name, f"relatedArtifact[type={name}].resource", *more)
 
 
 _PERSON = "Practitioner PractitionerRole Patient RelatedPerson"
@@ -117,7 +122,7 @@ PARAMETERS: Final[Mapping[str, tuple[Parameter, ...]]] = {
         _code("status", "questionnaire-answers-status"),
         _reference("subject", single=True),
         _patient("subject"),
-        _reference("questionnaire", targets="Questionnaire", single=True),
+        _canonical("questionnaire", targets="Questionnaire", single=True),
         _date("authored"),
         _reference("author", targets=_ANYBODY, single=True),
         _reference("source", targets=_PERSON, single=True),
@@ -281,7 +286,7 @@ PARAMETERS: Final[Mapping[str, tuple[Parameter, ...]]] = {
         *_CONFORMANCE,
         _token("identifier", definition="conformance-identifier"),
         _uri("type"),
-        _reference("base", "baseDefinition", targets="StructureDefinition", single=True),
+        _canonical("base", "baseDefinition", targets="StructureDefinition", single=True),
         _code("kind", "structure-definition-kind"),
         _code("derivation", "type-derivation-rule"),
         _token("abstract"),

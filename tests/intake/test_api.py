@@ -334,6 +334,17 @@ def test_a_version_is_chosen_and_named_when_the_sender_names_none(ehr: httpx.Cli
     assert "questionnaire-version-chosen" in codes(answer)
 
 
+def test_answers_to_a_part_of_a_form_are_found_among_those_to_the_form(ehr: httpx.Client) -> None:
+    response = a_response()
+    canonical = response["questionnaire"]
+    post(ehr, {**response, "questionnaire": f"{canonical}#page-1"})
+
+    for asked in (canonical, canonical.partition("|")[0], f"{canonical}#page-1", f"{canonical}#page-2"):
+        found = ehr.get(POST, params={"questionnaire": asked}).json()
+        assert [each["resource"]["questionnaire"] for each in found["entry"]] == [f"{canonical}#page-1"], asked
+    assert "entry" not in ehr.get(POST, params={"questionnaire": f"{canonical}.1#page-1"}).json()
+
+
 @pytest.mark.requirement("SR-10")
 def test_the_emergency_questions_may_be_sent_alone(ehr: httpx.Client) -> None:
     answer = post(ehr, a_response({"chest_pain": "Y"}, status="in-progress", only={"chest_pain"}))

@@ -47,6 +47,18 @@ def test_a_sound_response_to_a_known_questionnaire_needs_no_explanation(
     assert judged(catalogue, SOUND) == explained
 
 
+def test_a_response_that_names_a_part_of_its_form_is_recognised_as_one_that_names_the_form(
+    catalogue: Catalogue,
+) -> None:
+    canonical = judged(catalogue, SOUND).index.canonical
+    part = SOUND.replace(canonical.encode(), f"{canonical}#page-1".encode())
+
+    found = recognise(part, catalogue=catalogue, tenant=DEFAULT_TENANT)
+
+    assert found is not None
+    assert (found.index.canonical, found.warnings) == (canonical, judged(catalogue, part).warnings)
+
+
 def test_a_response_with_something_wrong_is_explained_every_time(catalogue: Catalogue) -> None:
     wrong = SOUND.replace(b'"completed"', b'"finished"')
 

@@ -193,6 +193,18 @@ def test_completed_again_with_other_answers_is_an_amendment_and_says_so(ehr: htt
     assert (same.status_code, "completed-changed" in codes(same)) == (200, False)
 
 
+def test_a_part_of_the_form_is_no_other_form(ehr: httpx.Client) -> None:
+    form = a_form()
+    put(ehr, form)
+    amended = a_form({"chest_pain": "Y"}, status="amended", questionnaire=f"{form['questionnaire']}#page-1")
+
+    assert put(ehr, amended, If_Match=version(1)).status_code == 200
+
+    url = form["questionnaire"].partition("|")[0]
+    without_version = {**amended, "questionnaire": f"{url}#page-1"}
+    assert errors(put(ehr, without_version, If_Match=version(2))) == ["questionnaire-replaced"]
+
+
 def test_the_patient_of_a_response_never_changes(ehr: httpx.Client) -> None:
     put(ehr, a_form())
     for status in ("amended", "entered-in-error"):

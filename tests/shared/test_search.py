@@ -72,9 +72,10 @@ def test_a_reference_of_ours_may_be_written_in_several_ways() -> None:
     assert condition("subject", "https://ehr.example/Patient/1") == OneOf(
         "subject", ((None, "https://ehr.example/Patient/1"),)
     )
-    assert condition("questionnaire", "https://x.example/Q|1", of="QuestionnaireResponse") == OneOf(
-        "questionnaire", (("1", "https://x.example/Q"),)
-    )
+    for canonical in ("https://x.example/Q|1", "https://x.example/Q|1#page-1"):
+        assert condition("questionnaire", canonical, of="QuestionnaireResponse") == OneOf(
+            "questionnaire", (("1", "https://x.example/Q"),)
+        )
 
 
 def test_a_patient_known_by_identifier_alone_is_found_by_it() -> None:

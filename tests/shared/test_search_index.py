@@ -64,6 +64,9 @@ def test_a_canonical_is_found_with_and_without_its_version() -> None:
     library = {"resourceType": "Library", "url": "https://x.example/L", "version": "2.0.0"}
 
     assert values(response, "questionnaire") == {("1.0.0", "https://x.example/Q")}
+    assert values({**response, "questionnaire": "https://x.example/Q|1.0.0#page-1"}, "questionnaire") == {
+        ("1.0.0", "https://x.example/Q")
+    }
     assert values(library, "url") == {("2.0.0", "https://x.example/L")}
     assert values(library, "version") == {("", "2.0.0")}
 

@@ -42,6 +42,36 @@ def test_chest_pain_with_leg_pain_is_an_emergency_that_notify_hears_of(line: Lin
     assert line.outbox() == [("notify.urgent", 1)]
 
 
+@pytest.mark.requirement("SR-10", "REQ-03", "REQ-05")
+@pytest.mark.parametrize("part", ["{}#page-1", "{}#", "{url}#page-1", "{url}#page-1|{version}"])
+def test_answers_to_a_part_of_a_form_are_assessed_by_the_rules_of_that_form(line: Line, part: str) -> None:
+    response = a_response({"chest_pain": "Y"})
+    canonical = response["questionnaire"]
+    url, _, version = canonical.partition("|")
+    response["questionnaire"] = part.format(canonical, url=url, version=version)
+    response_id = line.post(response)
+
+    line.deliver(response_id)
+
+    [assessment] = line.found("RiskAssessment", response_id)
+    assert urgency(assessment) == "emergency"
+    assert line.outbox() == [("notify.urgent", 1)]
+
+
+def test_a_form_is_read_once_whatever_parts_of_it_are_named(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    forms, canonical = line.assessor.forms, a_response()["questionnaire"]
+    whole = forms.get(canonical)
+    monkeypatch.setattr(FhirClient, "find", unavailable)
+
+    assert whole is not None
+    assert all(forms.get(f"{canonical}#page-{number}") is whole for number in range(100))
+    assert len(forms._known) == 1
+
+
+def unavailable(*_: object, **__: object) -> None:
+    raise NeighbourUnavailable("asked again")
+
+
 def test_a_mild_calf_ache_is_routine_and_nobody_is_alerted(line: Line) -> None:
     assert urgency(line.assessed({})) == "routine"
     assert line.outbox() == []

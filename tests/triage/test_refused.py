@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
@@ -13,6 +13,7 @@ import pytest
 
 from services.triage import refused as refused_module
 from services.triage.assess_response import open_examiner
+from services.triage.forms import Forms
 from services.triage.refused import EXAMINE, Examiner, look_for_refused
 from shared import jobs
 from shared.fhir.client import NeighbourUnavailable
@@ -320,6 +321,20 @@ def test_an_examiner_finds_the_form_by_its_url_when_the_version_is_unknown(net: 
 
     assert head is not None
     assert head.name == "posterior-lower-limb"
+
+
+def test_an_examiner_begins_with_the_form_of_which_a_part_is_named(net: Net) -> None:
+    [(canonical, newest)] = net.examiner.packs.items()
+    url = canonical.partition("|")[0]
+    head = replace(newest.head, questionnaires=(f"{url}|0.9",))
+    older = replace(newest, content=replace(newest.content, head=head))
+    examiner = replace(net.examiner, packs={f"{url}|0.9": older, canonical: newest})
+    form = posterior_lower_limb()
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Forms, "get", lambda *_: form)
+        assert [pack for _, pack in examiner._forms(f"{url}|0.9#page-1")] == [older, newest]
+        assert [pack for _, pack in examiner._forms(f"{url}#page-1")] == [newest, older]
 
 
 def a_transaction(*responses: dict[str, Any]) -> dict[str, Any]:

@@ -192,6 +192,21 @@ def test_SR_21_a_response_that_was_entered_in_error_is_withdrawn_and_holds_nothi
     assert urgency(assessment) == "routine"
 
 
+@pytest.mark.requirement("SR-21")
+def test_SR_21_a_withdrawal_that_names_a_part_of_the_form_withdraws_the_assessment_of_its_answers(line: Line) -> None:
+    response = a_response(EMERGENCY)
+    response_id = line.post(response)
+    line.deliver(response_id)
+
+    withdrawn = {**response, "status": "entered-in-error", "questionnaire": f"{response['questionnaire']}#page-1"}
+    line.amend(response_id, withdrawn, version=1)
+    line.deliver(response_id, version=2)
+
+    [assessment] = line.found("RiskAssessment", response_id)
+    assert (assessment["status"], assessment["meta"]["versionId"]) == ("entered-in-error", "2")
+    assert line.outbox() == [URGENT, ("notify.routine", 2)]
+
+
 @pytest.mark.requirement("SR-18")
 @pytest.mark.parametrize(
     ("earlier", "facts", "kept"),

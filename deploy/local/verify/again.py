@@ -18,6 +18,7 @@ from services.triage.earlier import WINDOW_H
 from services.triage.engine.pack import Pack
 from services.triage.findings import FactReader
 from services.triage.knowledge.loader import every_pack
+from shared.fhir.canonicals import url_and_version
 from shared.fhir.codes import Urgency
 from shared.fhir.identity import as_received
 from shared.fhir.parse import parse_resource
@@ -78,7 +79,7 @@ def _made(
 def _form(
     connection: DictConnection, queries: Mapping[str, str], tenant: UUID, canonical: str
 ) -> QuestionnaireIndex | None:
-    url, _, version = canonical.partition("|")
+    url, version = url_and_version(canonical)
     parameters = {"tenant": tenant, "url": url, "version": version}
     row = connection.execute(queries["questionnaire"], parameters).fetchone()
     if row is None:

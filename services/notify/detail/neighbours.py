@@ -17,6 +17,7 @@ from uuid import UUID
 from services.notify.detail.answers import Form
 from services.notify.detail.assessed import Response
 from shared.events import Ref
+from shared.fhir.canonicals import url_and_version
 from shared.fhir.client import FhirClient, NeighbourUnavailable
 from shared.fhir.codes import CS_CONDITION, SID_RESPONSE
 
@@ -79,14 +80,14 @@ class Neighbours:
 
     def form(self, canonical: str, tenant: UUID) -> Form | None:
         """The Questionnaire of that canonical, or None. Raises NeighbourUnavailable."""
-        url, _, version = canonical.partition("|")
+        url, version = url_and_version(canonical)
         query = {"url": url} | ({"version": version} if version else {})
 
         def read() -> Form | None:
             found = self.intake.find("Questionnaire", query, tenant=tenant)
             return Form.of(found[0]) if found else None
 
-        return self._keeping((tenant, canonical), read)
+        return self._keeping((tenant, f"{url}|{version}"), read)
 
     def conditions(self, version: str, tenant: UUID) -> Mapping[str, str]:
         """What the conditions of these rules are called, by code. Raises NeighbourUnavailable."""

@@ -78,6 +78,14 @@ def test_answers_stand_in_the_patients_form_with_what_fired_and_what_was_not_ans
     assert "Afraid of <a clot> in the patient's own words" in answers
 
 
+def test_answers_to_a_part_of_a_form_stand_under_the_questions_of_the_form(clinic: Clinic) -> None:
+    response = a_response(EMERGENCY)
+    clinic.sends({**response, "questionnaire": f"{response['questionnaire']}#page-1"})
+    clinic.works()
+
+    assert "Do you have chest pain now, or have you had it" in section(clinic.page(), "answers")
+
+
 @pytest.mark.requirement("REQ-15")
 def test_what_a_patient_writes_cannot_become_markup(clinic: Clinic) -> None:
     response = a_response({**EMERGENCY, "other_concerns": "<script>x()</script><img src=x onerror=x()>"})
