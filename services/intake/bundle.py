@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, NoReturn
 from urllib.parse import unquote
 
+from services.intake.entry_links import with_links
 from services.intake.raw_parts import elements, members, type_of
 from shared.fhir.parse import parse_resource
 from shared.fhir.strict_json import read_json
@@ -123,15 +124,11 @@ def _entry(number: int, entry: Mapping[str, Any], text: bytes, base: str) -> Ent
 
 
 def resolved(entries: Sequence[Entry], targets: Mapping[str, str]) -> list[Entry]:
-    """The entries with every reference to a `urn:uuid:` of the Bundle replaced. `targets`: fullUrl to `Type/id`."""
-    return [replace(entry, resource=_replaced(entry.resource, targets)) for entry in entries]
-
-
-def _replaced(resource: bytes | None, targets: Mapping[str, str]) -> bytes | None:
-    for full_url, target in targets.items() if resource is not None else ():
-        assert resource is not None
-        resource = resource.replace(f'"{full_url}"'.encode(), f'"{target}"'.encode())
-    return resource
+    """The entries with every link to an entry of the Bundle replaced. `targets`: fullUrl to `Type/id`."""
+    return [
+        entry if entry.resource is None else replace(entry, resource=with_links(entry.resource, targets))
+        for entry in entries
+    ]
 
 
 def check_type(entry: Entry) -> None:

@@ -168,7 +168,7 @@ def _replace(
 
 
 def update_identified(
-    query: str, judged: Judged, *, connection: DictConnection, tenant: UUID, asked: Preconditions
+    query: str, judged: Judged, *, connection: DictConnection, tenant: UUID, asked: Preconditions, new_id: str = ""
 ) -> Received:
     """Store the next version of the response that ``identifier=system|value`` names, or a new one if there is none.
 
@@ -185,7 +185,7 @@ def update_identified(
         )
     found = store.identified(connection, tenant, identifier)
     if found is None and "id" not in judged.response and asked.if_match is None:
-        new = first_version(judged, replace(asked, if_none_exist=None))
+        new = first_version(judged, replace(asked, if_none_exist=None), new_id)
         result = store.store_response(connection, tenant, new)
         match result.outcome:
             case Outcome.CREATED:

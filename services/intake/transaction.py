@@ -17,6 +17,7 @@ import orjson
 from services.intake import publish, receive, store
 from services.intake.bundle import ORDER, Entry, check_type, moved, resolved
 from services.intake.context import IntakeContext
+from services.intake.entry_links import LOCAL
 from services.intake.judge import Judged, judge, stops
 from services.intake.keys import business_identifier
 from services.intake.preconditions import read_preconditions
@@ -57,7 +58,7 @@ def transact(intake: IntakeContext, entries: Sequence[Entry], principal: Princip
             authorise(principal, entry.method, f"/fhir/{entry.path}")
             check_type(entry)
     writes.sort(key=lambda entry: (ORDER.index(entry.method), entry.number))
-    ids = {entry.full_url: str(uuid7()) for entry in writes if entry.full_url.startswith("urn:uuid:")}
+    ids = {entry.full_url: str(uuid7()) for entry in writes if entry.full_url.startswith(LOCAL)}
     with tenant_transaction(intake.api.pool, principal.tenant) as connection:
         targets = {
             entry.full_url: f"{entry.type}/{_id_of(entry, ids, connection, principal.tenant)}"
@@ -99,7 +100,8 @@ def _id_of(entry: Entry, ids: dict[str, str], connection: DictConnection, tenant
     content = _loosely(entry)
     identifier = business_identifier(content) if entry.type == RESPONSE else None
     known = store.identified(connection, tenant, identifier) if identifier else None
-    return known or ids[entry.full_url]
+    chosen = content.get("id") if entry.method == "PUT" else None
+    return known or (chosen if isinstance(chosen, str) else ids[entry.full_url])
 
 
 def _loosely(entry: Entry) -> dict[str, Any]:
@@ -150,7 +152,7 @@ def _store(
         elif resource_id:
             received = receive.update(resource_id, judged, asked=asked, **given)
         else:
-            received = receive.update_identified(entry.query, judged, asked=asked, **given)
+            received = receive.update_identified(entry.query, judged, asked=asked, new_id=new_id, **given)
         return Done(entry, received.stored, received.outcome, received_problems(received, intake.api.base))
 
 

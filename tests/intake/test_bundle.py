@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request
 from services.intake.app import create_app
 from services.intake.bundle import read_bundle
 from services.intake.context import IntakeContext
+from services.intake.entry_links import with_links
 from services.intake.settings import IntakeSettings
 from services.intake.transaction import transact
 from shared.access.scopes import Scopes
@@ -23,11 +24,12 @@ from shared.problems import ProblemError
 from tests.builders import SENDER, a_response
 from tests.conftest import Database
 from tests.forms import answered, question
-from tests.intake.ehr import all_codes, errors, id_of, post, send, stored
+from tests.intake.ehr import POST, all_codes, errors, id_of, post, send, stored
 from tests.intake.test_publication import URL, a_questionnaire, answers_to
 from tests.serving import client_of, served
 
 RESPONSE = "QuestionnaireResponse"
+ONE, TWO = (f"urn:uuid:6d6a8e2c-0000-4000-8000-00000000000{number}" for number in (1, 2))
 
 
 def entry(method: str, url: str, resource: dict[str, Any] | None = None, **request: str) -> dict[str, Any]:
@@ -161,21 +163,108 @@ def test_entries_of_a_transaction_are_carried_out_by_method_and_answered_in_thei
 
 def test_references_between_entries_are_resolved_to_what_they_became(ehr: httpx.Client) -> None:
     send(ehr, "POST", "/fhir/Questionnaire", a_questionnaire(question("about", "reference")))
-    one, two = "urn:uuid:6d6a8e2c-0000-4000-8000-000000000001", "urn:uuid:6d6a8e2c-0000-4000-8000-000000000002"
-    about = {"valueReference": {"reference": one}}
+    about = {"valueReference": {"reference": ONE}}
     second = answers_to(f"{URL}|1", answered("about", about))
 
     answer = sent(
         ehr,
         "transaction",
-        entry("POST", RESPONSE, second, fullUrl=two),
-        entry("POST", RESPONSE, a_response(), fullUrl=one),
+        entry("POST", RESPONSE, second, fullUrl=TWO),
+        entry("POST", RESPONSE, a_response(), fullUrl=ONE),
     )
 
     assert statuses(answer) == ["201", "201"]
     locations = [each["response"]["location"] for each in answer.json()["entry"]]
     text = ehr.get(httpx.URL(locations[0]).path).json()
     assert text["item"][0]["answer"][0]["valueReference"]["reference"] == "/".join(locations[1].split("/")[-4:-2])
+
+
+@pytest.mark.requirement("REQ-04")
+def test_a_transaction_sent_again_stores_a_form_once_though_its_identifier_is_its_full_url(ehr: httpx.Client) -> None:
+    form = a_response(identifier=ONE)
+    condition = f"identifier={SENDER}|{ONE}"
+
+    first = sent(ehr, "transaction", entry("POST", RESPONSE, form, fullUrl=ONE))
+    again = sent(ehr, "transaction", entry("POST", RESPONSE, form, fullUrl=ONE))
+    on_condition = sent(ehr, "transaction", entry("POST", RESPONSE, form, fullUrl=ONE, ifNoneExist=condition))
+
+    assert [statuses(each) for each in (first, again, on_condition)] == [["201"], ["200"], ["200"]]
+    [kept] = ehr.get(f"{POST}?{condition}").json()["entry"]
+    assert kept["resource"]["identifier"]["value"] == ONE
+    assert stored(ehr) == 1
+
+
+def test_what_names_something_and_what_a_patient_wrote_stays_as_it_was_sent(ehr: httpx.Client) -> None:
+    form = {**a_questionnaire(question("words", "text"), question("link", "url")), "url": TWO}
+    answers = answers_to(
+        f"{TWO}|1", answered("words", {"valueString": ONE}), answered("link", {"valueUri": ONE.replace("u", "\\u0075")})
+    )
+    answers["identifier"] = {"system": ONE, "value": "1"}
+    answers["extension"] = [{"url": ONE, "valueCanonical": ONE}, {"url": "https://x.example/e", "valueUrl": ONE}]
+    text = json.dumps(bundle("transaction", entry("POST", "Questionnaire", form, fullUrl=TWO)))
+    assert statuses(send(ehr, "POST", "/fhir", text.encode())) == ["201"]
+
+    text = json.dumps(bundle("transaction", entry("POST", RESPONSE, answers, fullUrl=ONE))).replace("\\\\u", "\\u")
+    answer = send(ehr, "POST", "/fhir", text.encode())
+
+    assert statuses(answer) == ["201"], answer.text
+    address = "/".join(answer.json()["entry"][0]["response"]["location"].split("/")[-4:-2])
+    kept = ehr.get(f"/fhir/{address}").json()
+    assert (kept["identifier"], kept["questionnaire"]) == (answers["identifier"], f"{TWO}|1")
+    assert [item["answer"][0] for item in kept["item"]] == [{"valueString": ONE}, {"valueUri": address}]
+    assert kept["extension"] == [answers["extension"][0], {"url": "https://x.example/e", "valueUrl": address}]
+
+
+def test_links_are_replaced_wherever_a_link_may_stand_and_nothing_else_is() -> None:
+    links = {
+        "basedOn": [{"reference": ONE}],
+        "contained": [{"resourceType": "Specimen", "id": "1", "subject": {"reference": ONE}}],
+        "_authored": {"extension": [{"url": "https://x.example/e", "valueReference": {"reference": ONE}}]},
+        "item": [{"item": [{"answer": [{"item": [{"answer": [{"valueAttachment": {"url": ONE}}]}]}]}]}],
+        "meta": {"source": ONE},
+    }
+    stays = {
+        "identifier": {"value": ONE, "assigner": {"identifier": {"system": ONE, "value": ONE}, "display": ONE}},
+        "questionnaire": ONE,
+        "text": {"div": ONE},
+        "item": [
+            {"linkId": ONE, "text": f'{ONE} {{[,\\"'},
+            {"answer": [{"valueString": ONE}, {"valueCoding": {"system": ONE}}]},
+        ],
+        "unknown": ONE,
+        ONE: [1, "a", ONE, {}, []],
+    }
+
+    for resource, replaced in ((links, True), (stays, False)):
+        text = json.dumps({"resourceType": RESPONSE, **resource}, indent=3).encode()
+        wanted = text.replace(ONE.encode(), b"Basic/7") if replaced else text
+        assert with_links(text, {ONE: "Basic/7"}) == wanted
+
+
+@pytest.mark.parametrize("full_url", [ONE, "urn:oid:1.2.3.4"])
+@pytest.mark.parametrize("chosen", [{}, {"id": "form-1"}], ids=["an id of ours", "an id of the sender"])
+def test_a_link_to_an_update_that_names_an_identifier_leads_to_what_it_made(
+    ehr: httpx.Client, full_url: str, chosen: dict[str, str]
+) -> None:
+    send(ehr, "POST", "/fhir/Questionnaire", a_questionnaire(question("about", "reference")))
+    second = answers_to(f"{URL}|1", answered("about", {"valueReference": {"reference": full_url}}))
+    first = {**chosen, **a_response(identifier="one")}
+
+    answer = sent(
+        ehr,
+        "transaction",
+        entry("PUT", f"{RESPONSE}?identifier={SENDER}|one", first, fullUrl=full_url),
+        entry("POST", RESPONSE, second),
+    )
+
+    assert statuses(answer) == ["201", "201"]
+    made, about = (httpx.URL(each["response"]["location"]).path for each in answer.json()["entry"])
+    assert about_of(ehr, about) == "/".join(made.split("/")[2:4])
+
+
+def about_of(ehr: httpx.Client, path: str) -> str:
+    [item] = ehr.get(path).json()["item"]
+    return str(item["answer"][0]["valueReference"]["reference"])
 
 
 REFUSED = {
