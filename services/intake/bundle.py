@@ -15,6 +15,7 @@ from urllib.parse import unquote
 from services.intake.entry_links import with_links
 from services.intake.raw_parts import elements, members, type_of
 from shared.fhir.parse import parse_resource
+from shared.fhir.search import RESOURCE_ID
 from shared.fhir.strict_json import read_json
 from shared.problems import Category, Problem, ProblemError
 
@@ -47,6 +48,13 @@ class Entry:
     def type(self) -> str:
         """The type that the address names."""
         return self.path.partition("/")[0]
+
+    @property
+    def writes(self) -> bool:
+        """Whether this is a create, or an update of one resource by its id or by a query."""
+        if self.path == self.type:
+            return self.method in ("POST", "PUT")
+        return self.method == "PUT" and RESOURCE_ID.fullmatch(self.path.removeprefix(f"{self.type}/")) is not None
 
     @property
     def place(self) -> str:
@@ -103,8 +111,8 @@ def _entry(number: int, entry: Mapping[str, Any], text: bytes, base: str) -> Ent
         _refuse(Category.INCORRECT, "bundle-request", message, f"Bundle.entry[{number}]", issue_code="required")
     url = str(request["url"]).removeprefix(f"{base}/").removeprefix("/")
     path, _, query = url.partition("?")
-    path = unquote(path)
-    if not _PATH.fullmatch(path) or ".." in path.split("/"):
+    path = unquote(path).removesuffix("/")
+    if not _PATH.fullmatch(path) or not {".", ".."}.isdisjoint(path.split("/")):
         _refuse(
             Category.INCORRECT,
             "bundle-request",

@@ -129,8 +129,7 @@ def _outside_the_net(entry: Entry) -> bool:
     """True for what is refused before anybody looks for answers: another type or method than a response has."""
     if entry.resource is None or entry.method in READS or "$" in entry.path:
         return False
-    written = entry.method == "PUT" or (entry.method == "POST" and "/" not in entry.path)
-    return entry.type != "QuestionnaireResponse" or not written
+    return entry.type != "QuestionnaireResponse" or not entry.writes
 
 
 def _refusal(status: int, code: str, issue_code: str, message: str) -> Answer:

@@ -91,6 +91,17 @@ def _check_offered(entry: Entry) -> None:
         raise _refused(entry, "transaction-type", message)
     if entry.method not in ("POST", "PUT"):
         raise _refused(entry, "method", "A transaction has POST, PUT and GET here. Send another entry.")
+    if not entry.writes or (entry.method == "PUT" and entry.path == "Questionnaire"):
+        raise ProblemError(
+            Problem(
+                Category.INCORRECT,
+                "bundle-request",
+                "In a transaction a POST names a type, as in QuestionnaireResponse, and a PUT one resource, as in "
+                "QuestionnaireResponse/123. Send a search as GET, anything else by itself.",
+                expression=f"{entry.place}.request.url",
+                issue_code="value",
+            )
+        )
 
 
 def _id_of(entry: Entry, ids: dict[str, str], connection: DictConnection, tenant: UUID) -> str:

@@ -16,7 +16,7 @@ from services.intake.context import IntakeContext
 from services.intake.entry_links import with_links
 from services.intake.settings import IntakeSettings
 from services.intake.transaction import transact
-from shared.access.scopes import Scopes
+from shared.access.scopes import Scopes, parse_scopes
 from shared.fhir.structure import check_structure
 from shared.ids import DEFAULT_TENANT
 from shared.principal import Principal
@@ -278,7 +278,16 @@ REFUSED = {
     "no request": ({"resourceType": "Bundle", "type": "batch", "entry": [{"fullUrl": "https://x.example/1"}]}, 400),
     "another server": (bundle("batch", entry("GET", "https://evil.example/fhir/Patient")), 400),
     "a way out of the base": (bundle("batch", entry("GET", "Questionnaire/%2e%2e/../metrics")), 400),
+    "a way round within the base": (bundle("batch", entry("POST", f"{RESPONSE}/.", a_response())), 400),
     "the base itself": (bundle("batch", entry("POST", "")), 400),
+    "the base itself with a slash": (bundle("batch", entry("POST", "/")), 400),
+    "two slashes at the end": (bundle("batch", entry("POST", f"{RESPONSE}//", a_response())), 400),
+    "a search that carries a response": (
+        bundle("transaction", entry("POST", f"{RESPONSE}/_search", a_response())),
+        400,
+    ),
+    "a create under an id": (bundle("transaction", entry("POST", f"{RESPONSE}/1", a_response())), 400),
+    "an update of a version": (bundle("transaction", entry("PUT", f"{RESPONSE}/1/_history/1", a_response())), 400),
     "too many": (bundle("batch", *[entry("GET", RESPONSE)] * 101), 413),
     "no Bundle": (a_response(), 400),
     "not R4": ({"resourceType": "Bundle", "type": "batch", "entry": 7}, 400),
@@ -305,6 +314,42 @@ def test_a_transaction_needs_the_permission_of_each_entry() -> None:
         transact(cast(IntakeContext, None), entries, nobody)
 
     assert refused.value.http_status == 403
+
+
+@pytest.mark.parametrize("scopes", ["system/*.s", "system/*.cruds"])
+@pytest.mark.parametrize(
+    ("method", "url"),
+    [
+        ("POST", "{}/_search"),
+        ("POST", "{}/_search?status=completed"),
+        ("POST", "{}/1"),
+        ("POST", "{}/_history"),
+        ("PUT", "{}/1/_history/1"),
+        ("PUT", "{}/_search"),
+        ("PUT", "Questionnaire?url=https://x.example/Q"),
+    ],
+)
+def test_a_transaction_writes_only_where_its_permission_was_asked_for(method: str, url: str, scopes: str) -> None:
+    client = Principal("client", DEFAULT_TENANT, parse_scopes(scopes))
+    for kind, resource in ((RESPONSE, a_response()), ("Questionnaire", a_questionnaire())):
+        text = json.dumps(bundle("transaction", entry(method, url.format(kind), resource))).encode()
+        _, entries = read_bundle(text, base="")
+
+        with pytest.raises(ProblemError) as refused:
+            transact(cast(IntakeContext, None), entries, client)
+
+        [problem] = refused.value.problems
+        assert (refused.value.http_status, problem.code) == (400, "bundle-request")
+        assert problem.expression == "Bundle.entry[0].request.url"
+
+
+def test_a_slash_at_the_end_of_an_address_means_the_same_address_in_a_bundle_too(ehr: httpx.Client) -> None:
+    for number, kind in enumerate(("batch", "transaction")):
+        form = {"id": f"form-{number}", **a_response()}
+        answer = sent(
+            ehr, kind, entry("POST", f"{RESPONSE}/", a_response()), entry("PUT", f"{RESPONSE}/form-{number}/", form)
+        )
+        assert statuses(answer) == ["201", "201"]
 
 
 @pytest.fixture
