@@ -112,6 +112,8 @@ def _met(
             told.append(_already_here(result.id))
         case Outcome.IDENTIFIED:
             told += _known(connection, tenant, judged, result.id, conditional=asked.if_none_exist is not None)
+        case unexpected:
+            raise AssertionError(f"a new response under an id of ours met {unexpected}")
     if new.identifier is None:
         told.append(_no_identifier())
     return Received(_stored(connection, tenant, result, new), result.outcome, (*told, *judged.warnings))

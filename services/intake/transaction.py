@@ -58,15 +58,18 @@ def transact(intake: IntakeContext, entries: Sequence[Entry], principal: Princip
             authorise(principal, entry.method, f"/fhir/{entry.path}")
             check_type(entry)
     writes.sort(key=lambda entry: (ORDER.index(entry.method), entry.number))
-    ids = {entry.full_url: str(uuid7()) for entry in writes if entry.full_url.startswith(LOCAL)}
+    ids = _new_ids(writes)
     with tenant_transaction(intake.api.pool, principal.tenant) as connection:
         targets = {
             entry.full_url: f"{entry.type}/{_id_of(entry, ids, connection, principal.tenant)}"
             for entry in writes
             if entry.full_url in ids
         }
-        judged = _judged(intake, resolved(writes, targets), principal.tenant)
-        done = [_store(entry, one, intake, connection, principal, targets) for entry, one in judged]
+        linked = resolved(writes, targets)
+        judged = _judged(intake, linked, principal.tenant)
+        done = [_store(entry, one, intake, connection, principal, ids) for entry, one in judged]
+        if linked != writes:
+            _check_links(done, targets)
     if any(each.outcome in receive.WRITTEN and each.entry.type == RESPONSE for each in done):
         intake.stored()
     if any(each.entry.type != RESPONSE for each in done):
@@ -104,12 +107,46 @@ def _check_offered(entry: Entry) -> None:
         )
 
 
+def _new_ids(writes: Sequence[Entry]) -> dict[str, str]:
+    """An id for each fullUrl that means something in this Bundle only. Raises ProblemError for one that is used twice:
+    where their versions differ, R4 does not forbid it, but one id cannot stand for both."""
+    ids: dict[str, str] = {}
+    for entry in writes:
+        if entry.full_url in ids:
+            message = "Another entry that writes has this fullUrl. Give each a fullUrl of its own."
+            place = f"{entry.place}.fullUrl"
+            raise ProblemError(
+                Problem(Category.INCORRECT, "full-url-twice", message, expression=place, issue_code="value")
+            )
+        if entry.full_url.startswith(LOCAL):
+            ids[entry.full_url] = str(uuid7())
+    return ids
+
+
+def _check_links(done: Sequence[Done], targets: dict[str, str]) -> None:
+    """Raises ProblemError (503) when an entry became another resource than links to it say: somebody else stored it
+    meanwhile. Sent again, it is known from the beginning."""
+    for each in done:
+        became = f"{each.stored.type}/{each.stored.id}"
+        if targets.get(each.entry.full_url, became) != became:
+            message = (
+                "Another sender stored one of these at this moment. Nothing was stored: send the same Bundle again."
+            )
+            raise ProblemError(
+                Problem(Category.UNAVAILABLE, "overtaken", message, expression=each.entry.place, issue_code="transient")
+            )
+
+
 def _id_of(entry: Entry, ids: dict[str, str], connection: DictConnection, tenant: UUID) -> str:
     """The id under which the resource of this entry will be found: one that is there already, or a new one."""
     if entry.method == "PUT" and "/" in entry.path:
         return entry.path.partition("/")[2]
     content = _loosely(entry)
-    identifier = business_identifier(content) if entry.type == RESPONSE else None
+    if entry.type != RESPONSE:
+        named = (content.get("url"), content.get("version"))
+        published = (one.id for one in store.published(connection, tenant) if (one.url, one.version) == named)
+        return next(published, ids[entry.full_url])
+    identifier = business_identifier(content)
     known = store.identified(connection, tenant, identifier) if identifier else None
     chosen = content.get("id") if entry.method == "PUT" else None
     return known or (chosen if isinstance(chosen, str) else ids[entry.full_url])
@@ -145,11 +182,11 @@ def _store(
     intake: IntakeContext,
     connection: DictConnection,
     principal: Principal,
-    targets: dict[str, str],
+    ids: dict[str, str],
 ) -> Done:
     given: dict[str, Any] = {"connection": connection, "tenant": principal.tenant}
     resource_id = entry.path.partition("/")[2]
-    new_id = targets.get(entry.full_url, "").partition("/")[2] or str(uuid7())
+    new_id = ids.get(entry.full_url, "")
     with _at(entry):
         asked = read_preconditions(entry.headers, client=principal.id)
         if isinstance(judged, Authored):

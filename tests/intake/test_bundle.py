@@ -241,6 +241,78 @@ def test_links_are_replaced_wherever_a_link_may_stand_and_nothing_else_is() -> N
         assert with_links(text, {ONE: "Basic/7"}) == wanted
 
 
+@pytest.mark.requirement("REQ-01", "REQ-04")
+@pytest.mark.parametrize("full_url", [ONE, "urn:oid:1.2.3.4"])
+@pytest.mark.parametrize("marked", [{}, {"meta": {"versionId": "1"}}], ids=["as it is", "as a version"])
+def test_two_forms_under_one_full_url_are_refused_together_and_none_is_lost(
+    ehr: httpx.Client, full_url: str, marked: dict[str, Any]
+) -> None:
+    other = {**a_response({"chest_pain": "Y"}), **({"meta": {"versionId": "2"}} if marked else {})}
+
+    refused = sent(
+        ehr,
+        "transaction",
+        entry("POST", RESPONSE, {**a_response(), **marked}, fullUrl=full_url),
+        entry("PUT", f"{RESPONSE}/form-1", {"id": "form-1", **other}, fullUrl=full_url),
+    )
+
+    assert (refused.status_code, errors(refused)[0]) == (400, "full-url-twice" if marked else "bdl-7")
+    assert "Bundle.entry[1]" in refused.json()["issue"][0]["expression"][0] or not marked
+    assert "safety-net" in all_codes(refused)
+    assert stored(ehr) == 0
+
+
+@pytest.mark.requirement("REQ-04", "REQ-30")
+def test_other_answers_under_a_known_identifier_are_never_lost_for_their_full_url(ehr: httpx.Client) -> None:
+    known = id_of(post(ehr, a_response(identifier="taken", patient="p")))
+    other = a_response({"chest_pain": "Y"}, identifier="taken", patient="p")
+    condition = f"identifier={SENDER}|taken"
+
+    refused = sent(ehr, "transaction", entry("POST", RESPONSE, other, fullUrl=ONE))
+    passed_over = sent(ehr, "transaction", entry("POST", RESPONSE, other, fullUrl=ONE, ifNoneExist=condition))
+
+    assert (refused.status_code, errors(refused)) == (409, ["identifier-reused"])
+    assert statuses(passed_over) == ["200"]
+    [done] = passed_over.json()["entry"]
+    told = [issue["details"]["coding"][0]["code"] for issue in done["response"]["outcome"]["issue"]]
+    assert {"duplicate", "identifier-reused", "safety-net"} <= {*told}
+    assert f"/{known}/" in done["response"]["location"]
+    assert stored(ehr) == 1
+
+
+def test_a_link_to_what_is_here_already_leads_to_it(ehr: httpx.Client) -> None:
+    form = {**a_questionnaire(question("about", "reference"))}
+    known = id_of(send(ehr, "POST", "/fhir/Questionnaire", form))
+    here = id_of(post(ehr, first := a_response(identifier="one", patient="p")))
+
+    for full_url, address, entries in (
+        (ONE, f"{RESPONSE}/{here}", [entry("POST", RESPONSE, first, fullUrl=ONE)]),
+        (TWO, f"Questionnaire/{known}", [entry("POST", "Questionnaire", form, fullUrl=TWO)]),
+    ):
+        second = answers_to(f"{URL}|1", answered("about", {"valueReference": {"reference": full_url}}))
+        second["identifier"]["value"] = full_url
+        answer = sent(ehr, "transaction", *entries, entry("POST", RESPONSE, second))
+        assert statuses(answer) == ["200", "201"]
+        assert about_of(ehr, httpx.URL(answer.json()["entry"][1]["response"]["location"]).path) == address
+
+
+@pytest.mark.requirement("REQ-01")
+def test_a_link_whose_form_another_sender_stored_at_this_moment_is_tried_again_and_not_left_dangling(
+    ehr: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(ehr, "POST", "/fhir/Questionnaire", a_questionnaire(question("about", "reference")))
+    second = answers_to(f"{URL}|1", answered("about", {"valueReference": {"reference": ONE}}))
+    entries = (entry("POST", RESPONSE, a_response(identifier="one"), fullUrl=ONE), entry("POST", RESPONSE, second))
+    post(ehr, entries[0]["resource"])
+    with monkeypatch.context() as unseen:
+        unseen.setattr("services.intake.store.identified", lambda *_: None)
+        refused = sent(ehr, "transaction", *entries)
+
+    assert (refused.status_code, errors(refused)) == (503, ["overtaken"])
+    assert stored(ehr) == 1
+    assert statuses(sent(ehr, "transaction", *entries)) == ["200", "201"]
+
+
 @pytest.mark.parametrize("full_url", [ONE, "urn:oid:1.2.3.4"])
 @pytest.mark.parametrize("chosen", [{}, {"id": "form-1"}], ids=["an id of ours", "an id of the sender"])
 def test_a_link_to_an_update_that_names_an_identifier_leads_to_what_it_made(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import psycopg
@@ -11,7 +11,14 @@ import pytest
 
 from services.intake.app import create_app
 from services.intake.forgetting import forget_old_keys
-from shared.postgres import open_pool
+from services.intake.judge import Judged
+from services.intake.preconditions import Preconditions
+from services.intake.receive import create
+from services.intake.store import Outcome, StoreResult
+from shared.fhir.questionnaire import QuestionnaireIndex
+from shared.ids import DEFAULT_TENANT
+from shared.postgres import DictConnection, open_pool
+from shared.problems import ProblemError
 from tests.builders import a_response
 from tests.conftest import Database
 from tests.intake.ehr import codes, errors, id_of, post, stored
@@ -128,6 +135,20 @@ def test_equal_answers_without_identifier_are_both_stored_and_the_second_is_told
     ]  # fmt: skip
     assert f"QuestionnaireResponse/{id_of(first)}" in second.text
     assert stored(ehr) == 4
+
+
+@pytest.mark.requirement("REQ-01")
+@pytest.mark.parametrize("outcome", sorted({*Outcome} - {Outcome.CREATED, Outcome.REPEATED, Outcome.IDENTIFIED}))
+def test_a_new_response_that_was_not_stored_is_never_answered_as_if_it_were(
+    monkeypatch: pytest.MonkeyPatch, outcome: Outcome
+) -> None:
+    met = StoreResult(outcome, "1", 1, None)
+    monkeypatch.setattr("services.intake.store.store_response", lambda *_: met)
+    monkeypatch.setattr("services.intake.store.read_response", lambda *_: None)
+    judged = Judged(b"{}", a_response(), cast(QuestionnaireIndex, None), [])
+
+    with pytest.raises((AssertionError, ProblemError)):
+        create(judged, connection=cast(DictConnection, None), tenant=DEFAULT_TENANT, asked=Preconditions("client"))
 
 
 def test_one_identifier_cannot_belong_to_two_responses(ehr: httpx.Client, database: Database) -> None:
