@@ -83,6 +83,11 @@ def keep(
     return Kept(row["outcome"])
 
 
+def count_turned_away(connection: DictConnection, tenant: UUID) -> None:
+    """Count one submission that was not kept."""
+    connection.execute(QUERIES["count_turned_away"], {"tenant": tenant})
+
+
 def waiting(connection: DictConnection, tenant: UUID, *, limit: int) -> list[tuple[str, datetime]]:
     """Ids of what triage has not looked at yet, and when each came."""
     rows = connection.execute(QUERIES["waiting"], {"tenant": tenant, "limit": limit}).fetchall()

@@ -39,6 +39,11 @@ SELECT state, number, oldest_s FROM quarantine_of_a_day()
 -- name: turned_away
 SELECT turned_away() AS number
 
+-- name: count_turned_away
+-- What quarantine_response counts itself, where that was undone.
+INSERT INTO quarantine_turned_away AS turned (tenant_id, number, last_at) VALUES (%(tenant)s, 1, now())
+ON CONFLICT (tenant_id) DO UPDATE SET number = turned.number + 1, last_at = excluded.last_at
+
 -- name: tenants_with
 SELECT tenants_with_refused() AS tenant
 

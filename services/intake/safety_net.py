@@ -13,15 +13,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from uuid import UUID
 
 from services.intake import quarantine_store
 from services.intake.quarantine_store import Kept, submission_id
 from shared.failpoint import reach
 from shared.fhir.outcome import MOST_ISSUES
 from shared.fhir.salvage import holds_answers, may_hold_answers, read_leniently
-from shared.postgres import DatabaseError, Pool, tenant_transaction
+from shared.postgres import DatabaseError, DictConnection, Pool, tenant_transaction
 from shared.principal import Principal
 from shared.problems import Category, Problem, ProblemError, Severity
 
@@ -30,6 +31,9 @@ NOT_ABOUT_THE_TEXT = frozenset({401, 403, 429})
 
 NOT_STORED = "identifier-reused"
 """Code of the problem that says that other answers are stored under the identifier."""
+
+FULL = "safety-net-full"
+"""Code of the problem that says that the text was not kept, as there were too many."""
 
 log = logging.getLogger(__name__)
 
@@ -60,38 +64,81 @@ class SafetyNet:
         A conditional create that finds other answers is no error in R4, but these answers may be urgent all the same:
         their text is kept like that of a refusal. Raises ProblemError 503 or 429 where it could not be kept.
         """
-        refused = ProblemError([replace(one, severity=Severity.ERROR) for one in told if one.code == NOT_STORED])
-        if not refused.problems or not _may_be_urgent(refused, body):
+        refused = _passed_over(body, told)
+        return tuple(told) if refused is None else (*told, _notice(self._keep(refused, body, principal)))
+
+    def passed_over_with(
+        self, connection: DictConnection, body: bytes, principal: Principal, told: Sequence[Problem]
+    ) -> tuple[Problem, ...]:
+        """As `passed_over`, in the caller's transaction: what it stores and this text are kept together, or neither.
+
+        The caller calls `kept` after its commit, or `turned_away` after its rollback.
+        """
+        refused = _passed_over(body, told)
+        if refused is None:
             return tuple(told)
-        kept = self._keep(refused, body, principal)
-        if kept.http_status in (429, 503):
-            raise kept
-        return (*told, kept.problems[-1])
+        try:
+            outcome = self._insert(connection, refused, body, principal)
+        except DatabaseError as error:
+            raise _away(refused, error) from None
+        return (*told, _notice(self._said(outcome, refused, body, principal)))
+
+    def turned_away(self, refused: ProblemError, tenant: UUID) -> None:
+        """Count what `passed_over_with` could not keep among too many: its own count was undone with everything."""
+        if any(problem.code == FULL for problem in refused.problems):
+            with suppress(DatabaseError), tenant_transaction(self.pool, tenant) as connection:
+                quarantine_store.count_turned_away(connection, tenant)
 
     def _keep(self, refused: ProblemError, body: bytes, principal: Principal) -> ProblemError:
         try:
             with tenant_transaction(self.pool, principal.tenant) as connection:
-                outcome = quarantine_store.keep(
-                    connection,
-                    principal.tenant,
-                    body=body,
-                    client=principal.id,
-                    status=refused.http_status,
-                    problems=list(dict.fromkeys(problem.code for problem in refused.problems))[:MOST_ISSUES],
-                    limit=self.per_minute,
-                )
-                reach("intake.quarantine.before_commit")
+                outcome = self._insert(connection, refused, body, principal)
             reach("intake.quarantine.after_commit")
         except DatabaseError as error:
-            log.error("refused submission not kept", extra={"error": type(error).__name__})
-            return ProblemError([_not_kept(), *refused.problems])
+            return _away(refused, error)
+        if outcome is not Kept.FULL:
+            self.kept()
+        return self._said(outcome, refused, body, principal)
+
+    def _insert(self, connection: DictConnection, refused: ProblemError, body: bytes, principal: Principal) -> Kept:
+        outcome = quarantine_store.keep(
+            connection,
+            principal.tenant,
+            body=body,
+            client=principal.id,
+            status=refused.http_status,
+            problems=list(dict.fromkeys(problem.code for problem in refused.problems))[:MOST_ISSUES],
+            limit=self.per_minute,
+        )
+        reach("intake.quarantine.before_commit")
+        return outcome
+
+    def _said(self, outcome: Kept, refused: ProblemError, body: bytes, principal: Principal) -> ProblemError:
         identifier = submission_id(principal.tenant, body)
         if outcome is Kept.FULL:
             log.error("too many refused submissions", extra={"reference": identifier, "status": refused.http_status})
             return ProblemError([_full(self.per_minute), *refused.problems])
-        self.kept()
         log.warning("refused submission kept", extra={"reference": identifier, "state": outcome.value})
         return ProblemError(_with(refused.problems, _told(identifier)))
+
+
+def _passed_over(body: bytes, told: Sequence[Problem]) -> ProblemError | None:
+    """What is told of answers that were not stored, as a refusal of them; None where nothing is to be kept."""
+    problems = [replace(one, severity=Severity.ERROR) for one in told if one.code == NOT_STORED]
+    refused = ProblemError(problems) if problems else None
+    return refused if refused is not None and _may_be_urgent(refused, body) else None
+
+
+def _notice(kept: ProblemError) -> Problem:
+    """That the text was kept. Raises the ProblemError where it was not."""
+    if kept.http_status in (429, 503):
+        raise kept
+    return kept.problems[-1]
+
+
+def _away(refused: ProblemError, error: DatabaseError) -> ProblemError:
+    log.error("refused submission not kept", extra={"error": type(error).__name__})
+    return ProblemError([_not_kept(), *refused.problems])
 
 
 def _may_be_urgent(refused: ProblemError, body: bytes) -> bool:

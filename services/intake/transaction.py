@@ -22,6 +22,7 @@ from services.intake.judge import Judged, judge, stops
 from services.intake.keys import business_identifier
 from services.intake.preconditions import read_preconditions
 from services.intake.publication import Authored, examine
+from services.intake.safety_net import NOT_STORED
 from services.intake.store import Outcome
 from services.intake.written import published_problems, received_problems
 from shared.access.needs import authorise
@@ -58,6 +59,22 @@ def transact(intake: IntakeContext, entries: Sequence[Entry], principal: Princip
             authorise(principal, entry.method, f"/fhir/{entry.path}")
             check_type(entry)
     writes.sort(key=lambda entry: (ORDER.index(entry.method), entry.number))
+    try:
+        done = _done(intake, writes, principal)
+    except ProblemError as refused:
+        intake.net.turned_away(refused, principal.tenant)
+        raise
+    if any(each.outcome in receive.WRITTEN and each.entry.type == RESPONSE for each in done):
+        intake.stored()
+    if any(problem.code == NOT_STORED for each in done for problem in each.problems):
+        intake.net.kept()
+    if any(each.entry.type != RESPONSE for each in done):
+        intake.catalogue.entries(principal.tenant)
+    return done
+
+
+def _done(intake: IntakeContext, writes: Sequence[Entry], principal: Principal) -> list[Done]:
+    """The writes in one database transaction, with the texts that are passed over: all is durable, or nothing."""
     ids = _new_ids(writes)
     with tenant_transaction(intake.api.pool, principal.tenant) as connection:
         targets = {
@@ -70,19 +87,16 @@ def transact(intake: IntakeContext, entries: Sequence[Entry], principal: Princip
         done = [_store(entry, one, intake, connection, principal, ids) for entry, one in judged]
         if linked != writes:
             _check_links(done, targets)
-    if any(each.outcome in receive.WRITTEN and each.entry.type == RESPONSE for each in done):
-        intake.stored()
-    if any(each.entry.type != RESPONSE for each in done):
-        intake.catalogue.entries(principal.tenant)
-    return [_passed_over(each, intake, principal) for each in done]
+        return [_passed_over(each, intake, principal, connection) for each in done]
 
 
-def _passed_over(done: Done, intake: IntakeContext, principal: Principal) -> Done:
+def _passed_over(done: Done, intake: IntakeContext, principal: Principal, connection: DictConnection) -> Done:
     """With what is told of other answers under a known identifier, which are kept for the safety net."""
     text = done.entry.resource
     if text is None or done.entry.type != RESPONSE:
         return done
-    return replace(done, problems=intake.net.passed_over(text, principal, done.problems))
+    with _at(done.entry):
+        return replace(done, problems=intake.net.passed_over_with(connection, text, principal, done.problems))
 
 
 def _check_offered(entry: Entry) -> None:

@@ -25,7 +25,7 @@ from shared.postgres import open_pool
 from tests.builders import SENDER, a_response, answer_of
 from tests.conftest import Database
 from tests.intake.ehr import all_codes as codes
-from tests.intake.ehr import post, send
+from tests.intake.ehr import post, send, stored
 from tests.serving import client_of, served
 
 QUARANTINE = "/fhir/QuestionnaireResponse/$quarantine"
@@ -136,6 +136,81 @@ def test_other_answers_that_a_bundle_passes_over_are_kept(ehr: httpx.Client, dat
 
     assert answer.json()["entry"][0]["response"]["status"] == "200 OK"
     assert [state for state, *_ in kept(database)] == ["waiting"]
+
+
+def a_transaction_that_passes_over_answers() -> dict[str, Any]:
+    """A form without identifier, and other answers under the identifier of form-1."""
+    fresh, other = a_response({}), a_response({"chest_pain": "Y"}, identifier="form-1")
+    del fresh["identifier"]
+    request = {"method": "POST", "url": "QuestionnaireResponse"}
+    entries = [
+        {"resource": fresh, "request": request},
+        {"resource": other, "request": {**request, "ifNoneExist": f"identifier={SENDER}|form-1"}},
+    ]
+    return {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+
+
+@pytest.mark.requirement("REQ-04", "REQ-30")
+def test_a_transaction_whose_passed_over_answers_are_too_many_to_be_kept_stores_nothing_and_may_come_again(
+    database: Database,
+) -> None:
+    settings = IntakeSettings(intake_database_url=database.intake_url, quarantine_per_minute=1)  # type: ignore[arg-type]
+    with client_of(create_app(settings)) as ehr:
+        post(ehr, a_response({}, identifier="form-1"))
+        post(ehr, a_response({}) | {"status": "banana"})
+        sent = a_transaction_that_passes_over_answers()
+        refused = [send(ehr, "POST", "/fhir", sent) for _ in range(2)]
+        assert stored(ehr) == 1
+        metrics = ehr.get("/metrics").text
+        rows(database, "DELETE FROM intake.quarantine RETURNING 1")
+        taken = send(ehr, "POST", "/fhir", sent)
+
+        assert [(answer.status_code, codes(answer)[0]) for answer in refused] == [(429, "safety-net-full")] * 2
+        assert refused[0].headers["retry-after"]
+        assert "sural_quarantine_turned_away 2.0" in metrics
+        assert [each["response"]["status"] for each in taken.json()["entry"]] == ["201 Created", "200 OK"]
+        assert stored(ehr) == 2
+    assert [state for state, *_ in kept(database)] == ["waiting"]
+    told = "SELECT 1 FROM intake.outbox JOIN intake.quarantine AS q ON q.id = ref_id WHERE queue = 'triage.refused'"
+    assert rows(database, told) == [(1,)]
+
+
+@pytest.mark.requirement("REQ-04", "REQ-30")
+def test_a_transaction_whose_passed_over_answers_cannot_be_kept_stores_nothing_and_is_answered_try_again(
+    ehr: httpx.Client, database: Database
+) -> None:
+    post(ehr, a_response({}, identifier="form-1"))
+    sent = a_transaction_that_passes_over_answers()
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        owner.execute("ALTER TABLE intake.quarantine RENAME TO elsewhere")
+        try:
+            refused = send(ehr, "POST", "/fhir", sent)
+        finally:
+            owner.execute("ALTER TABLE intake.elsewhere RENAME TO quarantine")
+
+    assert (refused.status_code, codes(refused)[0]) == (503, "safety-net-away")
+    assert stored(ehr) == 1
+    assert send(ehr, "POST", "/fhir", sent).status_code == 200
+    assert stored(ehr) == 2
+
+
+@pytest.mark.requirement("REQ-30")
+def test_what_a_transaction_passes_over_is_kept_only_if_the_transaction_is(
+    ehr: httpx.Client, database: Database
+) -> None:
+    post(ehr, a_response({}, identifier="form-1"))
+    sent = a_transaction_that_passes_over_answers()
+    taken = {
+        "resource": a_response({}, identifier="form-1"),
+        "request": {"method": "POST", "url": "QuestionnaireResponse"},
+    }
+    sent["entry"].append(taken)
+
+    refused = send(ehr, "POST", "/fhir", sent)
+
+    assert (refused.status_code, codes(refused)) == (409, ["identifier-reused", "safety-net"])
+    [(_, _, _, _, body)] = kept(database)
+    assert json.loads(body)["resourceType"] == "Bundle"
 
 
 @pytest.mark.requirement("REQ-30")
