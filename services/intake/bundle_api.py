@@ -57,7 +57,8 @@ def routes(intake: IntakeContext, neighbours: NeighbourParts, own_types: frozens
     @router.post("")
     async def bundle(request: Request, body: bytes = Depends(read_body)) -> Response:
         who = principal_of(request)
-        kind, entries, done = await run_in_threadpool(_written, body, who)
+        keyed = "idempotency-key" in request.headers
+        kind, entries, done = await run_in_threadpool(_written, body, who, keyed=keyed)
         parts: dict[int, bytes] = {one.entry.number: _done_entry(one, request, intake.api.base) for one in done}
         async with _outside() as outside, _inside(request) as inside:
             for entry in entries:
@@ -70,9 +71,11 @@ def routes(intake: IntakeContext, neighbours: NeighbourParts, own_types: frozens
         listed = b",".join(parts[entry.number] for entry in entries)
         return FhirResponse(head + (b',"entry":[' + listed + b"]" if entries else b"") + b"}")
 
-    def _written(body: bytes, who: Principal) -> tuple[str, list[Entry], list[Done]]:
+    def _written(body: bytes, who: Principal, *, keyed: bool) -> tuple[str, list[Entry], list[Done]]:
         """The Bundle, and of a transaction the writes, which are stored when this returns."""
         with intake.net.under(body, who):
+            if keyed:
+                raise ProblemError(_no_key())
             kind, entries = read_bundle(body, base=intake.api.base)
             return kind, entries, transact(intake, entries, who) if kind == "transaction" else []
 
@@ -123,6 +126,18 @@ def routes(intake: IntakeContext, neighbours: NeighbourParts, own_types: frozens
         return Answer(found.status_code, found.headers, found.content)
 
     return router
+
+
+def _no_key() -> Problem:
+    """One key cannot stand for many requests, and whoever sends one counts on it."""
+    return Problem(
+        Category.INCORRECT,
+        "idempotency-key",
+        "A Bundle takes no Idempotency-Key. Leave it out, and give each form in it an identifier: then the Bundle may "
+        "be sent again, and each form is stored once.",
+        expression="Bundle",
+        issue_code="not-supported",
+    )
 
 
 def _outside_the_net(entry: Entry) -> bool:

@@ -339,6 +339,25 @@ def about_of(ehr: httpx.Client, path: str) -> str:
     return str(item["answer"][0]["valueReference"]["reference"])
 
 
+@pytest.mark.requirement("REQ-04", "REQ-30")
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+def test_a_bundle_with_an_idempotency_key_is_refused_and_told_how_its_forms_are_stored_once(
+    ehr: httpx.Client, kind: str
+) -> None:
+    form = a_response(identifier="form-1")
+    nameless = {name: value for name, value in form.items() if name != "identifier"}
+
+    refused = sent(ehr, kind, entry("POST", RESPONSE, nameless), Idempotency_Key="k-1")
+
+    assert (refused.status_code, errors(refused)) == (400, ["idempotency-key"])
+    assert "identifier" in refused.json()["issue"][0]["details"]["text"]
+    assert "safety-net" in all_codes(refused)
+    assert stored(ehr) == 0
+    as_told = [sent(ehr, kind, entry("POST", RESPONSE, form)) for _ in range(2)]
+    assert [statuses(answer) for answer in as_told] == [["201"], ["200"]]
+    assert stored(ehr) == 1
+
+
 REFUSED = {
     "a write of what another service owns": (
         bundle("transaction", entry("PUT", "Task/1", {"resourceType": "Task"})),
