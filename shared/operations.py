@@ -72,7 +72,8 @@ def install_operations(
     app.add_middleware(WithoutTrailingSlash)  # before the guard
 
     @app.get("/livez", include_in_schema=False)
-    def livez() -> Response:
+    async def livez() -> Response:
+        """Answered by the event loop: also while all threads wait for somebody."""
         return JSONResponse({"status": "alive", "service": service, "version": version})
 
     @app.get("/readyz", include_in_schema=False)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 
+import httpx
 import pytest
+from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, generate_latest
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,6 +16,11 @@ from starlette.types import Message, Receive, Scope, Send
 
 from shared.answered import Answered, RequestNumbers
 from shared.fhir.http import fault, read_body
+from shared.operations import install_operations
+from tests.serving import client_of
+
+THREADS = 40
+"""So many requests are worked on at a time (anyio's own limit)."""
 
 POST: Scope = {
     "type": "http",
@@ -61,3 +69,33 @@ def test_who_stays_is_answered_and_counted() -> None:
 
     assert answers[0]["status"] == 200
     assert 'status="2xx"} 1.0' in counted
+
+
+def test_who_asks_whether_we_live_is_answered_while_every_thread_waits() -> None:
+    app, busy, go = FastAPI(), threading.Semaphore(0), threading.Event()
+    install_operations(app, service="test", checks={}, measure=lambda: (), version="0", guard=let_in, fault=fault)
+
+    @app.get("/waits")
+    def waits() -> Response:
+        busy.release()
+        go.wait(60)
+        return Response()
+
+    with client_of(app) as client:
+        asking = [
+            threading.Thread(
+                target=httpx.get, args=(f"{client.base_url}/waits",), kwargs={"timeout": 60, "trust_env": False}
+            )
+            for _ in range(THREADS + 5)
+        ]
+        for one in asking:
+            one.start()
+        try:
+            assert all(busy.acquire(timeout=20) for _ in range(THREADS))
+            alive = client.get("/livez").json()["status"]
+        finally:
+            go.set()
+            for one in asking:
+                one.join()
+
+    assert alive == "alive"

@@ -10,7 +10,8 @@ import hmac
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -18,6 +19,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from authlib.common.errors import AuthlibBaseError
 from authlib.oauth2.client import OAuth2Client
 
+from services.notify.sign_in.discovery import Discovery, NotDiscovered
 from services.notify.sign_in.provider import Identity, Round, check_claims, identity_of
 from services.notify.sign_in.visitor import Role
 from shared.access.jose import OF_ISSUERS, JoseRefused, prove, read_token
@@ -25,8 +27,9 @@ from shared.access.keys import KeysUnavailable, RemoteKeys
 from shared.outbound import Answer, Outbound, OutboundFailed, OutboundRefused
 
 DID_NOT_WORK = "The sign-in with your organisation did not work. Try it again."
-DISCOVERED_S = 3600.0
-"""How long what the provider says of itself is used without asking again."""
+AWAY = "Your organisation's sign-in does not answer now. Try again in a minute."
+AT_ONCE, PATIENCE_S = 4, 2.0
+"""Codes that are with the provider at a time, and how long another waits: one that hangs holds up nobody else."""
 
 
 class ProviderFailed(Exception):
@@ -51,10 +54,13 @@ class Provider:
     person_claim: str
     outbound: Outbound
     now: Callable[[], float] = time.time
-    _known: Mapping[str, Any] = field(default_factory=dict)
-    _known_at: float = float("-inf")
+    _discovery: Discovery = field(init=False)
     _keys: RemoteKeys | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _with_provider: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(AT_ONCE))
+
+    def __post_init__(self) -> None:
+        self._discovery = Discovery(self.issuer, self.outbound.get)
 
     def way_there(self, of: Round) -> str:
         """Where the browser is sent. Raises ProviderFailed."""
@@ -92,13 +98,12 @@ class Provider:
         return found + joined + urlencode({"client_id": self.client_id, "post_logout_redirect_uri": back})
 
     def _id_token(self, code: str, of: Round) -> str:
+        client, endpoint = self._client(), self._endpoint("token_endpoint")
         try:
-            token = self._client().fetch_token(
-                self._endpoint("token_endpoint"),
-                grant_type="authorization_code",
-                code=code,
-                code_verifier=of.verifier,
-            )
+            with self._turn():
+                token = client.fetch_token(
+                    endpoint, grant_type="authorization_code", code=code, code_verifier=of.verifier
+                )
         except AuthlibBaseError as error:
             raise ProviderFailed(f"token endpoint: {str(error.error)[:60]}") from None
         except (OutboundFailed, OutboundRefused, ValueError) as error:
@@ -150,25 +155,21 @@ class Provider:
             return self._keys
 
     def _discovered(self) -> Mapping[str, Any]:
-        """What the provider says of itself (OpenID Connect Discovery 1.0). Raises ProviderFailed."""
-        with self._lock:
-            if time.monotonic() - self._known_at < DISCOVERED_S:
-                return self._known
-            url = f"{self.issuer.rstrip('/')}/.well-known/openid-configuration"
-            try:
-                answer = self.outbound.get(url)
-                found = json.loads(answer.body) if answer.status == 200 else None
-            except (OutboundFailed, OutboundRefused, ValueError, RecursionError) as error:
-                raise _away(type(error).__name__) from None
-            if not isinstance(found, dict) or found.get("issuer") != self.issuer:
-                raise _away("no configuration of this issuer")
-            self._known, self._known_at = found, time.monotonic()
-            return found
+        """What the provider says of itself. Raises ProviderFailed."""
+        try:
+            return self._discovery.found()
+        except NotDiscovered as error:
+            raise ProviderFailed(f"discovery: {error}", AWAY) from None
 
-
-def _away(reason: str) -> ProviderFailed:
-    sentence = "Your organisation's sign-in does not answer now. Try again in a minute."
-    return ProviderFailed(f"discovery: {reason}", sentence)
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """One of the few that ask at a time. Raises ProviderFailed."""
+        if not self._with_provider.acquire(timeout=PATIENCE_S):
+            raise ProviderFailed("token endpoint: others wait for it already", AWAY)
+        try:
+            yield
+        finally:
+            self._with_provider.release()
 
 
 class _Session:

@@ -126,12 +126,13 @@ def routes(context: SignIn) -> APIRouter:
 
     @router.post("/worklist/sign-out")
     def sign_out(request: Request, form: Mapping[str, list[str]] = Depends(sent)) -> Response:
-        visitor = visitor_of(request)
-        way_out = None
-        if context.provider is not None and visitor.account and not context.account_of(visitor).has_password:
-            way_out = context.provider.way_out(f"{context.public_url.rstrip('/')}/worklist/sign-in")
+        visitor, provider = visitor_of(request), context.provider
+        if provider is not None and (not visitor.account or context.account_of(visitor).has_password):
+            provider = None
         end(context, visitor, asker_of(visitor, request))
         request.state.visitor = NOBODY
+        back = f"{context.public_url.rstrip('/')}/worklist/sign-in"
+        way_out = provider.way_out(back) if provider is not None else None
         answer = render("signed-out.html", way_out=way_out)
         door.cookies.take(answer, SESSION)
         return answer

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import base64
+import json
+import re
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, cast
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
@@ -15,11 +20,18 @@ from pydantic import SecretStr, ValidationError
 
 from services.notify.app import create_app
 from services.notify.settings import NotifySettings
-from services.notify.sign_in.provider import parse_roles
+from services.notify.sign_in import discovery, oidc
+from services.notify.sign_in.discovery import DISCOVERED_S, FAILED_S, Discovery, NotDiscovered
+from services.notify.sign_in.oidc import Provider, ProviderFailed
+from services.notify.sign_in.provider import Round, parse_roles
+from shared.outbound import Answer, Outbound, OutboundFailed
 from tests.access.keyring import rsa_key, signed
+from tests.notify.conftest import Service
+from tests.notify.neighbours import MailServer, Triage, an_assessment
 from tests.notify.sign_in.identity_provider import CLIENT, SECRET, IdentityProvider, a_provider, without_signature
 from tests.notify.sign_in.visits import OURS, PASSWORD, Keeper, Visit
-from tests.serving import client_of
+from tests.serving import client_of, served
+from tests.waiting import eventually
 
 Rows = Callable[..., list[dict[str, Any]]]
 DID_NOT_WORK = "The sign-in with your organisation did not work"
@@ -291,6 +303,189 @@ def test_a_provider_that_is_away_is_said_so(asking: NotifySettings, rs256: Ident
         assert visit.at == "/worklist", "who has a password signs in meanwhile"
 
 
+@contextmanager
+def a_provider_that_hangs() -> Iterator[tuple[str, list[socket.socket]]]:
+    """Takes every connection and answers nothing: its address, and the connections."""
+    held: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0), backlog=200) as listening:
+
+        def take() -> None:
+            with suppress(OSError):
+                while True:
+                    held.append(listening.accept()[0])
+
+        threading.Thread(target=take, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}", held
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            for one in held:
+                one.close()
+
+
+def test_a_provider_that_hangs_keeps_nobody_from_the_link_of_an_alert(
+    asking: NotifySettings, service: Service, triage: Triage, mail: MailServer
+) -> None:
+    service.hears(triage.publish(an_assessment()))
+    service.sends()
+    [link] = re.findall(r"/a/[A-Za-z0-9_-]+", str(mail.mails[0].get_payload()))
+    answers: list[str] = []
+    with a_provider_that_hangs() as (issuer, held):
+        values = {"oidc_issuer": issuer, "oidc_client_id": CLIENT, "oidc_roles": '{"doctors": "clinician"}'}
+        with served(create_app(asking.model_copy(update=values))) as site:
+
+            def click() -> None:
+                answers.append(httpx.get(f"{site}/worklist/sign-in/oidc", timeout=60, trust_env=False).text)
+
+            clicks = [threading.Thread(target=click) for _ in range(60)]
+            for one in clicks:
+                one.start()
+            eventually(lambda: len(answers) >= len(clicks) - 1)
+            shown = httpx.get(f"{site}{link}", timeout=60, trust_env=False)
+            asked = len(held)
+            held[0].close()
+            for one in clicks:
+                one.join()
+
+    assert shown.status_code == 200
+    assert asked == 1, "one asks for all"
+    assert all("does not answer now" in answer for answer in answers)
+
+
+CONFIGURATION = {
+    "issuer": "https://id.example",
+    "authorization_endpoint": "https://id.example/authorize",
+    "token_endpoint": "https://id.example/token",
+    "jwks_uri": "https://id.example/keys",
+    "end_session_endpoint": "https://id.example/logout",
+}
+
+
+@dataclass
+class Away:
+    """A provider with a clock beside it, which may be away, or hang until `go`."""
+
+    error: Exception | None = None
+    hangs: bool = False
+    asked: int = 0
+    clock: float = 1000.0
+    go: threading.Event = field(default_factory=threading.Event)
+
+    def get(self, _url: str) -> Answer:
+        self.asked += 1
+        if self.hangs:
+            assert self.go.wait(30)
+        if self.error:
+            raise self.error
+        return Answer(200, {}, json.dumps(CONFIGURATION).encode())
+
+    def ask(self, _url: str, _headers: object, _body: bytes) -> Answer:
+        self.asked += 1
+        assert self.go.wait(30)
+        raise OutboundFailed("timeout")
+
+    def discovery(self) -> Discovery:
+        return Discovery("https://id.example", self.get, lambda: self.clock)
+
+
+def test_what_a_provider_said_last_holds_while_it_is_away() -> None:
+    away = Away()
+    found = away.discovery()
+    assert found.found() == CONFIGURATION
+
+    away.clock += DISCOVERED_S
+    away.error = OutboundFailed("timeout")
+    assert [found.found() for _ in range(20)] == [CONFIGURATION] * 20
+    assert away.asked == 2, "a failure is remembered"
+
+    away.clock += 10 * DISCOVERED_S
+    assert found.found() == CONFIGURATION
+
+
+def test_a_provider_that_does_not_answer_is_asked_again_after_some_seconds() -> None:
+    away = Away(error=OutboundFailed("timeout"))
+    found = away.discovery()
+
+    for _ in range(20):
+        with pytest.raises(NotDiscovered, match="timeout"):
+            found.found()
+    assert away.asked == 1
+
+    away.clock += FAILED_S
+    away.error = None
+    assert found.found() == CONFIGURATION
+
+
+def test_who_comes_while_one_asks_a_provider_takes_what_is_known_or_waits_a_moment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(discovery, "PATIENCE_S", 0.01)
+    away = Away(hangs=True)
+    found, answers = away.discovery(), list[object]()
+
+    def ask() -> None:
+        try:
+            answers.append(found.found())
+        except NotDiscovered:
+            answers.append("away")
+
+    def several() -> list[threading.Thread]:
+        threads = [threading.Thread(target=ask) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        return threads
+
+    first = several()
+    eventually(lambda: answers == ["away"] * 7)
+    away.go.set()
+    for thread in first:
+        thread.join()
+    assert answers[7:] == [CONFIGURATION]
+
+    away.clock += DISCOVERED_S
+    away.go.clear()
+    monkeypatch.setattr(discovery, "PATIENCE_S", 30.0)
+    second = several()
+    eventually(lambda: answers[8:] == [CONFIGURATION] * 7)
+    away.go.set()
+    for thread in second:
+        thread.join()
+    assert (answers[15:], away.asked) == ([CONFIGURATION], 2)
+
+
+def test_a_provider_that_takes_no_code_holds_up_a_few_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(oidc, "PATIENCE_S", 0.01)
+    away, answers = Away(), list[str]()
+    provider = Provider(
+        issuer="https://id.example",
+        client_id=CLIENT,
+        client_secret=SECRET,
+        scope="openid",
+        redirect_uri="https://sural.example/worklist/sign-in/back",
+        roles={},
+        roles_claim="roles",
+        person_claim="",
+        outbound=cast(Outbound, away),
+    )
+
+    def come_back() -> None:
+        begun = Round.new("/worklist")
+        try:
+            provider.who(begun, f"state={begun.state}&code=x")
+        except ProviderFailed as failed:
+            answers.append(failed.sentence)
+
+    threads = [threading.Thread(target=come_back) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    eventually(lambda: len(answers) == 12 - oidc.AT_ONCE)
+    assert all("does not answer now" in sentence for sentence in answers)
+    away.go.set()
+    for thread in threads:
+        thread.join()
+    assert away.asked == 1 + oidc.AT_ONCE
+
+
 def test_a_host_that_nobody_allowed_is_not_asked(asking: NotifySettings, rs256: IdentityProvider, rows: Rows) -> None:
     rs256.token_host = "localhost"
     with a_visit(asking, rs256) as visit:
@@ -307,6 +502,22 @@ def test_signing_out_offers_to_sign_out_there_too(asking: NotifySettings, rs256:
         answer = visit.sends("/worklist/sign-out")
 
     assert f'href="{rs256.url}/logout?client_id={CLIENT}' in answer.text
+
+
+def test_a_session_ends_before_the_provider_is_asked_for_its_way_out(
+    asking: NotifySettings, rs256: IdentityProvider, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_then: list[int] = []
+
+    def way_out(_provider: Provider, _back: str) -> None:
+        open_then.append(len(rows("SELECT id FROM session")))
+
+    monkeypatch.setattr(Provider, "way_out", way_out)
+    with a_visit(asking, rs256) as visit:
+        returns(visit, goes(visit, next="/worklist/account"))
+        visit.sends("/worklist/sign-out")
+
+    assert open_then == [0]
 
 
 def test_the_way_back_from_the_provider_is_ours_only(asking: NotifySettings, rs256: IdentityProvider) -> None:
