@@ -11,7 +11,7 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,8 @@ EXTEND_S = 1.0
 """Longest wait for a connection to extend leases with: all work of the pool waits for the same extension."""
 CRASHING_S = 120.0
 """Lost leases alone say nothing about a job that is younger than this: restarts and outages lose them too."""
+SLACK_S = 5.0
+"""By this much a time may lie further ahead than it should before anybody takes it for a wrong one."""
 TRANSIENT = frozenset(
     {
         "AdminShutdown",
@@ -150,6 +152,27 @@ def due_kinds(
 def in_hand(connection: DictConnection, kind: str) -> frozenset[UUID]:
     """The tokens of the jobs of this kind that somebody has under a lease that has not ended."""
     return frozenset(row["token"] for row in connection.execute(QUERIES["in_hand"], {"kind": kind}).fetchall())
+
+
+def hasten(connection: DictConnection, longest_s: Mapping[str, float]) -> int:
+    """What would wait longer than anything of its kind is ever put off is due now; returns how many jobs.
+
+    What never failed is not put off at all. Such a time was written while the database's clock was ahead, and is found
+    by nobody before it has come.
+    """
+    parameters = {"names": list(longest_s), "longest_s": list(longest_s.values()), "slack_s": SLACK_S}
+    return _number(connection, "hasten", parameters)
+
+
+def shorten_leases(connection: DictConnection) -> int:
+    """No lease lasts longer than one that is given now; returns how many did. Whoever works extends it as always."""
+    return _number(connection, "shorten_leases", {"lease_s": LEASE_S, "slack_s": SLACK_S})
+
+
+def _number(connection: DictConnection, query: str, parameters: Mapping[str, object]) -> int:
+    row = connection.execute(QUERIES[query], parameters).fetchone()
+    assert row is not None
+    return int(row["number"])
 
 
 def finish(connection: DictConnection, claimed: Claim, *, dead: bool = False) -> bool:

@@ -81,6 +81,12 @@ UNION ALL
 SELECT split_part(kind, '/', 1), state, count(*), coalesce(extract(epoch FROM now() - min(due_at)), 0)::float8
 FROM job WHERE set_aside GROUP BY 1, state
 
+-- name: hasten
+SELECT hasten_jobs(%(names)s, %(longest_s)s, %(slack_s)s) AS number
+
+-- name: shorten_leases
+SELECT shorten_leases(%(lease_s)s, %(slack_s)s) AS number
+
 -- name: prune
 DELETE FROM job WHERE ctid IN (
     SELECT ctid FROM job WHERE state = 'done' AND finished_at < now() - interval '7 days'

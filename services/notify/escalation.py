@@ -142,6 +142,12 @@ def retry_pause(urgency: str, attempts: int, *, asked: timedelta | None = None) 
     return min(max(asked, SHORTEST_ASKED_FOR), longest)
 
 
+LONGEST_PUT_OFF = {
+    kind: LONGEST_RETRY if kind.endswith(".urgent") else max(LONGEST_RETRY, LONGEST_ASKED_FOR) for kind in JOB_KINDS
+}
+"""How long a message waits for its next attempt at the most (`retry_pause`), by what its kind of job begins with."""
+
+
 def gives_up(urgency: str, *, created_at: datetime, now: datetime) -> bool:
     """True when this message is not tried again. Never for an emergency; the alert itself is repeated in any case."""
     return urgency != EMERGENCY and now - created_at >= SAME_DAY_GIVES_UP

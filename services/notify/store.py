@@ -156,6 +156,23 @@ def tenants_waiting(connection: DictConnection) -> list[UUID]:
     return [row["tenant"] for row in connection.execute(QUERIES["tenants_waiting"]).fetchall()]
 
 
+def hasten_messages(connection: DictConnection, longest: Mapping[str, timedelta], held: timedelta) -> int:
+    """Messages of all tenants that would wait longer than any of their lane may are due now; returns how many.
+
+    First attempts are not put off at all. Those that wait for the end of somebody's quiet hours wait on, if that is not
+    further away than `held`.
+    """
+    parameters = {
+        "lanes": list(longest),
+        "longest": list(longest.values()),
+        "held": held,
+        "slack": timedelta(seconds=jobs.SLACK_S),
+    }
+    row = connection.execute(QUERIES["hasten_messages"], parameters).fetchone()
+    assert row is not None
+    return int(row["number"])
+
+
 def lock_due_alert(connection: DictConnection, tenant: UUID, alert_id: UUID) -> Alert | None:
     """This alert, locked, if it must be told again by the database's clock and nobody else has it; else None."""
     row = connection.execute(QUERIES["lock_due_alert"], {"tenant_id": tenant, "id": alert_id}).fetchone()

@@ -169,6 +169,14 @@ UPDATE alert SET due_at = now() + %(longest)s
 WHERE state IN ('requested', 'received') AND urgency = %(urgency)s
   AND due_at > now() + %(longest)s + interval '5 seconds'
 
+-- name: snoozed_too_long
+-- Snoozed alerts that would be silent for longer than anybody can ask for: due now.
+UPDATE alert SET due_at = now()
+WHERE state = 'on-hold' AND urgency = %(urgency)s AND due_at > now() + %(longest)s + interval '5 seconds'
+
+-- name: hasten_messages
+SELECT hasten_messages(%(lanes)s, %(longest)s, %(held)s, %(slack)s) AS number
+
 -- name: chains
 -- The policies that open alerts follow, each with the furthest step of one whose chain has not ended.
 SELECT policy, policy_version, urgency, max(position) AS furthest FROM alert

@@ -10,6 +10,7 @@ from uuid import UUID
 from services.triage import store
 from services.triage.assess_response import open_assessor, open_examiner
 from services.triage.catch_up import KIND, catch_up
+from services.triage.reconcile import reconcile
 from services.triage.refused import EXAMINE, look_for_refused
 from services.triage.settings import TriageSettings
 from shared import jobs
@@ -25,7 +26,7 @@ from shared.relay import run_relay
 from shared.watchdog import forget_rounds
 
 SCHEMA = "triage"
-CATCH_UP_S, SWEEP_S, PRUNE_S = 2.0, 1.0, 60.0
+CATCH_UP_S, SWEEP_S, RECONCILE_S, PRUNE_S = 2.0, 1.0, 5.0, 60.0
 WORKER_GRACE_S, HELD_GRACE_S, BUSY_GRACE_S = 1.5, 5.0, 20.0
 """Due work younger than this is left to the workers: when none of them had any in hand at the last two looks; when one
 has, and may hang; when some of what they had at the last look is done, as help would then take the processor from
@@ -96,6 +97,7 @@ def loops(settings: TriageSettings) -> list[Loop]:
         ("triage-look-at-refused", lambda stop: run_every("triage-look-at-refused", CATCH_UP_S, look_at_refused, stop)),
         ("triage-sweep-refused", lambda stop: run_every("triage-sweep-refused", SWEEP_S, sweep_refused, stop)),
         ("triage-sweep", lambda stop: run_every("triage-sweep", SWEEP_S, sweep, stop)),
+        ("triage-reconcile", lambda stop: run_every("triage-reconcile", RECONCILE_S, lambda: reconcile(pool), stop)),
         ("triage-audit", lambda stop: run_sealing(pool, SCHEMA, stop)),
         ("triage-heartbeat", lambda stop: run_heartbeat(pool, SCHEMA, stop)),
         ("triage-prune", lambda stop: run_every("triage-prune", PRUNE_S, prune, stop)),

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 
 from services.notify.acts.acknowledge import accept, acknowledge
 from services.notify.acts.actor import Actor
 from services.notify.acts.held import held
+from services.notify.acts.snooze import snooze
 from services.notify.escalate import repeat_due, repeat_one
 from services.notify.escalation import Plan
 from services.notify.hear import RAISE_ROUTINE
 from services.notify.reconcile import reconcile
+from shared import jobs
 from shared.ids import DEFAULT_TENANT
 from tests.notify.conftest import Service
 from tests.notify.neighbours import MailServer, Triage, an_assessment
@@ -21,6 +24,24 @@ from tests.notify.neighbours import MailServer, Triage, an_assessment
 
 def tick(service: Service) -> int:
     return repeat_due(service.notify.pool, service.notify.plan)
+
+
+def repaired(service: Service) -> dict[str, int]:
+    """What the reconciler finds."""
+    found = reconcile(service.notify.pool, service.notify.plan)
+    return {kind: number for kind, number in found.items() if number}
+
+
+def set_back(service: Service, *, minutes: int = 60) -> None:
+    """Move the clock back: whatever was written down lies so far ahead."""
+    times = {
+        "alert": ("opened_at", "due_at", "snoozed_until"),
+        "delivery": ("created_at", "held_until"),
+        "job": ("created_at", "due_at", "lease_until"),
+    }
+    for table, columns in times.items():
+        moved = ", ".join(f"{column} = {column} + interval '{minutes} minutes'" for column in columns)
+        service.rows(f"UPDATE {table} SET {moved}")
 
 
 @pytest.mark.requirement("SR-16", "REQ-09")
@@ -204,3 +225,136 @@ def test_an_alert_that_cannot_be_told_again_keeps_no_other_from_it(service: Serv
     (left,) = service.rows("SELECT extract(epoch FROM due_at - now()) AS s FROM alert WHERE id = %s", broken["id"])
     assert 20 < left["s"] <= 30
     assert service.events().count("repeat_failed") == 1
+
+
+@pytest.mark.requirement("REQ-08", "REQ-23")
+@pytest.mark.parametrize(
+    ("minutes", "steps"), [(1, {}), (60, {"alert_due_too_late": 1}), (540000, {"alert_due_too_late": 1})]
+)
+def test_after_the_clock_was_set_back_a_message_goes_out_as_soon_as_that_is_found(
+    service: Service, triage: Triage, mail: MailServer, minutes: int, steps: dict[str, int]
+) -> None:
+    service.hears(triage.publish(an_assessment()))
+    set_back(service, minutes=minutes)
+    assert service.sends() == 0
+
+    assert repaired(service) == {"job_due_too_late": 2} | steps
+    service.sends()
+
+    assert len(mail.mails) == 1
+    assert repaired(service) == {}
+    assert {"kind": "job_due_too_late", "number": 2} in service.rows("SELECT kind, number FROM repair")
+
+
+@pytest.mark.requirement("REQ-08", "REQ-23")
+def test_after_the_clock_was_set_back_an_assessment_that_waited_for_triage_raises_its_alert(
+    service: Service, triage: Triage
+) -> None:
+    emergency, same_day = an_assessment(), an_assessment("same_day", patient="Patient/2")
+    urgent, routine = triage.publish(emergency), triage.publish(same_day)
+    triage.status = 503
+    service.hears(urgent)
+    service.hears(routine, kind=RAISE_ROUTINE)
+    triage.status = 200
+    set_back(service)
+    service.hears(urgent)
+    service.works()
+    assert service.rows("SELECT id FROM alert") == []
+
+    assert repaired(service) == {"job_due_too_late": 2}
+    service.works()
+
+    assert {row["urgency"] for row in service.rows("SELECT urgency FROM alert")} == {"emergency", "same_day"}
+
+
+@pytest.mark.requirement("REQ-08", "REQ-23")
+def test_after_the_clock_was_set_back_no_lease_lasts_longer_than_any_that_is_given(
+    service: Service, triage: Triage, mail: MailServer
+) -> None:
+    service.hears(triage.publish(an_assessment()))
+    (kind,) = [row["kind"] for row in service.rows("SELECT kind FROM job WHERE kind LIKE 'deliver.email%'")]
+    with service.notify.pool.connection() as connection:
+        [lost] = jobs.claim(connection, kind)
+    set_back(service)
+    service.rows("UPDATE job SET due_at = now() - interval '1 second' WHERE state = 'pending'")
+
+    assert repaired(service) == {"lease_too_long": 1, "alert_due_too_late": 1}
+
+    (row,) = service.rows("SELECT extract(epoch FROM lease_until - now()) AS s FROM job WHERE state = 'running'")
+    assert 0 < row["s"] <= jobs.LEASE_S, "a sender that lives keeps it by its heartbeat"
+    service.rows("UPDATE job SET lease_until = lease_until - interval '10 seconds' WHERE state = 'running'")
+    service.sends()
+    assert len(mail.mails) == 1
+    with service.notify.pool.connection() as connection:
+        assert not jobs.finish(connection, lost)
+
+
+@pytest.mark.requirement("REQ-08", "REQ-23")
+def test_after_the_clock_was_set_back_a_snooze_is_over(service: Service, triage: Triage, mail: MailServer) -> None:
+    service.hears(triage.publish(an_assessment()))
+    service.sends()
+    alert = service.alert()["id"]
+    snooze(service.notify.pool, DEFAULT_TENANT, alert, by=Actor("Dr Osei", None, "page"), minutes=10)
+    assert repaired(service) == {}
+    set_back(service)
+
+    assert repaired(service) == {"snooze_too_long": 1}
+    assert tick(service) == 1
+    service.sends()
+
+    assert len(mail.mails) == 2
+    assert (service.alert()["state"], service.alert()["snoozed_until"]) == ("received", None)
+
+
+@pytest.mark.requirement("REQ-23")
+def test_what_waits_no_longer_than_it_may_is_left_alone(service: Service, triage: Triage) -> None:
+    other = uuid4()
+    service.hears(triage.publish(an_assessment()))
+    service.hears(triage.publish(an_assessment("same_day", patient="Patient/2")), kind=RAISE_ROUTINE)
+    for lane, pause in (("urgent", "5 minutes"), ("routine", "1 hour")):
+        service.rows(
+            f"UPDATE job SET due_at = now() + interval '{pause}', error = 'x' WHERE kind LIKE 'deliver.%.{lane}/%'"
+        )
+    for tenant in (other, DEFAULT_TENANT):
+        service.rows("SELECT set_config('sural.tenant', %s, false)", str(tenant))
+        service.rows(
+            "INSERT INTO alert (id, tenant_id, subject_key, pathway, state, urgency, first_step, step, task_version, "
+            "opened_at, due_at) VALUES (%s, %s, 'x', 'leg', 'on-hold', 'same_day', 1, 1, 1, now(), "
+            "now() + interval '2 hours')",
+            tenant,
+            tenant,
+        )
+        service.rows(
+            "INSERT INTO delivery (id, tenant_id, alert_id, step, channel, recipient, urgency, created_at, held_until) "
+            "VALUES (%s, %s, %s, 1, 'email', 'held', 'same_day', now(), now() + interval '7 days')",
+            tenant,
+            tenant,
+            tenant,
+        )
+        service.rows(
+            "INSERT INTO job (tenant_id, kind, ref_id, ref_version, due_at) "
+            "VALUES (%s, 'deliver.email.routine/held', %s, 1, now() + interval '7 days')",
+            tenant,
+            str(tenant),
+        )
+    assert repaired(service) == {}
+
+    for never in ("NULL", "now() + interval '9 days'"):
+        for tenant in (other, DEFAULT_TENANT):
+            service.rows("SELECT set_config('sural.tenant', %s, false)", str(tenant))
+            service.rows(f"UPDATE delivery SET held_until = {never} WHERE recipient = 'held'")
+        service.rows("UPDATE job SET due_at = now() + interval '9 days' WHERE kind LIKE '%/held'")
+        assert repaired(service) == {"job_due_too_late": 2}
+
+
+@pytest.mark.requirement("REQ-23")
+def test_a_job_of_a_message_that_is_none_keeps_no_other_from_being_put_right(service: Service, triage: Triage) -> None:
+    service.hears(triage.publish(an_assessment()))
+    service.rows(
+        "INSERT INTO job (tenant_id, kind, ref_id, ref_version, due_at) "
+        "VALUES (%s, 'deliver.email.urgent/x', 'nonsense', 1, now() + interval '1 day')",
+        DEFAULT_TENANT,
+    )
+    set_back(service)
+
+    assert repaired(service)["job_due_too_late"] == 3

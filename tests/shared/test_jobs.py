@@ -358,6 +358,60 @@ def beating() -> bool:
     return any(thread.name == "lease-heartbeat" for thread in threading.enumerate())
 
 
+@pytest.mark.requirement("REQ-23")
+def test_work_that_lies_further_ahead_than_it_is_ever_put_off_is_due_now(connection: DictConnection) -> None:
+    def put_off(kind: str, ref: str, delay_s: float) -> None:
+        jobs.add(connection, kind, [Ref(ref, 1)])
+        [claim] = jobs.claim(connection, kind)
+        jobs.retry(connection, claim, error="NotKnown", delay_s=delay_s, counts=False)
+
+    put_off(KIND, "may-wait", 60)
+    put_off(KIND, "too-late", 70)
+    put_off(f"{KIND}/apart", "apart", 3600)
+    put_off("another", "another", 3600)
+    jobs.add(connection, KIND, [Ref("never-tried", 1)], delay_s=10)
+
+    assert jobs.hasten(connection, {KIND: 60, "more": 1}) == 3
+    assert jobs.hasten(connection, {KIND: 60, "more": 1}) == 0
+
+    assert {claim.ref.id for claim in jobs.claim(connection, KIND)} == {"too-late", "never-tried"}
+    assert [claim.ref.id for claim in jobs.claim(connection, f"{KIND}/apart")] == ["apart"]
+    assert jobs.claim(connection, "another") == []
+
+
+@pytest.mark.requirement("REQ-23")
+def test_a_lease_that_ends_too_far_ahead_ends_as_if_it_were_given_now(connection: DictConnection) -> None:
+    jobs.add(connection, KIND, [REF, Ref("response-8", 1)])
+    mine, lost = jobs.claim(connection, KIND)
+    assert jobs.shorten_leases(connection) == 0
+    connection.execute("UPDATE job SET lease_until = lease_until + interval '1 hour'")
+
+    assert jobs.shorten_leases(connection) == 2
+
+    assert jobs.finish(connection, mine), "who has it may still end it"
+    assert jobs.claim(connection, KIND) == []
+    connection.execute("UPDATE job SET lease_until = lease_until - interval '11 seconds' WHERE state = 'running'")
+    assert [claim.ref for claim in jobs.claim(connection, KIND)] == [lost.ref]
+
+
+def test_who_looks_for_times_too_far_ahead_reads_open_work_only(connection: DictConnection) -> None:
+    done = "INSERT INTO job (tenant_id, kind, ref_id, ref_version, state) SELECT %s, %s, n::text, 1, 'done' "
+    connection.execute(done.encode() + b"FROM generate_series(1, 20000) AS n", [REF.tenant, KIND])
+    jobs.add(connection, KIND, [REF, Ref("response-8", 1)], delay_s=3600)
+    with connection.transaction():
+        jobs.hasten(connection, {KIND: 60})
+        jobs.shorten_leases(connection)
+        read = connection.execute(
+            "SELECT pg_stat_get_xact_numscans('job'::regclass) AS scans, "
+            "sum(pg_stat_get_xact_tuples_returned(indexrelid)) AS entries "
+            "FROM pg_stat_user_indexes WHERE relid = 'job'::regclass"
+        ).fetchone()
+
+    assert read is not None
+    assert read["scans"] == 0
+    assert read["entries"] <= 10
+
+
 def test_old_finished_work_is_deleted_in_portions(connection: DictConnection) -> None:
     connection.execute(
         "INSERT INTO job (tenant_id, kind, ref_id, ref_version, state, finished_at) "

@@ -8,6 +8,8 @@ import pytest
 
 from services.triage.background import BUSY_GRACE_S, HELD_GRACE_S, WORKER_GRACE_S, Patience
 from services.triage.catch_up import KIND
+from services.triage.reconcile import reconcile
+from services.triage.refused import EXAMINE
 from shared import jobs
 from shared.events import Ref
 from shared.postgres import DictConnection, Pool, open_pool
@@ -74,3 +76,38 @@ def test_a_moment_between_two_batches_does_not_look_as_if_nobody_worked(pool: Po
         jobs.finish(connection, held)
 
     assert [patience.grace_s() for _ in range(2)] == [HELD_GRACE_S, WORKER_GRACE_S]
+
+
+@pytest.mark.requirement("REQ-05", "REQ-23")
+def test_after_the_clock_was_set_back_work_is_due_and_no_lease_lasts_for_long(pool: Pool) -> None:
+    with pool.connection() as connection:
+        [held] = claim_one_of_three(connection)
+        jobs.add(connection, EXAMINE, [Ref("refused", 1)])
+        connection.execute(
+            "UPDATE job SET due_at = due_at + interval '1 hour', lease_until = lease_until + interval '1 hour', "
+            "created_at = created_at + interval '1 hour'"
+        )
+        assert jobs.claim(connection, KIND) == jobs.claim(connection, EXAMINE) == []
+
+    assert reconcile(pool) == {"job_due_too_late": 3, "lease_too_long": 1}
+    assert set(reconcile(pool).values()) == {0}
+
+    with pool.connection() as connection:
+        assert (len(jobs.claim(connection, KIND)), len(jobs.claim(connection, EXAMINE))) == (2, 1)
+        ended = "UPDATE job SET lease_until = lease_until - interval '11 seconds' WHERE lease_token = %s"
+        connection.execute(ended, [held.token])
+        assert [claim.ref for claim in jobs.claim(connection, KIND)] == [held.ref]
+        repairs = connection.execute("SELECT kind, number FROM repair ORDER BY kind").fetchall()
+    assert repairs == [{"kind": "job_due_too_late", "number": 3}, {"kind": "lease_too_long", "number": 1}]
+
+
+@pytest.mark.requirement("REQ-23")
+def test_work_that_waits_as_long_as_it_may_is_left_alone(pool: Pool) -> None:
+    with pool.connection() as connection:
+        [claimed] = claim_one_of_three(connection)
+        jobs.retry(connection, claimed, error="NotKnown", delay_s=60)
+        jobs.add(connection, EXAMINE, [Ref("refused", 1)])
+        [claimed] = jobs.claim(connection, EXAMINE)
+        jobs.retry(connection, claimed, error="NotKnown", delay_s=2)
+
+    assert set(reconcile(pool).values()) == {0}

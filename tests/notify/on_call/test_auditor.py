@@ -24,6 +24,19 @@ PLANTED: dict[str, tuple[str, ...]] = {
     "alert_overdue": ("UPDATE alert SET due_at = now() - interval '61 seconds'",),
     "alert_due_too_late": ("UPDATE alert SET due_at = now() + interval '11 minutes'",),
     "alert_past_its_policy": ("UPDATE alert SET position = 7",),
+    "job_due_too_late": (
+        "UPDATE delivery SET state = 'pending'",
+        "UPDATE job SET state = 'pending', error = 'x', due_at = now() + interval '6 minutes' "
+        "WHERE kind LIKE 'deliver.%%'",
+    ),
+    "lease_too_long": (
+        "UPDATE delivery SET state = 'pending'",
+        "UPDATE job SET state = 'running', lease_until = now() + interval '1 minute' WHERE kind LIKE 'deliver.%%'",
+    ),
+    "snooze_too_long": (
+        "UPDATE alert SET state = 'on-hold', snoozed_until = due_at + interval '1 hour', "
+        "due_at = due_at + interval '1 hour'",
+    ),
     "delivery_without_job": ("UPDATE delivery SET state = 'pending'", "DELETE FROM job WHERE kind LIKE 'deliver.%%'"),
 }
 
@@ -50,6 +63,8 @@ def test_a_stuck_escalation_is_found_counted_and_told_on(clinic: Clinic, kind: s
     assert {name: number for name, number in found.items() if number} == {kind: 1}
     assert clinic.service.rows("SELECT kind, number FROM repair") == [{"kind": kind, "number": 1}]
     clinic.service.sends()
+    if kind == "lease_too_long":
+        clinic.service.rows("UPDATE job SET lease_until = lease_until - interval '10 seconds' WHERE state = 'running'")
     clinic.minutes_pass(10.1 if kind == "alert_due_too_late" else 0)
     assert len(clinic.told()) > 1
     assert set(audit(clinic).values()) == {0}
@@ -119,7 +134,16 @@ ANALYZE alert; ANALYZE delivery; ANALYZE job;
 def test_no_question_of_the_auditor_reads_all_alerts_of_a_year(rows: Callable[..., list[dict[str, str]]]) -> None:
     for statement in A_YEAR.split(";\n"):
         rows(statement)
-    for query in ("overdue", "due_too_late", "without_due", "untold", "chains", "past_policy", "orphaned"):
+    for query in (
+        "overdue",
+        "due_too_late",
+        "snoozed_too_long",
+        "without_due",
+        "untold",
+        "chains",
+        "past_policy",
+        "orphaned",
+    ):
         asked = store.QUERIES[query].replace("%%", "%")
         for name, value in VALUES.items():
             asked = asked.replace(f"%({name})s", value)
