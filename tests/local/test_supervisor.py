@@ -49,7 +49,7 @@ def machine(data: Path) -> Iterator[Machine]:
         family = descendants(process.pid)
         process.kill()
         process.communicate()
-        eventually(lambda: not [pid for pid in family if alive(pid)])  # noqa: B023 - called in this turn
+        eventually(lambda: not [pid for pid in family if alive(pid)], within_s=60)  # noqa: B023 - called in this turn
 
 
 def pid_of(data: Path, name: str) -> int:
@@ -73,13 +73,13 @@ def test_a_request_to_stop_ends_every_process_in_order(machine: Machine, data: P
 def test_a_killed_supervisor_takes_servers_children_and_worker_pools_with_it(machine: Machine, data: Path) -> None:
     process = machine("waits", "forks", "celery")
     celery = pid_of(data, "celery")
-    eventually(lambda: len(descendants(celery)) == 2)
+    eventually(lambda: len(descendants(celery)) == 2, within_s=60)
     family = descendants(process.pid)
     assert len(family) > 8
 
     process.kill()
 
-    eventually(lambda: not [pid for pid in family if alive(pid)], within_s=5)
+    eventually(lambda: not [pid for pid in family if alive(pid)], within_s=60)
 
 
 @pytest.mark.requirement("REQ-22")
