@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -14,6 +15,7 @@ from tests.builders import a_response
 from tests.intake.ehr import post, put
 from tests.journeys.system import RECOVERY_S, System, a_system, settled
 from tests.journeys.test_main_line import by_response
+from tests.local.processes import alive, descendants
 from tests.waiting import eventually
 
 CHILDREN = ["postgres", "valkey", "web", "triage", "notify-urgent", "notify-routine", "background", "mail"]
@@ -45,8 +47,9 @@ def test_killing_a_process_again_and_again_loses_nothing(system: System, child: 
 def test_killing_the_process_in_which_tasks_run_loses_nothing(system: System, worker: str) -> None:
     def strike(number: int) -> None:
         if number % 3 == 0:
-            for pid in children_of(system.process(worker).pid):
-                os.kill(pid, signal.SIGKILL)
+            for pid in descendants(system.process(worker).pid):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
     rows = system.demo(strike)
 
@@ -119,23 +122,3 @@ def test_after_the_supervisor_was_killed_nothing_runs_on_and_the_next_up_resumes
 
     assert [row.problem for row in rows] == [None] * len(rows)
     settled(system)
-
-
-def alive(pid: int) -> bool:
-    """True while that process runs (a zombie does not)."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:  # noqa: PTH123
-            return stat.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def children_of(pid: int) -> list[int]:
-    """Processes whose parent is `pid`."""
-    found = []
-    for name in os.listdir("/proc"):  # noqa: PTH208
-        if name.isdigit() and alive(int(name)):
-            with open(f"/proc/{name}/stat", encoding="utf-8") as stat:  # noqa: PTH123
-                if int(stat.read().rpartition(")")[2].split()[1]) == pid:
-                    found.append(int(name))
-    return found

@@ -33,12 +33,20 @@ def descendants(pid: int) -> set[int]:
 
 def named(name: str, among: set[int]) -> set[int]:
     """Those whose short name is this."""
-    return {pid for pid in among if alive(pid) and Path(f"/proc/{pid}/comm").read_text().strip() == name}
+    return {pid for pid in among if alive(pid) and _name(pid) == name}
 
 
 def kill(pid: int, signal: int) -> None:
     """Send a signal."""
     os.kill(pid, signal)
+
+
+def _name(pid: int) -> str | None:
+    """The short name; None once the process is gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
 
 
 def _fields(pid: int) -> list[str]:
