@@ -110,10 +110,11 @@ def page(open_page: OpenPage) -> Page:
 
 
 def no_axe_violations(page: Page, *, but: Sequence[str] = ()) -> None:
-    """Assert that axe-core finds nothing on the page as it is now that keeps anybody from using it.
+    """Assert that axe-core finds nothing on the page as it is, once it is loaded, that keeps anybody from using it.
 
     `but`: CSS selectors of what is not ours to mend, and not looked at.
     """
+    page.wait_for_load_state()
     found = Axe().run(page, {"exclude": [[selector] for selector in but]} if but else None).response["violations"]
     sentences = [
         f"{each['id']} ({each['impact']}): {each['help']}: " + "; ".join(str(node["html"]) for node in each["nodes"])

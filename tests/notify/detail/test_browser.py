@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from services.notify.app import create_app as create_notify
 from tests.browser import OpenPage, Page, no_axe_violations, scrolls_sideways
@@ -26,25 +27,26 @@ def test_a_clinician_sees_why_acknowledges_works_and_closes_a_false_alarm_with_a
     clinic.fills_in(EMERGENCY)
     page.goto(clinic.address())
 
-    assert "Chest pain, new breathlessness" in page.locator(".why").inner_text()
+    expect(page.locator(".why")).to_contain_text("Chest pain, new breathlessness")
     page.get_by_label("Your name").first.fill("Dr Osei")
     page.get_by_role("button", name="Acknowledge: I know of it").click()
-    assert "by Dr Osei" in page.locator(".state").inner_text()
+    expect(page.locator(".state")).to_contain_text("by Dr Osei")
 
     page.get_by_role("button", name="Start: I work on it").click()
-    assert "In progress" in page.locator(".state").inner_text()
+    expect(page.locator(".state")).to_contain_text("In progress")
 
     page.get_by_text("Resolve: say what became of it").click()
     page.get_by_label("False alarm").check()
     page.locator("#resolve-note").fill("The pain was last year.")
     page.get_by_role("button", name="Resolve", exact=True).click()
-    assert "Give an override reason" in page.get_by_role("alert").inner_text()
-    assert page.get_by_label("False alarm").is_checked()
+    expect(page.get_by_role("alert")).to_contain_text("Give an override reason")
+    expect(page.get_by_label("False alarm")).to_be_checked()
 
     page.get_by_label("Why less was done than the urgency asks for").select_option("answers-wrong")
     page.get_by_role("button", name="Resolve", exact=True).click()
 
-    assert "Closed: False alarm, because: Answers wrong" in page.locator("#acts").inner_text()
+    closed = "Closed: False alarm, because: Answers wrong"
+    expect(page.locator("#acts")).to_contain_text(closed, use_inner_text=True)
     assert clinic.service.alert()["state"] == "rejected"
     assert clinic.service.alert()["override_reason"] == "answers-wrong"
 
@@ -62,8 +64,8 @@ def test_a_clinician_hands_over_and_the_other_is_named(clinic: Clinic, page: Pag
     no_axe_violations(page)
     page.get_by_role("button", name="Hand over").click()
 
-    assert "with Dr Second" in page.locator(".state").inner_text()
-    assert page.get_by_role("button", name="Acknowledge: I know of it").is_visible()
+    expect(page.locator(".state")).to_contain_text("with Dr Second")
+    expect(page.get_by_role("button", name="Acknowledge: I know of it")).to_be_visible()
 
 
 @pytest.mark.requirement("REQ-15")
@@ -140,8 +142,8 @@ def test_an_answer_with_an_error_can_be_used_by_everybody(clinic: Clinic, page: 
     page.locator("#note").evaluate("field => field.removeAttribute('required')")
     page.get_by_role("button", name="Keep the note").click()
 
-    assert "Write the note first." in page.get_by_role("alert").inner_text()
-    assert page.locator("#name-note").input_value() == "Dr Osei"
+    expect(page.get_by_role("alert")).to_contain_text("Write the note first.")
+    expect(page.locator("#name-note")).to_have_value("Dr Osei")
     no_axe_violations(page)
 
 
@@ -150,11 +152,11 @@ def test_while_triage_is_away_the_alert_can_still_be_acknowledged(clinic: Clinic
     away = clinic.settings.model_copy(update={"triage_url": "http://127.0.0.1:9"})
     with served(create_notify(away, patience_s=UNHURRIED_S)) as site:
         page.goto(f"{site}/worklist/alert/{clinic.alert_id()}")
-        assert "Triage does not answer" in page.locator(".notice.bad").first.inner_text()
+        expect(page.locator(".notice.bad").first).to_contain_text("Triage does not answer")
         no_axe_violations(page)
         page.get_by_label("Your name").first.fill("Dr Osei")
         page.get_by_role("button", name="Acknowledge: I know of it").click()
-        assert "by Dr Osei" in page.locator(".state").inner_text()
+        expect(page.locator(".state")).to_contain_text("by Dr Osei")
 
 
 def test_the_keyboard_reaches_the_first_act_before_anything_that_is_read(clinic: Clinic, page: Page) -> None:
@@ -180,7 +182,7 @@ def test_the_page_needs_no_script(clinic: Clinic, open_page: OpenPage) -> None:
     page.get_by_label("Your name").first.fill("Dr Osei")
     page.get_by_role("button", name="Acknowledge: I know of it").click()
 
-    assert "by Dr Osei" in page.locator(".state").inner_text()
+    expect(page.locator(".state")).to_contain_text("by Dr Osei")
 
 
 @pytest.mark.requirement("SR-17")

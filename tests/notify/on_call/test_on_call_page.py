@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from playwright.sync_api import expect
 
 from services.notify.app import create_app
 from services.notify.on_call.check import find_flaws
@@ -246,11 +247,12 @@ def test_a_lead_takes_over_and_is_refused_a_gap_without_javascript(
         page.get_by_label("To", exact=True).fill("2099-01-01T08:00")
         page.get_by_label("Your name").first.fill("Dr Lead")
         page.get_by_role("button", name="Take over").click()
-        assert page.get_by_role("status").text_content() == "Version 2 is kept."
-        assert page.get_by_text("Nurse Night").first.is_visible()
+        expect(page.get_by_role("status")).to_have_text("Version 2 is kept.")
+        expect(page.get_by_text("Nurse Night").first).to_be_visible()
 
+        page.wait_for_load_state()
         text = page.get_by_label("On-call document (TOML)").input_value()
         page.get_by_label("On-call document (TOML)").fill(text.replace('to = "24:00"', 'to = "22:00"'))
         page.get_by_role("button", name="Check").click()
-        assert "Nothing was saved." in page.get_by_role("alert").inner_text()
+        expect(page.get_by_role("alert")).to_contain_text("Nothing was saved.")
     assert versions(clinic) == [1, 2]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 from pydantic import SecretStr
 
 from services.notify.app import create_app
@@ -15,6 +15,7 @@ from services.notify.settings import NotifySettings
 from services.notify.sign_in.visitor import Role
 from tests.browser import OpenPage, no_axe_violations
 from tests.notify.sign_in.identity_provider import CLIENT, SECRET, a_provider
+from tests.notify.sign_in.test_password_sign_in import NOT_RIGHT
 from tests.notify.sign_in.visits import PASSWORD, Keeper, code_of
 from tests.notify.signed_in import COOKIE, somebody
 from tests.serving import served
@@ -42,7 +43,13 @@ def press(shown: Page, name: str) -> None:
     shown.get_by_role("button", name=name, exact=True).click()
 
 
+def shows(shown: Page, heading: str) -> None:
+    """Wait for the page of this heading: a press returns before what it leads to is read."""
+    expect(shown.get_by_role("heading", name=heading, exact=True, level=1)).to_be_visible()
+
+
 def fits_and_is_accessible(shown: Page) -> None:
+    shown.wait_for_load_state()
     assert shown.evaluate("document.documentElement.scrollWidth") <= TELEPHONE["width"]
     no_axe_violations(shown)
 
@@ -61,11 +68,11 @@ def test_the_first_sign_in_works_without_javascript(open_page: OpenPage, strict:
     key = shown.locator("code").inner_text()
     shown.get_by_label("Code of the app").fill(code_of(key.replace(" ", "")))
     press(shown, "Go on")
-    assert shown.locator(".recovery-codes li").count() == 10
+    expect(shown.locator(".recovery-codes li")).to_have_count(10)
     shown.get_by_role("link", name="I have kept them").click()
 
-    assert shown.url == f"{strict}/worklist/account"
-    assert shown.get_by_role("heading", name="Account").is_visible()
+    expect(shown).to_have_url(f"{strict}/worklist/account")
+    shows(shown, "Account")
     [cookie] = [one for one in shown.context.cookies() if one["name"] == COOKIE]
     assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Lax")
 
@@ -78,12 +85,13 @@ def test_the_picture_of_the_key_is_shown(open_page: OpenPage, strict: str, keepe
     shown.get_by_label("Password").fill(PASSWORD)
     press(shown, "Sign in")
 
-    shown.wait_for_load_state("load")
+    shows(shown, "Set up a second factor")
+    shown.wait_for_load_state()
     assert shown.evaluate("document.querySelector('img').naturalWidth") > 200
     fits_and_is_accessible(shown)
     shown.get_by_label("Code of the app").fill("000000")
     press(shown, "Go on")
-    assert "This code is not right" in shown.get_by_role("alert").inner_text()
+    expect(shown.get_by_role("alert")).to_contain_text("This code is not right")
     fits_and_is_accessible(shown)
 
 
@@ -96,23 +104,27 @@ def test_every_step_fits_a_telephone_and_is_accessible(open_page: OpenPage, site
     shown.get_by_label("Login name").fill("osei")
     shown.get_by_label("Password").fill("not the right one")
     press(shown, "Sign in")
-    assert shown.get_by_role("alert").is_visible()
+    expect(shown.get_by_role("alert")).to_contain_text(NOT_RIGHT)
     fits_and_is_accessible(shown)
     shown.get_by_label("Password").fill(PASSWORD)
     press(shown, "Sign in")
+    shows(shown, "Your code")
     fits_and_is_accessible(shown)
     shown.get_by_label("Code of your authenticator app").fill(code_of(telephone))
     press(shown, "Go on")
+    shows(shown, "Worklist")
     shown.goto(f"{site}/worklist/account")
     fits_and_is_accessible(shown)
     shown.locator("#present-codes").fill(PASSWORD)
     press(shown, "Make new recovery codes")
+    shows(shown, "Your recovery codes")
     fits_and_is_accessible(shown)
     shown.goto(f"{site}/worklist/accounts")
-    assert shown.get_by_role("heading", name="Not for your role").is_visible()
+    shows(shown, "Not for your role")
     fits_and_is_accessible(shown)
     shown.goto(f"{site}/worklist/account")
     press(shown, "Sign out")
+    shows(shown, "You are signed out")
     fits_and_is_accessible(shown)
 
 
@@ -130,7 +142,7 @@ def test_the_pages_of_administrators_and_auditors_are_accessible(open_page: Open
     shown.get_by_text("Change Dr Osei").click()
     fits_and_is_accessible(shown)
     shown.goto(f"{site}/worklist/audit")
-    assert shown.get_by_text("account added").is_visible()
+    expect(shown.get_by_text("account added")).to_be_visible()
     fits_and_is_accessible(shown)
 
 
@@ -150,5 +162,5 @@ def test_a_browser_goes_to_the_organisation_and_comes_back_signed_in(
             shown.goto(f"{url}/worklist/account")
             shown.get_by_role("link", name="Sign in with your organisation").click()
 
-            assert shown.url == f"{url}/worklist/account"
-            assert shown.get_by_text("with your organisation").is_visible()
+            expect(shown).to_have_url(f"{url}/worklist/account")
+            expect(shown.get_by_text("with your organisation")).to_be_visible()
