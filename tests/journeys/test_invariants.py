@@ -396,10 +396,17 @@ def test_checking_cannot_change_anything(database: str, monkeypatch: pytest.Monk
 def test_a_query_that_takes_too_long_says_so_instead_of_saying_that_all_is_well(
     owner: DictConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deploy.local.verify.checking.SLOWEST_S", 0.2)
-    monkeypatch.setitem(QUERIES, "I4.waiting", "SELECT pg_sleep(20)::text AS what, '' AS id")  # type: ignore[arg-type]
+    cut_off = "SELECT pg_cancel_backend(pg_backend_pid())::text || pg_sleep(20)::text AS what, '' AS id"
+    monkeypatch.setitem(QUERIES, "I4.waiting", cut_off)  # type: ignore[arg-type]
 
     assert found(owner) == {("I4", NOT_CHECKED)}
+
+
+@pytest.mark.requirement("REQ-41")
+def test_each_query_has_half_a_minute(owner: DictConnection) -> None:
+    found(owner)
+
+    assert owner.execute("SHOW statement_timeout").fetchone() == {"statement_timeout": "30s"}
 
 
 def test_the_command_says_what_is_wrong_and_exits_with_1(
