@@ -213,8 +213,10 @@ def test_an_unknown_name_costs_the_same_work_as_a_wrong_password(
 
 def test_guessing_is_slowed_and_never_for_ever(visit: Visit, keeper: Keeper, rows: Rows) -> None:
     keeper.adds_with_password("osei")
-    answers = [visit.signs_in("osei", "wrong password here").status_code for _ in range(6)]
-    assert answers == [422, 422, 422, 422, 422, 429]
+    answers = [visit.signs_in("osei", "wrong password here").status_code for _ in range(5)]
+    assert answers == [422, 422, 422, 422, 422]
+    rows("UPDATE sign_in_failure SET failed_at = now() + interval '1 minute'")  # or the pause of a second may be over
+    assert visit.signs_in("osei", "wrong password here").status_code == 429
     rows("UPDATE sign_in_failure SET failed_at = now(), failures = 9 WHERE subject LIKE 'login/%%'")
 
     early = visit.signs_in("osei", PASSWORD)
