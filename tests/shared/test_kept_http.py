@@ -176,8 +176,10 @@ def test_a_read_is_not_asked_again_once_an_answer_had_begun_or_was_waited_for() 
         server.received.append(connection.recv(65536))
         hangs(server, connection)
 
-    with a_server_that(then_hangs) as server, client_of(server, timeout_s=0.3) as client:
+    with a_server_that(then_hangs) as server, client_of(server) as client:
         got(client)
+        (kept,) = client._idle
+        kept.connection.sock.settimeout(0.3)
         with pytest.raises(Unanswered, match="TimeoutError"):
             got(client)
         assert len(server.received) == 2
