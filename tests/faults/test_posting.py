@@ -15,6 +15,7 @@ import pytest
 from deploy.local.faults.ledger import Ledger
 from deploy.local.faults.posting import Senders, Tally
 from deploy.local.faults.workload import Submission, Version, submissions
+from tests.waiting import eventually
 
 FORM = b'{"resourceType":"QuestionnaireResponse","status":"completed"}'
 PLACE = "Location: http://x/fhir/QuestionnaireResponse/{}/_history/{}"
@@ -116,6 +117,6 @@ def test_a_rate_is_kept_and_what_was_begun_is_ended(tmp_path: Path) -> None:
         senders = Senders(port, ledger, line, senders=2, rate=50)
         began = time.monotonic()
         with senders:
-            threading.Event().wait(0.5)
+            eventually(lambda: senders.tally.accepted >= 5, within_s=60)
         due = 50 * (time.monotonic() - began) + 2
-        assert 5 <= senders.tally.accepted <= due
+        assert senders.tally.accepted <= due
