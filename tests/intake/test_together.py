@@ -226,11 +226,11 @@ def test_a_connection_that_the_server_ended_meanwhile_costs_no_answer(database: 
     async def store() -> list[Told]:
         together = together_in(database)
         first = await together.store(DEFAULT_TENANT, new("a"))
+        ours = together._connection._connection
+        assert ours is not None
         with psycopg.connect(database.intake_url, autocommit=True) as other:
-            idle = (
-                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'sural:intake'"
-            )
-            assert other.execute(idle).fetchall() == [(True,)]
+            ended = other.execute("SELECT pg_terminate_backend(%s, 30000)", (ours.info.backend_pid,))
+            assert ended.fetchall() == [(True,)]
         second = await together.store(DEFAULT_TENANT, new("b"))
         together.close()
         return [first, second]

@@ -77,9 +77,10 @@ def test_what_comes_later_is_announced_again_also_after_the_connection_was_lost(
         with waker_in(database) as waker:
             waker.wake()
             found = [await hear(listening)]
+            ours = waker._connection._connection
+            assert ours is not None
             with psycopg.connect(database.intake_url, autocommit=True) as other:
-                ours = "application_name = 'sural:intake' AND query LIKE '%pg_notify%' AND pid <> pg_backend_pid()"
-                ended = other.execute(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {ours}")
+                ended = other.execute("SELECT pg_terminate_backend(%s, 30000)", (ours.info.backend_pid,))
                 assert ended.fetchall() == [(True,)]
             waker.wake()
             return [*found, await hear(listening)]
