@@ -19,6 +19,7 @@ from services.intake.store import NewResponse, Outcome, StoreResult
 from services.intake.together import Together
 from shared.fhir.search_index import Rows
 from shared.ids import DEFAULT_TENANT
+from shared.loop_connection import PATIENCE_S
 from shared.postgres import DatabaseError, connect, nothing_done, unavailable
 from tests.builders import SENDER, a_response
 from tests.conftest import Database
@@ -209,6 +210,7 @@ def test_who_waits_for_the_answer_of_a_database_that_gives_none_is_told_so_and_t
         together = together_in(database, patience_s=0.5)
         with somebody_storing(database, "a"):
             lost = await asyncio.gather(*[together.store(DEFAULT_TENANT, new("a"))], return_exceptions=True)
+        together._connection._patience_s = PATIENCE_S
         later = await together.store(DEFAULT_TENANT, new("later"))
         together.close()
         return lost, later

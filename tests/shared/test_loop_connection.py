@@ -7,11 +7,12 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from itertools import count
 
 import psycopg
 import pytest
 
-from shared.loop_connection import LoopConnection, Row, Statement, Values
+from shared.loop_connection import PATIENCE_S, LoopConnection, Row, Statement, Values
 from shared.postgres import DatabaseError, DictConnection, OperationalError, connect
 from tests.conftest import Database
 from tests.waiting import eventually
@@ -24,12 +25,12 @@ BEHIND_A_LOCK = Statement("SELECT $1 FROM pg_advisory_xact_lock_shared(7201)", (
 HELLO: Values = [b"hello"]
 
 
-def asking(database: Database, statement: Statement = ECHO, *, patience_s: float = 10.0) -> LoopConnection:
+def asking(database: Database, statement: Statement = ECHO, *, patience_s: float = PATIENCE_S) -> LoopConnection:
     return LoopConnection(partial(connect, database.intake_url, schema="intake"), statement, patience_s=patience_s)
 
 
 async def told(*asked: asyncio.Future[list[Row]]) -> Sequence[Told]:
-    return await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 10)
+    return await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 30)
 
 
 @contextmanager
@@ -66,6 +67,7 @@ def test_when_the_database_gives_no_answer_those_behind_are_told_with_the_first_
         connection = asking(database, BEHIND_A_LOCK, patience_s=1.0)
         with lock_held(database):
             lost = await told(*[connection.run(HELLO) for _ in range(MANY)])
+        connection._patience_s = PATIENCE_S
         later = await told(connection.run(HELLO))
         connection.close()
         return lost, later
@@ -81,22 +83,23 @@ def test_when_the_database_gives_no_answer_those_behind_are_told_with_the_first_
 def test_a_connection_that_does_not_come_in_time_is_waited_for_no_longer_and_closed_when_it_comes(
     database: Database,
 ) -> None:
-    goes_on, opened = threading.Event(), list[DictConnection]()
+    goes_on, numbers, opened = threading.Event(), count(), dict[int, DictConnection]()
 
     def first_late() -> DictConnection:
-        connection = connect(database.intake_url, schema="intake")
-        opened.append(connection)
-        if len(opened) == 1:
-            goes_on.wait(20)
+        number = next(numbers)
+        connection = opened[number] = connect(database.intake_url, schema="intake")
+        if number == 0:
+            goes_on.wait(60)
         return connection
 
     async def ask() -> list[Sequence[Told]]:
         connection = LoopConnection(first_late, ECHO, patience_s=1.0)
         try:
             lost = await told(*[connection.run(HELLO) for _ in range(MANY)])
+            connection._patience_s = PATIENCE_S
             later = await told(connection.run(HELLO))
             goes_on.set()
-            await asyncio.to_thread(eventually, lambda: opened[0].closed)
+            await asyncio.to_thread(eventually, lambda: 0 in opened and opened[0].closed)
             return [lost, later, await told(connection.run(HELLO))]
         finally:
             goes_on.set()
