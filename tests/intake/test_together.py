@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, LiteralString
 from uuid import uuid4
 
@@ -20,7 +21,7 @@ from services.intake.together import Together
 from shared.fhir.search_index import Rows
 from shared.ids import DEFAULT_TENANT
 from shared.loop_connection import PATIENCE_S
-from shared.postgres import DatabaseError, connect, nothing_done, unavailable
+from shared.postgres import DatabaseError, DictConnection, connect, nothing_done, unavailable
 from tests.builders import SENDER, a_response
 from tests.conftest import Database
 from tests.intake.ehr import id_of, post, stored
@@ -44,15 +45,28 @@ def new(name: str, *, rows: Rows = ROWS, subject: str = "Patient/p") -> NewRespo
 Told = StoreResult | BaseException | None
 
 
-def together_in(database: Database, **how: float) -> Together:
-    return Together(lambda: connect(database.intake_url, schema="intake"), **how)
+def together_in(database: Database) -> Together:
+    return Together(lambda: connect(database.intake_url, schema="intake"))
 
 
-def store_all(database: Database, responses: Sequence[NewResponse]) -> list[Told]:
+def together_without_limits(database: Database, patience_s: float) -> Together:
+    """The database itself never ends a wait: only this patience does."""
+
+    def without_limits() -> DictConnection:
+        connection = connect(database.intake_url, schema="intake")
+        connection.execute("SET lock_timeout = 0; SET statement_timeout = 0")
+        return connection
+
+    return Together(without_limits, patience_s=patience_s)
+
+
+def store_all(
+    database: Database, responses: Sequence[NewResponse], *, open_together: Callable[[Database], Together] = together_in
+) -> list[Told]:
     """Store these at the same moment: while the first is being stored the others wait."""
 
     async def store() -> list[Told]:
-        together = together_in(database)
+        together = open_together(database)
         try:
             stores = (together.store(DEFAULT_TENANT, response) for response in responses)
             return await asyncio.gather(*stores, return_exceptions=True)
@@ -156,9 +170,10 @@ def test_when_the_connection_is_lost_all_are_asked_to_send_again_and_then_each_i
     database: Database,
 ) -> None:
     with somebody_storing(database, "c"), ThreadPoolExecutor(1) as threads:
-        running = threads.submit(store_all, database, [new(name) for name in IDS])
+        waiting = partial(together_without_limits, patience_s=60)
+        running = threads.submit(store_all, database, [new(name) for name in IDS], open_together=waiting)
         end_who_waits(database)
-        results = running.result(timeout=20)
+        results = running.result(timeout=30)
 
     assert outcomes(results) == {"a": Outcome.CREATED}
     lost = [result for result in results[1:] if isinstance(result, DatabaseError)]
@@ -175,8 +190,8 @@ def end_who_waits(database: Database) -> None:
     """End the server's process that waits for the lock, as soon as there is one."""
     with psycopg.connect(database.intake_url, autocommit=True) as other:
         waits = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE '%:intake'"
-        eventually(lambda: other.execute(waits).fetchone() is not None, within_s=10)
-        other.execute(f"SELECT pg_terminate_backend(pid, 5000) FROM ({waits}) AS waiting".encode())
+        eventually(lambda: other.execute(waits).fetchone() is not None, within_s=30)
+        other.execute(f"SELECT pg_terminate_backend(pid, 30000) FROM ({waits}) AS waiting".encode())
 
 
 @pytest.mark.requirement("REQ-03")
@@ -207,7 +222,7 @@ def test_who_waits_for_the_answer_of_a_database_that_gives_none_is_told_so_and_t
     database: Database,
 ) -> None:
     async def store() -> tuple[list[Told], Told]:
-        together = together_in(database, patience_s=0.5)
+        together = together_without_limits(database, patience_s=0.5)
         with somebody_storing(database, "a"):
             lost = await asyncio.gather(*[together.store(DEFAULT_TENANT, new("a"))], return_exceptions=True)
         together._connection._patience_s = PATIENCE_S

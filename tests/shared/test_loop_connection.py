@@ -25,8 +25,15 @@ BEHIND_A_LOCK = Statement("SELECT $1 FROM pg_advisory_xact_lock_shared(7201)", (
 HELLO: Values = [b"hello"]
 
 
-def asking(database: Database, statement: Statement = ECHO, *, patience_s: float = PATIENCE_S) -> LoopConnection:
-    return LoopConnection(partial(connect, database.intake_url, schema="intake"), statement, patience_s=patience_s)
+def asking(database: Database, statement: Statement = ECHO) -> LoopConnection:
+    return LoopConnection(partial(connect, database.intake_url, schema="intake"), statement)
+
+
+def without_limits(database: Database) -> DictConnection:
+    """A connection on which the database itself never ends a wait."""
+    connection = connect(database.intake_url, schema="intake")
+    connection.execute("SET lock_timeout = 0; SET statement_timeout = 0")
+    return connection
 
 
 async def told(*asked: asyncio.Future[list[Row]]) -> Sequence[Told]:
@@ -64,7 +71,7 @@ def test_when_the_database_gives_no_answer_those_behind_are_told_with_the_first_
     database: Database,
 ) -> None:
     async def ask() -> tuple[Sequence[Told], Sequence[Told]]:
-        connection = asking(database, BEHIND_A_LOCK, patience_s=1.0)
+        connection = LoopConnection(partial(without_limits, database), BEHIND_A_LOCK, patience_s=1.0)
         with lock_held(database):
             lost = await told(*[connection.run(HELLO) for _ in range(MANY)])
         connection._patience_s = PATIENCE_S

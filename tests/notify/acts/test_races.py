@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 import httpx
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from services.notify.acts.acknowledge import acknowledge
 from services.notify.acts.actor import Actor
@@ -21,6 +22,7 @@ from services.notify.acts.hand_over import hand_over
 from services.notify.acts.snooze import snooze
 from services.notify.escalate import repeat_due
 from services.notify.records import Alert
+from shared import postgres
 from shared.events import Ref
 from shared.ids import DEFAULT_TENANT
 from shared.postgres import unavailable
@@ -242,9 +244,9 @@ class Meeting:
             came = []
             for number, do in enumerate((first, second), start=1):
                 came.append(threads.submit(do))
-                eventually(lambda number=number: self.waiting() == number)  # type: ignore[misc]
+                eventually(lambda number=number: self.waiting() == number, within_s=30)  # type: ignore[misc]
             self.keeper.rollback()
-            one, other = (each.exception(20) or each.result() for each in came)
+            one, other = (each.exception(30) or each.result() for each in came)
         return one, other
 
     def hears(self) -> None:
@@ -256,7 +258,19 @@ class Meeting:
 
 
 @pytest.fixture
-def meeting(clinic: Clinic, triage: Triage, database: Database) -> Iterator[Meeting]:
+def without_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database itself ends no wait before a minute is over: whoever waits does so until the test goes on."""
+    limited = postgres.limited_conninfo
+
+    def unlimited(url: str, *, schema: str, name: str) -> str:
+        given = conninfo_to_dict(limited(url, schema=schema, name=name))
+        return make_conninfo(**{**given, "options": f"{given['options']} -c lock_timeout=60s -c statement_timeout=60s"})
+
+    monkeypatch.setattr(postgres, "limited_conninfo", unlimited)
+
+
+@pytest.fixture
+def meeting(without_limits: None, clinic: Clinic, triage: Triage, database: Database) -> Iterator[Meeting]:
     service = clinic.service
     clinic.agrees_on(STANDARD)
     service.hears(triage.publish(an_assessment("same_day")))
