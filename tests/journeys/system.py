@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,7 +18,7 @@ import httpx
 
 from deploy.local import running
 from deploy.local.demo import Row, fired_flags, run, urgency_of
-from deploy.local.folder import CHECKOUT, DataFolder
+from deploy.local.folder import CHECKOUT, DataFolder, free_port
 from shared.fhir.codes import SID_RESPONSE, Urgency
 from tests.waiting import eventually
 
@@ -86,13 +85,6 @@ class System:
         """The demonstration; `at_each` is called with the number of each example before it is posted."""
         number = iter(range(1000))
         return list(run(self.url, progress=lambda _title: at_each(next(number))))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

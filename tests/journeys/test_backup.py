@@ -22,14 +22,14 @@ import httpx
 import pytest
 
 from deploy.local import running, verify
-from deploy.local.folder import CHECKOUT
+from deploy.local.folder import CHECKOUT, free_port
 from deploy.local.servers import EmbeddedPostgres
 from deploy.local.verify.checking import connect_as_owner
 from shared.ids import DEFAULT_TENANT
 from shared.postgres import DictConnection
 from tests.builders import a_response
 from tests.intake.ehr import post
-from tests.journeys.system import System, a_system, free_port, settled
+from tests.journeys.system import System, a_system, settled
 from tests.journeys.test_main_line import by_response
 from tests.waiting import eventually
 

@@ -17,11 +17,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from deploy.local import running
-from deploy.local.folder import CHECKOUT
+from deploy.local.folder import CHECKOUT, free_port
 from shared.fhir.codes import SID_RESPONSE
 from tests.access.keyring import jwks, public_jwk
 from tests.intake.test_token import ASSERTION_TYPE, assertion
-from tests.journeys.system import System, free_port
+from tests.journeys.system import System
 from tests.notify.sign_in.visits import PASSWORD, Visit, code_of
 from tests.waiting import eventually
 

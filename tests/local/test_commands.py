@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.folder import CHECKOUT
+from deploy.local.folder import CHECKOUT, free_port
 
 
 def sural(*arguments: str | Path, given: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -112,9 +112,7 @@ def test_doctor_finds_nothing_wrong_here_and_leaves_no_server_running(data: Path
     answer = sural("doctor", "--port", "0", "--data", data)
     assert answer.returncode == 2  # no port 0
 
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
-    answer = sural("doctor", "--port", port, "--data", data)
+    answer = sural("doctor", "--port", str(free_port()), "--data", data)
 
     assert answer.returncode == 0, answer.stdout
     assert "FAIL" not in answer.stdout

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deploy.local.folder import CHECKOUT
-from tests.journeys.system import free_port
+from deploy.local.folder import CHECKOUT, free_port
 from tests.local.pages import PORT, here, pattern, programs, run, steps
 
 PAGE = (CHECKOUT / "docs" / "subscriptions.md").read_text(encoding="utf-8")
