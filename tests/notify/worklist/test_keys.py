@@ -11,7 +11,7 @@ from shared.ids import DEFAULT_TENANT
 from tests.browser import OpenPage, Page, no_axe_violations, scrolls_sideways
 from tests.notify.conftest import Service
 from tests.notify.neighbours import Triage, an_assessment
-from tests.notify.worklist.test_live import opens
+from tests.notify.worklist.test_live import SOON, opens
 from tests.waiting import eventually
 
 PHONE = {"width": 360, "height": 740}
@@ -137,7 +137,7 @@ def test_what_came_after_the_question_is_not_acknowledged_unseen(
     expect(page.get_by_role("dialog")).to_contain_text("Same day: Ada First")
 
     opens(service, triage, "Ada First", urgency="emergency")
-    expect(page.locator(f"#alert-{alert}")).to_contain_text("Emergency", timeout=6000)
+    expect(page.locator(f"#alert-{alert}")).to_contain_text("Emergency", timeout=SOON)
     page.locator("#confirm-yes").click()
 
     expect(page.get_by_text("This alert changed since you looked; look again.")).to_be_visible()
