@@ -17,7 +17,11 @@ from tests.waiting import eventually
 
 @contextmanager
 def served(app: ASGIApp, *, port: int = 0) -> Iterator[str]:
-    """Serve `app` on a loopback port, a free one unless the test names one; gives its base URL."""
+    """Serve `app` on a loopback port, a free one unless the test names one; gives its base URL.
+
+    A test that stops a server and starts another one there names a `free_port` of `deploy.local.folder`: meanwhile any
+    other server may be given one that the kernel chose.
+    """
     config = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, access_log=False)
     server = Server(config)
     thread = threading.Thread(target=server.run, name="test-server")

@@ -12,6 +12,7 @@ from uuid import UUID
 import httpx
 import pytest
 
+from deploy.local.folder import free_port
 from services.intake.app import create_app as create_intake
 from services.notify.app import create_app as create_notify
 from services.notify.context import Notify, open_notify
@@ -121,8 +122,9 @@ class Line:
 @pytest.fixture
 def line(database: Database, settings: NotifySettings, rows: Rows) -> Iterator[Line]:
     with ExitStack() as stack:
-        intake = stack.enter_context(ExitStack())
-        intake_url = intake.enter_context(served(create_intake(intake_settings(database, allowed_hosts="127.0.0.1"))))
+        intake, port = stack.enter_context(ExitStack()), free_port()
+        intake_app = create_intake(intake_settings(database, allowed_hosts="127.0.0.1"))
+        intake_url = intake.enter_context(served(intake_app, port=port))
         production = NotifySettings.model_validate(
             settings.model_dump()
             | {
@@ -149,7 +151,7 @@ def line(database: Database, settings: NotifySettings, rows: Rows) -> Iterator[L
         notify = open_notify(production, size=12, name="test")
         stack.callback(notify.close)
         notify = replace(notify, outbound=Outbound(sandbox=True))
-        yield Line(database, notify, client, rows, int(intake_url.rpartition(":")[2]), intake)
+        yield Line(database, notify, client, rows, port, intake)
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from contextlib import ExitStack
 from functools import partial
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from playwright.sync_api import expect
 
+from deploy.local.folder import free_port
 from services.notify.app import create_app
 from services.notify.settings import NotifySettings
 from services.notify.sign_in.visitor import Role
@@ -81,9 +81,8 @@ def test_what_somebody_else_acknowledges_leaves_what_waits(
 def test_when_the_connection_is_lost_the_page_says_since_when_and_when_it_is_back(
     settings: NotifySettings, page: Page, service: Service, triage: Triage
 ) -> None:
-    banner = page.get_by_role("alert")
-    with ExitStack() as first:
-        site = first.enter_context(served(create_app(settings)))
+    banner, port = page.get_by_role("alert"), free_port()
+    with served(create_app(settings), port=port) as site:
         page.goto(f"{site}/worklist")
         expect(page.locator("#updated")).to_have_text(re.compile(r"\d\d:\d\d:\d\d UTC"))
         expect(banner).to_be_hidden()
@@ -95,7 +94,7 @@ def test_when_the_connection_is_lost_the_page_says_since_when_and_when_it_is_bac
     expect(banner).to_be_visible()
 
     opens(service, triage, "Ada Sudden")
-    with served(create_app(settings), port=urlsplit(site).port or 0):
+    with served(create_app(settings), port=port):
         expect(banner).to_be_hidden()
         expect(page.get_by_role("link", name="Ada Sudden")).to_be_visible()
         page.goto("about:blank")
