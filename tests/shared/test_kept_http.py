@@ -13,6 +13,7 @@ from ssl import create_default_context
 
 import pytest
 
+from deploy.local.folder import free_port
 from shared.fhir import kept_http
 from shared.fhir.kept_http import Answer, KeptHttp, Unanswered
 from shared.postgres import has_news
@@ -197,10 +198,8 @@ def test_who_says_nothing_is_not_waited_for_longer_than_was_said(talks: Talk, as
 
 
 def test_nobody_there_is_no_answer() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
     for address in (
-        f"http://127.0.0.1:{port}/",
+        f"http://127.0.0.1:{free_port()}/",
         "http://nobody.invalid/",
         "ftp://127.0.0.1/",
         "http://a:b/",

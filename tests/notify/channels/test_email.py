@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
+from deploy.local.folder import free_port
 from services.notify.channels import Answer, DeliveryResult
 from services.notify.channels.email import EmailChannel
 from services.notify.channels.smtp import MailServer as Server
@@ -157,10 +158,9 @@ def test_4xx_is_tried_again_and_5xx_is_for_good(refusal: str, answer: Answer) ->
 
 
 def test_a_connection_that_is_refused_is_a_failure_for_now() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
+    result = a_channel("smtp", free_port()).send(a_message())
 
-    assert a_channel("smtp", port).send(a_message()) == DeliveryResult(Answer.FAILED, "ConnectionRefusedError")
+    assert result == DeliveryResult(Answer.FAILED, "ConnectionRefusedError")
 
 
 def test_a_mail_server_that_has_left_the_dns_is_a_failure_for_now(monkeypatch: pytest.MonkeyPatch) -> None:

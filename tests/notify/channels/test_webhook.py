@@ -17,6 +17,7 @@ import pytest
 from pydantic import SecretStr
 from standardwebhooks import Webhook
 
+from deploy.local.folder import free_port
 from services.notify.channels import Answer, DeliveryResult
 from services.notify.channels.answers import of_http, retry_after
 from services.notify.channels.receivers import Receiver, parse_receivers
@@ -244,9 +245,8 @@ def test_a_receiver_that_does_not_answer_properly_is_tried_again(
 def test_a_receiver_that_refuses_the_connection_or_has_left_the_dns_is_tried_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
-    assert a_channel(f"http://127.0.0.1:{port}/").send(to_default()) == DeliveryResult(Answer.FAILED, "ConnectError")
+    nobody = f"http://127.0.0.1:{free_port()}/"
+    assert a_channel(nobody).send(to_default()) == DeliveryResult(Answer.FAILED, "ConnectError")
 
     def unknown(*_: object, **__: object) -> list[object]:
         raise socket.gaierror(socket.EAI_NONAME, "unknown")

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import pytest
 
+from deploy.local.folder import free_port
 from services.notify.settings import NotifySettings
 from services.notify.subscriptions import send
 from services.notify.subscriptions.distribute import distribute
@@ -58,9 +59,7 @@ def test_a_handshake_that_nobody_answers_is_an_error_that_says_why(desk: Desk, s
 
 
 def test_an_endpoint_where_nobody_listens_is_an_error_that_says_why(desk: Desk) -> None:
-    with a_subscriber() as gone:
-        url = gone.url
-    identifier = desk.subscribe(url)
+    identifier = desk.subscribe(f"http://127.0.0.1:{free_port()}/fhir-events")
     desk.tells()
 
     assert "could not be reached with the handshake" in desk.read(identifier)["error"]
