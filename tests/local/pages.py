@@ -14,6 +14,8 @@ from deploy.local.folder import CHECKOUT
 BLOCK = re.compile(r"^```(sh|python|text|json)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 PORT = ":8000"
 MARK = "====== the next block ======"
+SHELL_S = 180
+"""How long all blocks of a page may take."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def run(place: Path, scripts: list[str]) -> list[str]:
         "no_proxy": "*",
     }
     done = subprocess.run(
-        ["bash", "-c", whole], cwd=place, env=environment, capture_output=True, text=True, timeout=180, check=False
+        ["bash", "-c", whole], cwd=place, env=environment, capture_output=True, text=True, timeout=SHELL_S, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return [part.strip("\n") for part in done.stdout.split(f"{MARK}\n")]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from deploy.local.folder import CHECKOUT, free_port
-from tests.local.pages import PORT, here, pattern, programs, run, steps
+from tests.local.pages import PORT, SHELL_S, here, pattern, programs, run, steps
 
 PAGE = (CHECKOUT / "docs" / "subscriptions.md").read_text(encoding="utf-8")
 RECEIVER = "8090"
 
 
+@pytest.mark.timeout(SHELL_S + 120)
 def test_the_page_leads_from_nothing_to_a_notification_that_was_taken(place: Path) -> None:
     port, receiver = free_port(), str(free_port())
     for name, text in programs(PAGE).items():
