@@ -25,7 +25,7 @@ class Running:
         self.smtp, self.http = free_port(), free_port()
         ports = [f"--smtp-port={self.smtp}", f"--http-port={self.http}", f"--store={store}"]
         self.process = subprocess.Popen([sys.executable, "-m", "deploy.sandbox.mail_catcher", *ports], cwd=CHECKOUT)
-        eventually(self.answers, within_s=20)
+        eventually(self.answers, within_s=60)
 
     def answers(self) -> bool:
         try:
@@ -34,16 +34,16 @@ class Running:
             return False
 
     def get(self, path: str) -> tuple[str, dict[str, str]]:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.http}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http}{path}", timeout=30) as answer:
             return answer.read().decode(), dict(answer.headers)
 
     def send(self, message: EmailMessage) -> None:
-        with smtplib.SMTP("127.0.0.1", self.smtp, timeout=5) as server:
+        with smtplib.SMTP("127.0.0.1", self.smtp, timeout=30) as server:
             server.send_message(message)
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(30)
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ def test_the_owner_may_make_roles_and_databases_but_is_no_superuser(shared_postg
 def test_nobody_gets_in_without_the_password(shared_postgres: str) -> None:
     for user in ("sural_owner", "postgres"):
         with pytest.raises(psycopg.OperationalError):
-            psycopg.connect(shared_postgres, user=user, password="wrong-5531", connect_timeout=3)
+            psycopg.connect(shared_postgres, user=user, password="wrong-5531", connect_timeout=30)
 
 
 def test_a_failed_statement_leaves_no_patient_data_in_the_log(data: Path) -> None:

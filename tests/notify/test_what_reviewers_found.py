@@ -84,7 +84,7 @@ def test_a_lane_goes_on_after_a_thread_could_not_be_started(monkeypatch: pytest.
     may_find = threading.Event()
     lanes = Lanes(["lane"], find=find, work=lambda kind, _: not sent.append(kind))
     lanes.wake()
-    assert looked.wait(5)
+    assert looked.wait(30)
     start = threading.Thread.start
 
     def full(thread: threading.Thread) -> None:
@@ -94,7 +94,7 @@ def test_a_lane_goes_on_after_a_thread_could_not_be_started(monkeypatch: pytest.
     monkeypatch.setattr(threading.Thread, "start", full)
     may_find.set()
     lanes.wake()
-    assert refused.wait(5)
+    assert refused.wait(30)
     monkeypatch.setattr(threading.Thread, "start", start)
 
     lanes.wake()

@@ -79,7 +79,7 @@ def test_a_message_becomes_an_alert_that_people_get(
 
     publisher(NOTIFY_URGENT, [triage.publish(an_assessment())])
 
-    eventually(lambda: mail.mails and receiver.requests, within_s=5)
+    eventually(lambda: mail.mails and receiver.requests, within_s=30)
     eventually(lambda: rows("SELECT state FROM alert") == [{"state": "received"}])
     assert rows("SELECT kind FROM job WHERE kind LIKE 'raise%'") == [{"kind": "raise.urgent"}]
     assert "Wrenfield" not in worker.read_text()

@@ -26,7 +26,7 @@ Asked = Callable[[KeptHttp], Answer]
 
 
 @contextmanager
-def client_of(server: Scripted, *, timeout_s: float = 5, scheme: str = "http") -> Iterator[KeptHttp]:
+def client_of(server: Scripted, *, timeout_s: float = 30, scheme: str = "http") -> Iterator[KeptHttp]:
     client = KeptHttp(f"{scheme}://127.0.0.1:{server.port}/fhir/", headers={"X-All": "1"}, timeout_s=timeout_s)
     try:
         yield client
@@ -130,7 +130,7 @@ def test_a_connection_that_the_server_ended_meanwhile_is_not_used(ask: Asked) ->
     with a_server_that(answers(OK)) as server, client_of(server) as client:
         got(client)
         (kept,) = client._idle
-        eventually(lambda: has_news(kept.connection.sock.fileno()), within_s=3)
+        eventually(lambda: has_news(kept.connection.sock.fileno()), within_s=30)
 
         assert ask(client).content == b"ok"
         assert len(server.received) == 2

@@ -139,7 +139,7 @@ def test_announcements_are_heard_whenever_they_come(connection: DictConnection, 
         assert announced.hear() == set()
 
         own = connection.info.backend_pid
-        assert other.execute("SELECT pg_terminate_backend(%s, 5000) AS ended", (own,)).fetchone() == {"ended": True}
+        assert other.execute("SELECT pg_terminate_backend(%s, 30000) AS ended", (own,)).fetchone() == {"ended": True}
     announced.hear(timeout_s=10)  # its last words
     with pytest.raises(OperationalError):
         announced.hear(timeout_s=10)

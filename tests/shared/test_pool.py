@@ -47,7 +47,7 @@ def test_a_connection_that_the_server_ended_is_replaced_before_anybody_works_wit
         with tenant_transaction(pool, DEFAULT_TENANT) as connection:
             before = process_of(connection)
         with psycopg.connect(database.intake_url, autocommit=True) as other:
-            other.execute("SELECT pg_terminate_backend(%s, 5000)", (before,))
+            other.execute("SELECT pg_terminate_backend(%s, 30000)", (before,))
 
         with tenant_transaction(pool, DEFAULT_TENANT) as connection:
             assert process_of(connection) != before
