@@ -57,7 +57,7 @@ def settings(database: Database, triage: Triage, mail: MailServer, receiver: Rec
             "SURAL_WEBHOOK_URL": receiver.url,
             "SURAL_WEBHOOK_SECRET": SECRET,
             "SURAL_PUBLIC_URL": "http://127.0.0.1:8123",
-            "SURAL_CHANNEL_TIMEOUT_S": "2",
+            "SURAL_CHANNEL_TIMEOUT_S": "20",
         }
     )
 

@@ -17,6 +17,7 @@ from standardwebhooks import Webhook
 from services.notify.acts.acknowledge import acknowledge
 from services.notify.acts.actor import Actor
 from services.notify.channels import Answer, Channel, DeliveryResult, Message
+from services.notify.channels.email import EmailChannel
 from services.notify.detail import store as detail
 from services.notify.escalation import JOB_KINDS
 from services.notify.hear import RAISE_ROUTINE
@@ -182,7 +183,11 @@ def test_a_dead_mail_server_does_not_stop_the_webhook(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = SecretStr(f"smtp://127.0.0.1:{silent.getsockname()[1]}")
-        with open_service(settings.model_copy(update={"smtp_url": url, "channel_timeout_s": 0.3})) as service:
+        with open_service(settings.model_copy(update={"smtp_url": url})) as opened:
+            email = opened.notify.channels["email"]
+            assert isinstance(email, EmailChannel)
+            hurried = {**opened.notify.channels, "email": replace(email, server=replace(email.server, timeout_s=0.3))}
+            service = Service(replace(opened.notify, channels=hurried), opened.rows)
             service.hears(triage.publish(an_assessment()))
             service.sends()
 

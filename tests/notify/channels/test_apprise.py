@@ -38,7 +38,7 @@ def target(receiver: Receiver) -> str:
     return f"json://user:{TOKEN}@{urlsplit(receiver.url).netloc}/sms"
 
 
-def a_channel(url: str, *, timeout_s: float = 5) -> AppriseChannel:
+def a_channel(url: str, *, timeout_s: float = 20) -> AppriseChannel:
     return AppriseChannel({"night-sms": url}, timeout_s)
 
 

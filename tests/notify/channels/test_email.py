@@ -67,7 +67,7 @@ def a_tls_mail_server(context: ssl.SSLContext, *, starttls: bool, login: bool = 
         controller.stop()
 
 
-def a_channel(scheme: str, port: int, *, authority: str = "", login: str = "", timeout_s: float = 5) -> EmailChannel:
+def a_channel(scheme: str, port: int, *, authority: str = "", login: str = "", timeout_s: float = 20) -> EmailChannel:
     name = SENDER.rpartition("@")[2]
     return EmailChannel(Server(f"{scheme}://{login}127.0.0.1:{port}", name, timeout_s, authority, most_mails=1), SENDER)
 
@@ -207,7 +207,7 @@ def test_a_mail_server_that_hangs_or_drips_is_left_after_its_time(
 
 
 @contextmanager
-def one_session_for_several(port: int, timeout_s: float = 5) -> Iterator[EmailChannel]:
+def one_session_for_several(port: int, timeout_s: float = 20) -> Iterator[EmailChannel]:
     channel = EmailChannel(Server(f"smtp://127.0.0.1:{port}", "clinic.example", timeout_s), SENDER)
     try:
         yield channel

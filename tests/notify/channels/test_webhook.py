@@ -39,7 +39,7 @@ NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 Opened = Callable[[NotifySettings], AbstractContextManager[Service]]
 
 
-def a_channel(url: str, *, timeout_s: float = 2) -> WebhookChannel:
+def a_channel(url: str, *, timeout_s: float = 20) -> WebhookChannel:
     return WebhookChannel({"default": Receiver("default", url, (SECRET,))}, timeout_s, sandbox=True)
 
 
@@ -224,20 +224,20 @@ def test_an_answer_of_a_megabyte_is_an_answer_and_is_not_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("talks", "word"),
+    ("talks", "timeout_s", "word"),
     [
-        (hangs, "timeout"),
-        (partial(drips, begun=b"HTTP/1.1 200 OK\r\n", drop=b"X-A: b\r\n"), "timeout"),
-        (answered(b""), "RemoteProtocolError"),
-        (answered(b"nonsense\r\n\r\n"), "RemoteProtocolError"),
+        (hangs, 0.4, "timeout"),
+        (partial(drips, begun=b"HTTP/1.1 200 OK\r\n", drop=b"X-A: b\r\n"), 0.4, "timeout"),
+        (answered(b""), 20, "RemoteProtocolError"),
+        (answered(b"nonsense\r\n\r\n"), 20, "RemoteProtocolError"),
     ],
     ids=["hangs", "drips", "drops-before-its-reply", "no-http"],
 )
 def test_a_receiver_that_does_not_answer_properly_is_tried_again(
-    talks: Callable[[Scripted, socket.socket], None], word: str
+    talks: Callable[[Scripted, socket.socket], None], timeout_s: float, word: str
 ) -> None:
     with a_server_that(talks) as server:
-        result = a_channel(f"http://127.0.0.1:{server.port}/", timeout_s=0.4).send(to_default())
+        result = a_channel(f"http://127.0.0.1:{server.port}/", timeout_s=timeout_s).send(to_default())
 
     assert result == DeliveryResult(Answer.FAILED, word)
 

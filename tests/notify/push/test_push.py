@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import timedelta
@@ -27,6 +28,7 @@ from tests.notify.neighbours import Triage, an_assessment
 from tests.notify.push.conftest import CONTACT, PERSON, subscribe
 from tests.notify.push.push_service import Browser, PushService, prove_sender
 from tests.notify.test_deliver import CANARIES
+from tests.waiting import eventually
 
 Opened = Callable[[NotifySettings], AbstractContextManager[Service]]
 
@@ -140,11 +142,15 @@ def test_one_device_that_is_gone_leaves_the_others_told(
 def test_a_push_service_that_hangs_delays_no_other_device_of_the_person(
     pushing: Service, triage: Triage, push_service: PushService
 ) -> None:
-    with a_server_that(hangs) as hanging:
+    with a_server_that(hangs) as hanging, ThreadPoolExecutor(1) as threads:
         subscribe(pushing, Browser(f"http://127.0.0.1:{hanging.port}/wpush/stuck"))
         subscribe(pushing, push_service.browser("phone"))
         pushing.hears(triage.publish(an_assessment()))
-        pushing.sends()
+        sending = threads.submit(pushing.sends)
+        eventually(lambda: len(push_service.requests) == 1)
+        assert not sending.done(), "the other one hangs still"
+        hanging.ended.set()
+        assert sending.result(timeout=30) == 1
 
     assert delivery(pushing) == ("sent", "http-201")
     assert len(push_service.requests) == 1
