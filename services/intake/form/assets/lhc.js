@@ -4,6 +4,7 @@
 const place = document.getElementById("form");
 const base = place.dataset.form;
 const LOOK_AFTER_MS = 500;
+const LOOK_AGAIN_MS = 5000; // while the server cannot say
 
 const state = document.getElementById("state");
 const wrong = document.getElementById("wrong");
@@ -32,8 +33,10 @@ function showAdvice(said) {
   advice.append(call);
 }
 
-// What the server cannot say is not taken for "no"; a call for help that stands stays.
+// What the server cannot say is not taken for "no"; a call for help that stands stays. It is asked again.
 function showUnknown() {
+  clearTimeout(waiting);
+  waiting = setTimeout(look, LOOK_AGAIN_MS);
   if (advice.querySelector(".emergency")) return;
   advice.replaceChildren(document.getElementById("unknown").content.cloneNode(true));
 }
