@@ -6,10 +6,10 @@ database transaction; a Bundle that asks for it is refused as a whole and told t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 import orjson
@@ -35,6 +35,9 @@ from shared.problems import Category, Problem, ProblemError
 RESPONSE: Final = "QuestionnaireResponse"
 OWNED: Final = (RESPONSE, "Questionnaire")
 READS: Final = ("GET", "HEAD")
+
+Name: TypeAlias = tuple[str, str, str]
+"""Type, and system and value of an identifier or url and version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +78,10 @@ def transact(intake: IntakeContext, entries: Sequence[Entry], principal: Princip
 
 def _done(intake: IntakeContext, writes: Sequence[Entry], principal: Principal) -> list[Done]:
     """The writes in one database transaction, with the texts that are passed over: all is durable, or nothing."""
-    ids = _new_ids(writes)
+    _check_full_urls(writes)
+    ids = {entry.number: str(uuid7()) for entry in writes}
     with tenant_transaction(intake.api.pool, principal.tenant) as connection:
-        targets = {
-            entry.full_url: f"{entry.type}/{_id_of(entry, ids, connection, principal.tenant)}"
-            for entry in writes
-            if entry.full_url in ids
-        }
+        targets = _targets(writes, ids, connection, principal.tenant)
         linked = resolved(writes, targets)
         judged = _judged(intake, linked, principal.tenant)
         done = [_store(entry, one, intake, connection, principal, ids) for entry, one in judged]
@@ -121,20 +121,40 @@ def _check_offered(entry: Entry) -> None:
         )
 
 
-def _new_ids(writes: Sequence[Entry]) -> dict[str, str]:
-    """An id for each fullUrl that means something in this Bundle only. Raises ProblemError for one that is used twice:
-    where their versions differ, R4 does not forbid it, but one id cannot stand for both."""
-    ids: dict[str, str] = {}
+def _check_full_urls(writes: Sequence[Entry]) -> None:
+    """Raises ProblemError for a fullUrl that means something in this Bundle only and is used twice.
+
+    R4 does not forbid it where versions differ, but a link to it would lead to no one of them.
+    """
+    met: set[str] = set()
     for entry in writes:
-        if entry.full_url in ids:
+        if entry.full_url in met:
             message = "Another entry that writes has this fullUrl. Give each a fullUrl of its own."
             place = f"{entry.place}.fullUrl"
             raise ProblemError(
                 Problem(Category.INCORRECT, "full-url-twice", message, expression=place, issue_code="value")
             )
         if entry.full_url.startswith(LOCAL):
-            ids[entry.full_url] = str(uuid7())
-    return ids
+            met.add(entry.full_url)
+
+
+def _targets(
+    writes: Sequence[Entry], ids: Mapping[int, str], connection: DictConnection, tenant: UUID
+) -> dict[str, str]:
+    """What each fullUrl that means something in this Bundle only will be found under, as `Type/id`.
+
+    `ids`: those of what is new, by the number of the entry. What comes twice is stored once, so both are the first.
+    """
+    if not any(entry.full_url.startswith(LOCAL) for entry in writes):
+        return {}
+    targets: dict[str, str] = {}
+    first: dict[Name, str] = {}
+    for entry in writes:
+        name = _name(entry)
+        known = _known(name, connection, tenant)
+        address = f"{entry.type}/{_id_in(entry) or known or ids[entry.number]}"
+        targets[entry.full_url] = address if name is None else first.setdefault(name, address)
+    return {full_url: address for full_url, address in targets.items() if full_url.startswith(LOCAL)}
 
 
 def _check_links(done: Sequence[Done], targets: dict[str, str]) -> None:
@@ -151,19 +171,33 @@ def _check_links(done: Sequence[Done], targets: dict[str, str]) -> None:
             )
 
 
-def _id_of(entry: Entry, ids: dict[str, str], connection: DictConnection, tenant: UUID) -> str:
-    """The id under which the resource of this entry will be found: one that is there already, or a new one."""
-    if entry.method == "PUT" and "/" in entry.path:
-        return entry.path.partition("/")[2]
+def _name(entry: Entry) -> Name | None:
+    """By what a resource is known when it comes again: the sender's identifier, or url and version."""
     content = _loosely(entry)
     if entry.type != RESPONSE:
-        named = (content.get("url"), content.get("version"))
-        published = (one.id for one in store.published(connection, tenant) if (one.url, one.version) == named)
-        return next(published, ids[entry.full_url])
+        return (entry.type, str(content.get("url", "")), str(content.get("version", "")))
     identifier = business_identifier(content)
-    known = store.identified(connection, tenant, identifier) if identifier else None
-    chosen = content.get("id") if entry.method == "PUT" else None
-    return known or (chosen if isinstance(chosen, str) else ids[entry.full_url])
+    return None if identifier is None else (entry.type, *identifier)
+
+
+def _known(name: Name | None, connection: DictConnection, tenant: UUID) -> str | None:
+    """The id of what is here under this name."""
+    if name is None:
+        return None
+    resource_type, *key = name
+    if resource_type == RESPONSE:
+        return store.identified(connection, tenant, (key[0], key[1]))
+    return next((one.id for one in store.published(connection, tenant) if [one.url, one.version] == key), None)
+
+
+def _id_in(entry: Entry) -> str | None:
+    """The id that the sender chose."""
+    if entry.method != "PUT":
+        return None
+    if "/" in entry.path:
+        return entry.path.partition("/")[2]
+    chosen = _loosely(entry).get("id")
+    return chosen if isinstance(chosen, str) else None
 
 
 def _loosely(entry: Entry) -> dict[str, Any]:
@@ -196,11 +230,11 @@ def _store(
     intake: IntakeContext,
     connection: DictConnection,
     principal: Principal,
-    ids: dict[str, str],
+    ids: Mapping[int, str],
 ) -> Done:
     given: dict[str, Any] = {"connection": connection, "tenant": principal.tenant}
     resource_id = entry.path.partition("/")[2]
-    new_id = ids.get(entry.full_url, "")
+    new_id = ids[entry.number]
     with _at(entry):
         asked = read_preconditions(entry.headers, client=principal.id)
         if isinstance(judged, Authored):

@@ -296,6 +296,27 @@ def test_a_link_to_what_is_here_already_leads_to_it(ehr: httpx.Client) -> None:
         assert about_of(ehr, httpx.URL(answer.json()["entry"][1]["response"]["location"]).path) == address
 
 
+@pytest.mark.parametrize("first", [{"fullUrl": TWO}, {}], ids=["under another fullUrl", "without fullUrl"])
+def test_links_to_a_form_that_a_transaction_holds_twice_lead_to_the_one_that_is_stored(
+    ehr: httpx.Client, first: dict[str, str]
+) -> None:
+    send(ehr, "POST", "/fhir/Questionnaire", a_questionnaire(question("about", "reference")))
+    form = a_response(identifier="one", patient="p")
+    second = answers_to(f"{URL}|1", answered("about", {"valueReference": {"reference": ONE}}))
+
+    answer = sent(
+        ehr,
+        "transaction",
+        entry("POST", RESPONSE, form, **first),
+        entry("POST", RESPONSE, form, fullUrl=ONE),
+        entry("POST", RESPONSE, second),
+    )
+
+    assert statuses(answer) == ["201", "200", "201"], answer.text
+    made, _, about = (httpx.URL(each["response"]["location"]).path for each in answer.json()["entry"])
+    assert about_of(ehr, about) == "/".join(made.split("/")[2:4])
+
+
 @pytest.mark.requirement("REQ-01")
 def test_a_link_whose_form_another_sender_stored_at_this_moment_is_tried_again_and_not_left_dangling(
     ehr: httpx.Client, monkeypatch: pytest.MonkeyPatch
