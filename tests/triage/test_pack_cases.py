@@ -58,6 +58,9 @@ CONTRADICTIONS: dict[str, dict[str, object]] = {
     "d-dimer-not-raised-but-high": {"d_dimer_raised_answer": NO, "ddimer": 900, "ddimer_unit": UNKNOWN},
     "calf-squeeze-but-heel-raise": {"thompson_positive": YES, "single_heel_raise_possible": YES},
     "foot-drop-without-weakness": {"foot_drop": YES, "weak_leg": NO},
+    "chest-site-without-chest-pain": {"location": "chest", "chest_pain": NO},
+    "only-on-exertion-but-at-rest": {"only_on_exertion": YES, "rest_pain": YES},
+    "cramp-but-constant": {"cramp_pattern": YES, "rest_pain": YES},
 }
 
 
