@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ FOLDER = PACKS / "posterior-lower-limb" / "1.0.0"
 PACK = load_pack(FOLDER)
 TEXTS = PACK.content.texts
 ADVICE = {one.id: one for one in PACK.content.advice}
+FOUND_ONLY = {"poor_pulse_found"}
+"""Cautions by examination alone: where nobody examined, the patient's own answers stand for the blood supply."""
 CAUTIONS = [
     (table["id"], caution)
     for table in tomllib.loads((FOLDER / "advice.toml").read_text(encoding="utf-8"))["advice"]
@@ -98,6 +101,15 @@ PRESENT_AND_UNKNOWN: dict[str, tuple[dict[str, object], dict[str, object]]] = {
         {"groin_or_hip_pain_answer": YES, "sport_dance": YES},
         {"groin_or_hip_pain_answer": NOT_SURE, "sport_dance": YES},
     ),
+    "out_of_scope_site": (
+        {"location": "lower_back", "location_other": "none"},
+        {"location": "lower_back", "location_other": UNKNOWN},
+    ),
+    "hard_exercise_48h & severity_0_10>=6": (
+        {"hard_exercise_48h": YES, "severity_0_10": 6},
+        {"hard_exercise_48h": NOT_SURE, "severity_0_10": 6},
+    ),
+    "poor_pulse_found": ({"pedal_pulses": "reduced"}, {}),
     **{
         f"nsaid_caution={code}": (
             {"nsaid_caution": frozenset({"none", code})},
@@ -148,7 +160,7 @@ def test_a_measure_is_withheld_when_a_caution_is_present(measure: str, caution: 
 
 
 @pytest.mark.requirement("SR-14", "SR-03")
-@pytest.mark.parametrize(("measure", "caution"), CAUTIONS)
+@pytest.mark.parametrize(("measure", "caution"), [one for one in CAUTIONS if one[1] not in FOUND_ONLY])
 def test_a_measure_is_withheld_when_a_caution_is_unknown(measure: str, caution: str) -> None:
     assert not called_for(measure, **answers_for(caution)[1])
 
@@ -159,10 +171,16 @@ def test_a_measure_is_withheld_when_a_caution_is_unknown(measure: str, caution: 
         ("T-02", {"numb_tingling", "peripheral_neuropathy", "heart_artery_disease", "claudication_pattern"}),
         ("T-03", {"any_swelling", "vte_risk", "leg_tense_hard", "pain_out_of_proportion", "foot_cold_pale_blue"}),
         ("T-03", {"heart_artery_disease", "claudication_pattern", "rest_foot_pain_2w", "numb_tingling"}),
-        ("T-04", {"foot_cold_pale_blue", "rest_foot_pain_2w", "leg_tense_hard", "pain_passive_stretch"}),
+        ("T-02", {"poor_pulse_found"}),
+        ("T-10", {"poor_pulse_found"}),
+        (
+            "T-04",
+            {"poor_pulse_found", "foot_cold_pale_blue", "rest_foot_pain_2w", "leg_tense_hard", "pain_passive_stretch"},
+        ),
         ("T-05", {"duration_days<=3", "felt_pop_or_kick", "cannot_single_heel_raise", "cannot_push_off"}),
         ("T-07c", {"anticoagulant", "bleeding_disorder", "chronic_kidney_disease", "heart_failure", "diuretic"}),
         ("T-07c", {"pregnant_or_postpartum", "hypertension", "under_18", "nsaid_caution=ulcer_or_bleed"}),
+        ("T-07c", {"hard_exercise_48h & severity_0_10>=6"}),
         ("T-07c", {"nsaid_caution=asthma_with_painkillers", "nsaid_caution=blood_thinner", "nsaid_caution=allergy"}),
         ("T-10", {"duration_days<=3", "any_swelling", "redness", "warmth", "joint_hot_swollen"}),
         ("T-13", {"dvt_site & laterality!=both", "any_swelling", "vte_risk", "fever_or_chills", "redness", "warmth"}),
@@ -173,6 +191,22 @@ def test_a_measure_is_withheld_when_a_caution_is_unknown(measure: str, caution: 
 )
 def test_a_measure_that_can_harm_keeps_its_cautions(measure: str, cautions: set[str]) -> None:
     assert cautions <= {caution for id_, caution in CAUTIONS if id_ == measure}
+
+
+@pytest.mark.requirement("SR-14")
+def test_a_complaint_outside_the_leg_gets_no_self_care_for_a_leg() -> None:
+    back = suggested(location="lower_back", location_other="none")
+
+    assert [one for one in back if ADVICE[one].kind is AdviceKind.SELF_CARE] == []
+
+
+@pytest.mark.requirement("SR-14")
+@pytest.mark.parametrize("found", [{"pedal_pulses": "absent"}, {"pedal_pulses": "reduced"}, {"abi": Decimal("0.9")}])
+def test_a_poor_foot_pulse_gets_neither_cold_nor_warmth_nor_a_raised_leg(found: dict[str, object]) -> None:
+    advised = set(suggested(**CALLED_FOR["T-04"], **found))
+
+    assert not advised & {"T-02", "T-04", "T-10"}
+    assert "T-02b" in advised
 
 
 # --- compression, stretching, massage, painkillers -----------------------------------------------
