@@ -19,6 +19,7 @@ from services.triage.engine.model import (
     Missing,
     Presence,
     Value,
+    Visibility,
 )
 from shared.fhir.answer_values import AnswerValue, Coding, Quantity, is_number, says_unknown
 from shared.fhir.codes import NO, YES
@@ -29,7 +30,9 @@ def finding_of(fact: FactDefinition, item: QuestionItem, answers: Sequence[Answe
     """One value of all answers; where they disagree, every reading as an alternative. None: said to be not known."""
     if len(answers) == 1 and not item.repeats:
         value, problem = _READERS[fact.kind](fact, item, answers[0])
-        return Finding(value, (fact.link_id,), item.text or "", _words(item, answers[0]), problem=problem)
+        options = _words_of_options(item) if value is Missing.UNKNOWN and fact.kind is FactKind.CHOICE else ()
+        said = _words(item, answers[0])
+        return Finding(value, (fact.link_id,), item.text or "", said, problem=problem, options=options)
     read = [_READERS[fact.kind](fact, item, answer) for answer in answers]
     problem = next((problem for _, problem in read if problem is not None), None)
     values = list(dict.fromkeys(value for value, _ in read))
@@ -130,6 +133,29 @@ def unknown_value(kind: FactKind) -> Value:
     assert_never(kind)
 
 
+_ONE: Final = {"days": "day", "weeks": "week", "months": "month", "years": "year", "hours": "hour", "minutes": "minute"}
+"""Units of which there can be one, in words."""
+
+
+def _in_words(unit: Coding, number: object) -> str:
+    words = unit.display or unit.code or ""
+    return _ONE.get(words, words) if number == 1 else words
+
+
+def _words_of_options(item: QuestionItem) -> tuple[tuple[str, str], ...]:
+    """Each code that could be chosen, with its words."""
+    codings = (option.value for option in item.options)
+    return tuple((one.code, one.display) for one in codings if isinstance(one, Coding) and one.code and one.display)
+
+
+def unanswered(fact: FactDefinition, item: QuestionItem | None, value: Value, visibility: Visibility) -> Finding:
+    """A fact whose question has no answer; of a choice it keeps the words of what could be chosen."""
+    if item is None:
+        return Finding(value, (fact.link_id,), visibility=visibility)
+    options = _words_of_options(item) if fact.kind is FactKind.CHOICE else ()
+    return Finding(value, (fact.link_id,), item.text or "", visibility=visibility, options=options)
+
+
 def _words(item: QuestionItem, value: AnswerValue | None) -> str:
     """The answer as a reader sees it: an option in its published words, a number with its unit, the text."""
     if value is None:
@@ -145,5 +171,5 @@ def _words(item: QuestionItem, value: AnswerValue | None) -> str:
         return "yes" if value else "no"
     if is_number(value):
         unit = item.unit
-        return f"{value} {unit.display or unit.code}" if unit else str(value)
+        return f"{value} {_in_words(unit, value)}" if unit else str(value)
     return value if isinstance(value, str) else "(attachment)"

@@ -20,7 +20,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final
 
-from services.triage.answer_reading import finding_of, unknown_value
+from services.triage.answer_reading import finding_of, unanswered, unknown_value
 from services.triage.engine.model import (
     FactDefinition,
     FactKind,
@@ -199,8 +199,7 @@ class FactReader:
         if state is Enablement.DISABLED and item is not None and not fact.clinician:
             value = Presence.ABSENT if fact.kind is FactKind.PRESENCE else Missing.NOT_APPLICABLE
             visibility = Visibility.HIDDEN_NO if self._denied_by_its_gate(item) else Visibility.NOT_PUT
-        question = item.text or "" if item is not None else ""
-        return Finding(value, (fact.link_id,), question, visibility=visibility)
+        return unanswered(fact, item, value, visibility)
 
     def _denied_by_its_gate(self, item: QuestionItem) -> bool:
         """True when the nearest gate of the question asks for yes or no."""

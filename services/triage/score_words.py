@@ -35,13 +35,7 @@ def _is_said(words: Words, score: ScoreResult) -> bool:
 
 def _score(words: Words, score: ScoreResult) -> Iterator[str]:
     definition = score.definition
-    yield words.text(
-        "score",
-        title=definition.title,
-        minimum=str(score.minimum),
-        maximum=str(score.maximum),
-        known=str(score.known_points),
-    )
+    yield _points(words, score)
     if score.score_class is not None:
         yield words.text(score.score_class.text)
     elif score.reached is not None:
@@ -56,3 +50,19 @@ def _score(words: Words, score: ScoreResult) -> Iterator[str]:
         yield words.text("score.unknown_items", items=words.joined(labels))
     if score.unchecked:
         yield words.text("score.unchecked", texts=words.joined(words.text(text) for text in score.unchecked))
+
+
+def _points(words: Words, score: ScoreResult) -> str:
+    """Between which points it lies, the one value that it can have, or the title alone where there are no points."""
+    title = score.definition.title
+    if not any(item.points for item in score.definition.items):
+        return words.text("score.no_points", title=title)
+    if score.minimum == score.maximum:
+        return words.text("score.exact", title=title, points=str(score.minimum))
+    return words.text(
+        "score",
+        title=title,
+        minimum=str(score.minimum),
+        maximum=str(score.maximum),
+        known=str(score.known_points),
+    )

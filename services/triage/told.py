@@ -38,7 +38,7 @@ def printable(text: str) -> str:
 @lru_cache(maxsize=4096)
 def without_hints(question: str) -> str:
     """A question up to the question mark, without what stands in brackets."""
-    short = " ".join(_BRACKETS.sub(" ", question).split()).replace(" ?", "?")
+    short = " ".join(_BRACKETS.sub(" ", question).split()).replace(" ?", "?").replace(" ,", ",")
     return short[: short.index("?") + 1] if "?" in short else short
 
 

@@ -56,7 +56,7 @@ def _value(words: Words, change: Change) -> str:
         return words.text("change.yes" if yes else "change.no")
     literal = change.comparison.literal
     unit = fact.unit or ""
-    shown = f"{literal.normalize():f}" if isinstance(literal, Decimal) else literal.replace("_", " ")
+    shown = f"{literal.normalize():f}" if isinstance(literal, Decimal) else words.option(change.fact, literal)
     words_for = words.text(f"change.{change.comparison.operator.name.lower()}", value=shown, unit=_readable(unit))
     return " ".join(words_for.split())
 

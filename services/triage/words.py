@@ -23,8 +23,12 @@ class Words:
         self._told: dict[str, Told] = {}
 
     def text(self, key: str, **words: str) -> str:
-        """The pack's sentence of that key."""
-        return self.pack.content.texts[key].format_map(words)
+        """The pack's sentence of that key. A question in it ends with its own mark, and with no full stop after it."""
+        said = self.pack.content.texts[key].format_map(words)
+        for word in words.values():
+            if word.endswith("?"):
+                said = said.replace(f"{word}.", word)
+        return said
 
     def optional(self, key: str) -> str | None:
         """A sentence that a pack may leave out."""
@@ -52,6 +56,11 @@ class Words:
     def answer(self, name: str) -> str:
         """Question and answer; it says so when the fact is not known or does not apply."""
         return self._of(name).sentence
+
+    def option(self, name: str, code: str) -> str:
+        """An answer that could have been chosen, in the words of its option where it has them."""
+        words = dict(self.assessment.findings.get(name).options).get(code)
+        return words or code.replace("_", " ")
 
     def _of(self, name: str) -> Told:
         known = self._told.get(name)

@@ -95,6 +95,7 @@ class Finding:
     `alternatives`: filled only when the same question was answered in different ways; then every one of
     these values is considered, and `value` is UNKNOWN (Presence or Missing). `question` and `answer` are the
     words that a reader of the assessment sees; `link_ids` are the Questionnaire items they come from.
+    `options`: of a choice that is not known, the words of each code that could have been chosen.
     `plain`: of a yes/no fact that was put to this person, and whose answer leaves no doubt how to read it, the truth;
     0 where somebody has to look closer. `single`: the same of any other fact, as what its slot holds; None where
     somebody has to look closer. `lasting`: every word of it is the Questionnaire's, and it is used for every patient of
@@ -108,6 +109,7 @@ class Finding:
     visibility: Visibility = Visibility.SHOWN
     alternatives: tuple[Value, ...] = ()
     problem: FindingProblem | None = None
+    options: tuple[tuple[str, str], ...] = field(default=(), repr=False, compare=False)
     lasting: bool = field(default=False, repr=False, compare=False)
     plain: int = field(init=False, repr=False, compare=False)
     single: tuple[Value] | None = field(init=False, repr=False, compare=False)

@@ -32,6 +32,8 @@ REQUIRED_TEXTS: dict[str, frozenset[str]] = {
     "quality.unreadable": frozenset({"question"}),
     # scores
     "score": frozenset({"title", "minimum", "maximum", "known"}),
+    "score.exact": frozenset({"title", "points"}),
+    "score.no_points": frozenset({"title"}),
     "score.indeterminate": frozenset({"title"}),
     "score.unknown_items": frozenset({"items"}),
     "score.reached": frozenset({"text"}),
