@@ -21,7 +21,7 @@ def judge(body: str) -> list[str]:
     """What is wrong with one resource; empty when nothing."""
     try:
         json_format.json_fhir_string_to_proto(body, bundle_and_contained_resource_pb2.ContainedResource, validate=True)
-    except (fhir_errors.InvalidFhirError, ValueError, TypeError, AttributeError, KeyError) as error:
+    except (fhir_errors.InvalidFhirError, ValueError, TypeError, AttributeError, KeyError, OverflowError) as error:
         return [f"{type(error).__name__}: {error}"[:300]]
     return []
 
