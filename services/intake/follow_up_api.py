@@ -117,24 +117,17 @@ def not_found(identifier: str) -> ProblemError:
 
 def _missing(silent: Sequence[str], cut: Sequence[str]) -> list[Problem]:
     """What is said of services that do not answer, and of types of which there is too much."""
-    return [*map(_silent, silent), *map(_cut, cut)]
+    away = "does not answer now, so what it holds is missing here. Ask again later."
+    return [
+        *(_incomplete("neighbour-silent", f"{name} {away}") for name in silent),
+        *(
+            _incomplete(
+                "include-too-many", f"More than {MOST} {kind} followed; the first are here. Search {kind} itself."
+            )
+            for kind in cut
+        ),
+    ]
 
 
-def _cut(resource_type: str) -> Problem:
-    return Problem(
-        Category.UNAVAILABLE,
-        "include-too-many",
-        f"More than {MOST} {resource_type} followed; the first are here. Search {resource_type} itself.",
-        severity=Severity.WARNING,
-        issue_code="incomplete",
-    )
-
-
-def _silent(name: str) -> Problem:
-    return Problem(
-        Category.UNAVAILABLE,
-        "neighbour-silent",
-        f"{name} does not answer now, so what it holds is missing here. Ask again later.",
-        severity=Severity.WARNING,
-        issue_code="incomplete",
-    )
+def _incomplete(code: str, message: str) -> Problem:
+    return Problem(Category.UNAVAILABLE, code, message, severity=Severity.WARNING, issue_code="incomplete")
